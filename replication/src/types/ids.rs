@@ -1,0 +1,67 @@
+//! Identifiers and counters, each its own type so that none can stand in for another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Identity of a database file as a writer: 16 random bytes minted with the database.
+///
+/// Written in text as 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SiteId(pub [u8; 16]);
+
+impl fmt::Display for SiteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for SiteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SiteId({self})")
+    }
+}
+
+/// Number of a site's transaction: 1 for its first, without gaps. 0 means "none yet".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DbVersion(pub u64);
+
+impl DbVersion {
+    /// The version after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Place of a change within its transaction, from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub u32);
+
+/// Place of an applied transaction, own or remote, in this node's log: 1 for the first, without gaps.
+///
+/// Local to the node that states it: positions of different nodes do not compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// How often a row has been created and deleted: odd while it lives, even when deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CausalLength(pub u64);
+
+impl CausalLength {
+    /// Whether a row of this causal length exists.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        self.0 % 2 == 1
+    }
+}
+
+/// Identity of a table, the same on all nodes; a table re-created under an old name has a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub u64);
+
+/// Identity of a column within its table, the same on all nodes, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ColumnId(pub u32);
+
+/// A version vector: of each site, the last version that has been applied; all before it have been too.
+pub type Heads = BTreeMap<SiteId, DbVersion>;

@@ -1,0 +1,13 @@
+//! The words that store and protocol share: sites, versions, values, changesets.
+//!
+//! A **site** is one database file's identity as a writer. Each local transaction that changed something gets the site's
+//! next **`db_version`**; its changes together are one **changeset**. A node applies each site's changesets in version
+//! order without gaps, so all it has to remember of a site is one **head**.
+
+mod changeset;
+mod ids;
+mod value;
+
+pub use changeset::{CellChange, Changeset, EncodedChangeset, Message, RowChange, TableChanges};
+pub use ids::{CausalLength, ColumnId, DbVersion, Heads, Position, Seq, SiteId, TableId};
+pub use value::Value;

@@ -1,0 +1,1 @@
+//! Trellis's server: listeners, sessions, the engine, change feeds.

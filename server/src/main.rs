@@ -1,0 +1,2 @@
+//! Trellis.
+fn main() {}

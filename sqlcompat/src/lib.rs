@@ -1,0 +1,31 @@
+//! PostgreSQL's SQL over SQLite.
+//!
+//! ```text
+//!   text ─ parse ─ bind ─ lower ─ SQLite SQL          schema   the user's objects, as data
+//!                    │                                builtin  PostgreSQL 15's own catalog rows, as tables
+//!                 schema, builtin, types              types    text and binary formats, storage forms
+//!                                                     functions, catalog   what runs inside SQLite  (feature `sqlite`)
+//! ```
+//!
+//! Everything but `functions` and `catalog` is pure: same text, same schema, same answer. Nothing guesses from values or
+//! matches on query text; what is not supported is refused with its SQLSTATE.
+
+pub mod bind;
+pub mod builtin;
+#[cfg(feature = "sqlite")]
+pub mod catalog;
+pub mod datum;
+pub mod error;
+#[cfg(feature = "sqlite")]
+pub mod functions;
+pub mod lower;
+pub mod oid;
+pub mod parse;
+pub mod plan;
+pub mod schema;
+pub mod settings;
+pub mod types;
+
+pub use datum::{Datum, DatumRef};
+pub use error::{SqlError, SqlState};
+pub use oid::Oid;
