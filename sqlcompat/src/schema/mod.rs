@@ -7,3 +7,21 @@
 //!
 //! Identity: an object's id is a 64-bit hash of (kind, parent id, name, generation), so two nodes that concurrently create
 //! the same table make the same row, and one re-created under an old name is a new object. OIDs derive from ids.
+//!
+//! # Map
+//! - [`row`](SchemaRow): one object as stored and sent.
+//! - [`catalog`](Catalog): all live objects, linked, with OIDs and physical names; what the binder reads.
+
+mod catalog;
+mod row;
+
+pub use catalog::{
+    Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, DomainType, EnumType,
+    ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
+    TableKind, UniqueConstraint, UserType, View,
+};
+pub use row::{ObjectId, ObjectKind, SchemaRow};
+
+/// A bound DDL statement.
+#[derive(Clone, Debug)]
+pub enum SchemaStatement {}
