@@ -1,1 +1,15 @@
-//! To be written.
+//! Syntax trees to plans: names resolved, types inferred, coercions made explicit.
+//!
+//! ```text
+//!   sqlparser tree ── scope, expression, select, write ──> typed tree (tree) ── crate::lower ──> SQLite SQL
+//! ```
+//!
+//! The binder follows PostgreSQL's parse analysis: it finds every name in a scope (`scope`), gives every expression a
+//! type by the rules of the manual's chapter 10 (`resolve`), and leaves nothing implicit for SQLite to decide. What it does
+//! not translate it refuses with 0A000.
+
+mod context;
+mod scalar;
+
+pub use context::{BindContext, plan};
+pub use scalar::{LoweredQuery, LoweredScalar, ScalarScope, bind_query, bind_scalar_expression};

@@ -1,0 +1,231 @@
+//! Cutting a string into statements and parsing each.
+//!
+//! The whole string is tokenized once; a string that holds one statement, the usual case, is parsed from those very tokens.
+//! Pieces of a string with several are tokenized again so that their spans are their own.
+
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use super::{ParsedStatement, StatementAst, rewrite, utility};
+use crate::error::{SqlError, SqlState};
+
+/// Longest string that is parsed, in bytes; a longer one is refused with 54000.
+pub const TEXT_BYTES_MAX: usize = 64 << 20;
+
+/// Deepest nesting of parentheses and brackets; deeper is refused with 54001.
+pub const DEPTH_MAX: usize = 128;
+
+/// Most tokens in a row that could chain operators (no comma or parenthesis between them); more is refused with 54001.
+///
+/// A chain becomes a tree as deep as it is long, and trees are dropped recursively.
+pub const CHAIN_TOKENS_MAX: usize = 10_000;
+
+/// Depth given to sqlparser's own counter, which counts expressions, not parentheses.
+const PARSER_DEPTH_MAX: usize = 400;
+
+/// Parses a string of statements separated by semicolons; empty statements are dropped.
+///
+/// # Errors
+/// 42601 for what is not SQL, with the position in `sql`; 54000 and 54001 at the bounds.
+pub fn split(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
+    if sql.len() > TEXT_BYTES_MAX {
+        return Err(SqlError::new(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            format!("statement text of {} bytes is longer than {TEXT_BYTES_MAX}", sql.len()),
+        ));
+    }
+    let tokens = tokenize(sql, sql)?;
+    check_depth(&tokens)?;
+    let pieces: Vec<&[TokenWithSpan]> =
+        tokens.split(|it| it.token == Token::SemiColon).filter(|piece| !is_blank(piece)).collect();
+    if let [piece] = pieces[..]
+        && piece.first().map(|it| it.span.start) == tokens.first().map(|it| it.span.start)
+    {
+        let end = piece.last().map_or(sql.len(), |it| byte_offset(sql, it.span.end));
+        let text = sql.get(..end).unwrap_or(sql);
+        return Ok(vec![parse_piece(text, piece.to_vec(), 0, 0)?]);
+    }
+    pieces.into_iter().map(|piece| parse_separately(sql, piece)).collect()
+}
+
+/// Parses one of several statements from its own text.
+fn parse_separately(sql: &str, piece: &[TokenWithSpan]) -> Result<ParsedStatement, SqlError> {
+    let solid = |it: &&TokenWithSpan| !matches!(it.token, Token::Whitespace(_) | Token::EOF);
+    let start = piece.iter().find(solid).map_or(0, |it| byte_offset(sql, it.span.start));
+    let end = piece.iter().rfind(solid).map_or(start, |it| byte_offset(sql, it.span.end));
+    let text = sql.get(start..end).unwrap_or_default();
+    let offset_chars = sql.get(..start).unwrap_or_default().chars().count();
+    let tokens = tokenize(text, sql)?;
+    parse_piece(text, tokens, start, u32::try_from(offset_chars).unwrap_or(u32::MAX))
+}
+
+/// Parses one statement from its tokens.
+fn parse_piece(
+    text: &str,
+    mut tokens: Vec<TokenWithSpan>,
+    offset_bytes: usize,
+    offset_chars: u32,
+) -> Result<ParsedStatement, SqlError> {
+    tokens.retain(|it| it.token != Token::EOF);
+    let place = |error: SqlError| shift(error, offset_chars);
+    if let Some(ast) = utility::parse(text, &tokens).map_err(place)? {
+        return Ok(ParsedStatement {
+            ast: StatementAst::Utility(Box::new(ast)),
+            text: text.to_owned(),
+            offset_bytes,
+            offset_chars,
+        });
+    }
+    let tokens = rewrite::rewrite(text, tokens).map_err(place)?;
+    let statement = parse_with(text, tokens, |parser| {
+        let statement = parser.parse_statement()?;
+        expect_end(parser)?;
+        Ok(statement)
+    })
+    .map_err(place)?;
+    Ok(ParsedStatement {
+        ast: StatementAst::Sql(Box::new(statement)),
+        text: text.to_owned(),
+        offset_bytes,
+        offset_chars,
+    })
+}
+
+/// Parses a text that is one expression, such as a stored default.
+///
+/// # Errors
+/// As [`split`].
+pub fn expression(text: &str) -> Result<sqlparser::ast::Expr, SqlError> {
+    let tokens = tokenize(text, text)?;
+    check_depth(&tokens)?;
+    parse_with(text, rewrite::rewrite(text, tokens)?, |parser| {
+        let expr = parser.parse_expr()?;
+        expect_end(parser)?;
+        Ok(expr)
+    })
+}
+
+/// Runs a production of sqlparser over tokens and words its failure as PostgreSQL does.
+fn parse_with<T>(
+    text: &str,
+    tokens: Vec<TokenWithSpan>,
+    production: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Result<T, SqlError> {
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect)
+        .with_recursion_limit(PARSER_DEPTH_MAX)
+        .with_tokens_with_locations(tokens);
+    production(&mut parser).map_err(|error| parse_error(&error, text, parser.into_tokens()))
+}
+
+/// Fails unless everything has been consumed.
+fn expect_end(parser: &Parser<'_>) -> Result<(), ParserError> {
+    let next = parser.peek_token();
+    if next.token == Token::EOF { Ok(()) } else { parser.expected("end of statement", next) }
+}
+
+/// Tokenizes `text`; `whole` is only for the position of an error when `text` is all of it.
+fn tokenize(text: &str, whole: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
+    let dialect = PostgreSqlDialect {};
+    Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|error| {
+        let start = byte_offset(text, error.location);
+        let near = text.get(start..).unwrap_or_default();
+        let message = if error.message.contains("Unterminated string literal") {
+            format!("unterminated quoted string at or near \"{near}\"")
+        } else if error.message.contains("Unterminated dollar-quoted") {
+            format!("unterminated dollar-quoted string at or near \"{near}\"")
+        } else if error.message.contains("comment") {
+            format!("unterminated /* comment at or near \"{near}\"")
+        } else if error.message.contains("close delimiter") {
+            format!("unterminated quoted identifier at or near \"{near}\"")
+        } else {
+            format!("syntax error at or near \"{near}\"")
+        };
+        let position = char_position(text, error.location);
+        SqlError::new(SqlState::SYNTAX_ERROR, message).at(Some(position).filter(|_| text == whole))
+    })
+}
+
+/// Refuses what would make a tree too deep to walk.
+fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    let mut depth = 0usize;
+    let mut chain = 0usize;
+    for it in tokens {
+        match it.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            Token::Whitespace(_) => continue,
+            Token::Comma | Token::SemiColon => chain = 0,
+            _ => {}
+        }
+        chain += 1;
+        if depth > DEPTH_MAX || chain > CHAIN_TOKENS_MAX {
+            return Err(SqlError::new(
+                SqlState::STATEMENT_TOO_COMPLEX,
+                "stack depth limit exceeded",
+            )
+            .with_hint("The statement nests expressions too deeply; split it up."));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a piece between semicolons holds nothing but blanks and comments.
+fn is_blank(piece: &[TokenWithSpan]) -> bool {
+    piece.iter().all(|it| matches!(it.token, Token::Whitespace(_) | Token::EOF))
+}
+
+/// Words sqlparser's error as PostgreSQL's grammar does: by the token at which it failed.
+fn parse_error(error: &ParserError, text: &str, tokens: Vec<TokenWithSpan>) -> SqlError {
+    let message = match error {
+        ParserError::RecursionLimitExceeded => {
+            return SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
+        }
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
+    };
+    let location = reported_location(message);
+    let found = location.and_then(|at| tokens.iter().find(|it| it.span.start == at));
+    let Some(found) = found else {
+        return SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at end of input")
+            .at(Some(u32::try_from(text.chars().count() + 1).unwrap_or(u32::MAX)));
+    };
+    let start = byte_offset(text, found.span.start);
+    let end = byte_offset(text, found.span.end);
+    let near = text.get(start..end).unwrap_or_default();
+    SqlError::new(SqlState::SYNTAX_ERROR, format!("syntax error at or near \"{near}\""))
+        .at(Some(char_position(text, found.span.start)))
+}
+
+/// The location at the end of sqlparser's message, ` at Line: 1, Column: 9`.
+fn reported_location(message: &str) -> Option<Location> {
+    let (_, place) = message.rsplit_once(" at Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    Some(Location { line: line.parse().ok()?, column: column.trim().parse().ok()? })
+}
+
+/// Moves an error's position by the characters before its statement.
+pub(crate) fn shift(mut error: SqlError, offset_chars: u32) -> SqlError {
+    error.position = error.position.map(|at| at.saturating_add(offset_chars));
+    error
+}
+
+/// Bytes before a location.
+pub(crate) fn byte_offset(text: &str, location: Location) -> usize {
+    let mut start = 0;
+    for _ in 1..location.line {
+        let Some(line) = text.get(start..).and_then(|rest| rest.find('\n')) else {
+            return text.len();
+        };
+        start += line + 1;
+    }
+    let column = usize::try_from(location.column.saturating_sub(1)).unwrap_or(usize::MAX);
+    let line = text.get(start..).unwrap_or_default();
+    start + line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
+}
+
+/// A location as PostgreSQL counts positions: characters from 1.
+pub(crate) fn char_position(text: &str, location: Location) -> u32 {
+    let before = text.get(..byte_offset(text, location)).unwrap_or_default();
+    u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX)
+}
