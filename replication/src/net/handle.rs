@@ -1,0 +1,85 @@
+//! The network as the rest of the node holds it: hand over commits, ask about members. No call here ever blocks.
+//!
+//! # Bounds
+//! [`COMMITS_MAX`] commits wait for the reactor. Beyond that a commit's bytes are not kept: the reactor reads the heads
+//! from the store instead, and peers pull what they lack.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::protocol::{MemberStatus, OriginStatus, Stats};
+use crate::types::EncodedChangeset;
+
+/// Commits that may wait for the reactor.
+pub(super) const COMMITS_MAX: usize = 1_024;
+
+/// What a node knows about itself and its peers, taken at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct NetStatus {
+    /// This node and every other member, also those that are down; by site.
+    pub members: Vec<MemberStatus>,
+    /// Origins of which something is missing or waits; by site.
+    pub origins: Vec<OriginStatus>,
+    /// Counters.
+    pub stats: Stats,
+}
+
+/// Flags the reactor is woken to look at.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    /// Wakes the reactor.
+    pub(super) wake: Notify,
+    /// Commits were shed: read the heads from the store.
+    pub(super) commits_shed: AtomicBool,
+    /// The schema changed: offer what waits for it.
+    pub(super) schema_changed: AtomicBool,
+}
+
+/// A cheap handle on a running [`super::Network`]. After the network has shut down its calls do nothing.
+#[derive(Clone, Debug)]
+pub struct NetHandle {
+    pub(super) commits: mpsc::Sender<EncodedChangeset>,
+    pub(super) signals: Arc<Signals>,
+    pub(super) status: watch::Receiver<Arc<NetStatus>>,
+}
+
+impl NetHandle {
+    /// Hands over a durable local commit, in version order, to be broadcast.
+    pub fn commit(&self, changeset: EncodedChangeset) {
+        if self.commits.try_send(changeset).is_err() {
+            self.signals.commits_shed.store(true, Ordering::Release);
+            self.signals.wake.notify_one();
+        }
+    }
+
+    /// Says that the schema of this node has changed: what waited for it is offered to the store again.
+    pub fn schema_changed(&self) {
+        self.signals.schema_changed.store(true, Ordering::Release);
+        self.signals.wake.notify_one();
+    }
+
+    /// This node and every other member it knows; at most half a second old.
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberStatus> {
+        self.status.borrow().members.clone()
+    }
+
+    /// Members, origins and counters of one moment; at most half a second old.
+    #[must_use]
+    pub fn status(&self) -> Arc<NetStatus> {
+        self.status.borrow().clone()
+    }
+
+    /// Counters; at most half a second old.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.status.borrow().stats
+    }
+
+    /// Waits until the status is published anew. Returns `false` when the network has shut down.
+    pub async fn status_changed(&mut self) -> bool {
+        self.status.changed().await.is_ok()
+    }
+}

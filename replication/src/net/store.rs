@@ -1,0 +1,30 @@
+//! What the network asks of the store.
+
+use crate::types::{DbVersion, EncodedChangeset, Heads, SiteId};
+
+pub use crate::protocol::{ApplyResult, ReadLogError};
+
+/// The store as the network sees it: heads, apply, and the log. Called on blocking threads, never on the reactor.
+pub trait ReplicaStore: Send + Sync + 'static {
+    /// The last durably applied version of every origin, this site included.
+    fn heads(&self) -> Heads;
+
+    /// Applies changesets, in the order given; each whole or not at all, durable on return.
+    ///
+    /// Returns one result per changeset. Within the batch, the changesets of one origin have ascending versions; after
+    /// one that is not applied, the later ones of its origin must not be either ([`ApplyResult::Gap`] says so).
+    fn apply(&self, batch: &[EncodedChangeset]) -> Vec<ApplyResult>;
+
+    /// Reads changesets of `origin` with versions above `after`, ascending without gaps, until `max_bytes` are reached:
+    /// at least one if there is any, however large.
+    ///
+    /// # Errors
+    /// [`ReadLogError::Trimmed`] if the log no longer holds the version after `after`; [`ReadLogError::Failed`] if it
+    /// could not be read.
+    fn read_log(
+        &self,
+        origin: SiteId,
+        after: DbVersion,
+        max_bytes: usize,
+    ) -> Result<Vec<EncodedChangeset>, ReadLogError>;
+}
