@@ -2,7 +2,7 @@
 
 use crate::error::SqlError;
 use crate::oid::Oid;
-use crate::parse::{ParsedStatement, StatementAst};
+use crate::parse::{ParsedStatement, StatementAst, utility};
 use crate::plan::Plan;
 use crate::schema::Catalog;
 use crate::settings::FormatSettings;
@@ -33,6 +33,6 @@ pub fn plan(statement: &ParsedStatement, cx: &BindContext<'_>) -> Result<Plan, S
     let _ = cx;
     match &statement.ast {
         StatementAst::Sql(_) => Err(SqlError::unsupported("this statement")),
-        StatementAst::Utility(ast) => match **ast {},
+        StatementAst::Utility(ast) => utility::plan(ast, cx),
     }
 }

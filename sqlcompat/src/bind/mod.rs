@@ -9,7 +9,6 @@
 //! not translate it refuses with 0A000.
 
 mod context;
-pub mod resolve;
 mod scalar;
 
 pub use context::{BindContext, plan};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::row::ObjectId;
+use super::definition::OnCommit;
+use super::row::{ObjectId, SchemaRow};
 use crate::oid::Oid;
 
 /// The user's schema at one moment. Immutable once built; shared behind an `Arc`.
@@ -24,6 +25,10 @@ pub struct Catalog {
     pub comments: BTreeMap<(Oid, i16), String>,
     /// (schema OID, relation name) to OID, for tables, views, sequences and indexes, which share one name space.
     pub relation_names: BTreeMap<(Oid, String), Oid>,
+    /// OID of an index (a constraint's too) to OID of its table.
+    pub index_tables: BTreeMap<Oid, Oid>,
+    /// The rows that all of this was linked from, dropped ones too: what DDL edits.
+    pub rows: BTreeMap<ObjectId, SchemaRow>,
 }
 
 /// A schema.
@@ -75,8 +80,14 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     /// Indexes that serve no constraint.
     pub indexes: Vec<Index>,
-    /// Name of the hidden SQLite column that is the key of a table without a PRIMARY KEY.
+    /// Name of the hidden SQLite column that is the key of a table without a PRIMARY KEY. It is an INTEGER PRIMARY KEY
+    /// that every INSERT must fill with the SQLite function `trellis_unique_id()`.
     pub hidden_key: Option<String>,
+    /// Attribute numbers of SQLite's and the store's key, in key order; empty if the key is hidden. Fixed for the life of
+    /// the table: a PRIMARY KEY that is added later is a unique index.
+    pub key: Vec<i16>,
+    /// What happens to the rows of a temporary table at COMMIT; `None` keeps them.
+    pub on_commit: Option<OnCommit>,
 }
 
 /// A column.
@@ -102,6 +113,10 @@ pub struct Column {
     pub default: Option<ColumnDefault>,
     /// Identity and generated columns.
     pub generation: ColumnGeneration,
+    /// SQLite literal that stands for the value in rows that were written before the column was added.
+    pub missing: Option<String>,
+    /// PostgreSQL text that turned the values of the previous type into this one, if the type was changed with USING.
+    pub using: Option<String>,
 }
 
 /// A default expression.
@@ -122,6 +137,17 @@ pub enum ColumnGeneration {
     IdentityByDefault(Oid),
     /// GENERATED ALWAYS AS (expression) STORED; PostgreSQL text.
     Stored(String),
+}
+
+impl ColumnGeneration {
+    /// Whether statements, rather than SQLite, supply the stored value.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        match self {
+            Self::Plain | Self::IdentityAlways(_) | Self::IdentityByDefault(_) => true,
+            Self::Stored(_) => false,
+        }
+    }
 }
 
 /// A PRIMARY KEY or UNIQUE constraint.
@@ -266,6 +292,8 @@ pub struct View {
     pub columns: Vec<(String, Oid, i32)>,
     /// Name of the SQLite table that holds a materialized view's rows.
     pub materialized_in: Option<String>,
+    /// Relations and types that the query names.
+    pub depends_on: Vec<ObjectId>,
 }
 
 /// A sequence.
@@ -295,6 +323,8 @@ pub struct Sequence {
     pub cycle: bool,
     /// OWNED BY: table OID and attribute number.
     pub owned_by: Option<(Oid, i16)>,
+    /// Made for an identity column.
+    pub internal: bool,
 }
 
 /// A user-defined type.

@@ -9,19 +9,33 @@
 //! the same table make the same row, and one re-created under an old name is a new object. OIDs derive from ids.
 //!
 //! # Map
-//! - [`row`](SchemaRow): one object as stored and sent.
-//! - [`catalog`](Catalog): all live objects, linked, with OIDs and physical names; what the binder reads.
+//! - `row`: [`SchemaRow`], one object as stored and sent; `definition`: the JSON in it.
+//! - `catalog`: [`Catalog`], all live objects; `link` makes it from rows, `lookup` finds things in it.
+//! - `physical`: SQLite names.
+//! - `statement`: [`SchemaStatement`], DDL from binding to [`SchemaChange`]; `materialize`: catalogs to SQLite DDL.
+//! - `violation`: SQLite's constraint errors in PostgreSQL's words.
 
 mod catalog;
+mod definition;
+mod link;
+mod lookup;
+mod materialize;
+pub mod physical;
 mod row;
+mod statement;
+mod violation;
 
 pub use catalog::{
     Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, DomainType, EnumType,
     ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
     TableKind, UniqueConstraint, UserType, View,
 };
-pub use row::{ObjectId, ObjectKind, SchemaRow};
-
-/// A bound DDL statement.
-#[derive(Clone, Debug)]
-pub enum SchemaStatement {}
+pub use definition::OnCommit;
+pub use link::{PUBLIC_NAMESPACE, TEMPORARY_NAMESPACE};
+pub use lookup::{Relation, StoreTable};
+pub use materialize::materialize;
+pub use row::{ObjectId, ObjectKind, SCHEMA_TABLE, SchemaRow};
+pub use statement::{
+    SchemaChange, SchemaHost, SchemaNotice, SchemaStatement, SchemaStep, bind_ddl,
+};
+pub use violation::constraint_error;

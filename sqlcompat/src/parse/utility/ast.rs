@@ -1,0 +1,586 @@
+//! What the DDL productions yield: names unresolved, expressions and queries as text.
+
+use super::type_name::TypeName;
+use crate::builtin::quote_identifier;
+use crate::schema::{ForeignKeyAction, MatchType, ObjectKind, OnCommit};
+
+/// A possibly qualified name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName {
+    /// Database, if given.
+    pub database: Option<String>,
+    /// Schema, if given.
+    pub schema: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Where it stands, in characters from 1.
+    pub position: Option<u32>,
+}
+
+impl ObjectName {
+    /// The name as PostgreSQL shows it in messages.
+    #[must_use]
+    pub fn display(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("{schema}.{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The name as SQL text, quoted where needed.
+    #[must_use]
+    pub fn to_sql(&self) -> String {
+        let name = quote_identifier(&self.name);
+        match &self.schema {
+            Some(schema) => format!("{}.{name}", quote_identifier(schema)),
+            None => name,
+        }
+    }
+}
+
+/// A statement that changes the schema.
+#[derive(Clone, Debug)]
+pub enum DdlStatement {
+    /// `CREATE SCHEMA`.
+    CreateSchema {
+        /// Name.
+        name: String,
+        /// `IF NOT EXISTS`.
+        if_not_exists: bool,
+    },
+    /// `CREATE TABLE`.
+    CreateTable(CreateTable),
+    /// `CREATE TABLE … AS`, `SELECT … INTO` and `CREATE MATERIALIZED VIEW` without its view.
+    CreateTableAs(CreateTableAs),
+    /// `CREATE INDEX`.
+    CreateIndex(CreateIndex),
+    /// `CREATE VIEW`, `CREATE MATERIALIZED VIEW`.
+    CreateView(CreateView),
+    /// `CREATE SEQUENCE`.
+    CreateSequence(CreateSequence),
+    /// `CREATE TYPE … AS ENUM`.
+    CreateEnum {
+        /// Name.
+        name: ObjectName,
+        /// Labels in order.
+        labels: Vec<String>,
+    },
+    /// `CREATE DOMAIN`.
+    CreateDomain(CreateDomain),
+    /// `CREATE EXTENSION`.
+    CreateExtension {
+        /// Name.
+        name: String,
+        /// `IF NOT EXISTS`.
+        if_not_exists: bool,
+    },
+    /// `DROP`.
+    Drop {
+        /// What kind of object.
+        kind: DropKind,
+        /// Which.
+        names: Vec<ObjectName>,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`.
+        cascade: bool,
+    },
+    /// `ALTER TABLE` (also on views, indexes and sequences, as PostgreSQL allows).
+    AlterTable {
+        /// Which.
+        name: ObjectName,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// Actions in order.
+        actions: Vec<AlterTableAction>,
+    },
+    /// `ALTER SEQUENCE` with options.
+    AlterSequence {
+        /// Which.
+        name: ObjectName,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// Options.
+        options: SequenceOptions,
+    },
+    /// `ALTER TYPE` of an enum.
+    AlterType(ObjectName, AlterType),
+    /// `ALTER DOMAIN`.
+    AlterDomain(ObjectName, AlterDomain),
+    /// `ALTER … RENAME TO | SET SCHEMA | OWNER TO`.
+    AlterObject {
+        /// What kind of object.
+        kind: DropKind,
+        /// Which.
+        name: ObjectName,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// What to do.
+        change: AlterObject,
+    },
+    /// `COMMENT ON … IS`.
+    Comment {
+        /// On what.
+        target: CommentTarget,
+        /// Text; `None` removes the comment.
+        text: Option<String>,
+    },
+    /// `REFRESH MATERIALIZED VIEW`.
+    RefreshView {
+        /// Which.
+        name: ObjectName,
+        /// `WITH NO DATA`.
+        no_data: bool,
+    },
+}
+
+/// `CREATE TABLE`.
+#[derive(Clone, Debug)]
+pub struct CreateTable {
+    /// Name.
+    pub name: ObjectName,
+    /// `TEMPORARY`.
+    pub temporary: bool,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// Columns, constraints and `LIKE` clauses in order.
+    pub elements: Vec<TableElement>,
+    /// `ON COMMIT`.
+    pub on_commit: Option<OnCommit>,
+}
+
+/// One element of `CREATE TABLE`.
+#[derive(Clone, Debug)]
+pub enum TableElement {
+    /// A column.
+    Column(Box<ColumnClause>),
+    /// A constraint of the table.
+    Constraint(ConstraintClause),
+    /// `LIKE`.
+    Like(LikeClause),
+}
+
+/// `LIKE table [INCLUDING …]`.
+#[derive(Clone, Debug)]
+pub struct LikeClause {
+    /// The table whose columns are copied.
+    pub source: ObjectName,
+    /// `INCLUDING DEFAULTS`.
+    pub defaults: bool,
+    /// `INCLUDING CONSTRAINTS`: CHECKs.
+    pub constraints: bool,
+    /// `INCLUDING INDEXES`: keys too.
+    pub indexes: bool,
+    /// `INCLUDING IDENTITY`.
+    pub identity: bool,
+    /// `INCLUDING GENERATED`.
+    pub generated: bool,
+    /// `INCLUDING COMMENTS`.
+    pub comments: bool,
+}
+
+/// A column with its clauses.
+#[derive(Clone, Debug)]
+pub struct ColumnClause {
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub type_name: TypeName,
+    /// `COLLATE`.
+    pub collation: Option<String>,
+    /// `NOT NULL` (true) or `NULL` (false), if given.
+    pub not_null: Option<bool>,
+    /// `DEFAULT`.
+    pub default: Option<String>,
+    /// `GENERATED ALWAYS AS (…) STORED`.
+    pub generated: Option<String>,
+    /// `GENERATED … AS IDENTITY`.
+    pub identity: Option<IdentityClause>,
+    /// Constraints.
+    pub constraints: Vec<ConstraintClause>,
+}
+
+/// `GENERATED ALWAYS | BY DEFAULT AS IDENTITY [(options)]`.
+#[derive(Clone, Debug)]
+pub struct IdentityClause {
+    /// `ALWAYS`.
+    pub always: bool,
+    /// Options of the sequence.
+    pub options: SequenceOptions,
+}
+
+/// A constraint.
+#[derive(Clone, Debug)]
+pub struct ConstraintClause {
+    /// Name, if given.
+    pub name: Option<String>,
+    /// What it demands.
+    pub kind: ConstraintKind,
+    /// When it is checked.
+    pub deferral: Deferral,
+    /// `NOT VALID`.
+    pub not_valid: bool,
+}
+
+/// What a constraint demands. Columns are empty where it stands on a column.
+#[derive(Clone, Debug)]
+pub enum ConstraintKind {
+    /// `PRIMARY KEY` over these columns.
+    PrimaryKey(Vec<String>),
+    /// `UNIQUE` over these columns.
+    Unique {
+        /// Columns.
+        columns: Vec<String>,
+        /// `NULLS NOT DISTINCT`.
+        nulls_not_distinct: bool,
+    },
+    /// `PRIMARY KEY` (true) or `UNIQUE` over an existing index.
+    UsingIndex(bool, String),
+    /// `CHECK`.
+    Check(String),
+    /// `FOREIGN KEY`, `REFERENCES`.
+    ForeignKey(Box<ForeignKeyClause>),
+}
+
+/// A foreign key.
+#[derive(Clone, Debug)]
+pub struct ForeignKeyClause {
+    /// Referencing columns.
+    pub columns: Vec<String>,
+    /// Referenced table.
+    pub references: ObjectName,
+    /// Referenced columns; empty for its primary key.
+    pub referenced_columns: Vec<String>,
+    /// `MATCH`.
+    pub match_type: MatchType,
+    /// `ON DELETE`.
+    pub on_delete: ForeignKeyAction,
+    /// `ON UPDATE`.
+    pub on_update: ForeignKeyAction,
+}
+
+/// When a constraint is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deferral {
+    /// `DEFERRABLE`.
+    pub deferrable: bool,
+    /// `INITIALLY DEFERRED`.
+    pub deferred: bool,
+}
+
+/// `CREATE TABLE … AS`.
+#[derive(Clone, Debug)]
+pub struct CreateTableAs {
+    /// Name.
+    pub name: ObjectName,
+    /// `TEMPORARY`.
+    pub temporary: bool,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// Column names, as many as given.
+    pub columns: Vec<String>,
+    /// `ON COMMIT`.
+    pub on_commit: Option<OnCommit>,
+    /// Text of the query.
+    pub query: String,
+    /// `WITH NO DATA`.
+    pub no_data: bool,
+}
+
+/// `CREATE INDEX`.
+#[derive(Clone, Debug)]
+pub struct CreateIndex {
+    /// Name, if given.
+    pub name: Option<String>,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// `UNIQUE`.
+    pub unique: bool,
+    /// Table.
+    pub table: ObjectName,
+    /// Access method.
+    pub method: String,
+    /// Keys.
+    pub keys: Vec<IndexKeyClause>,
+    /// `INCLUDE`.
+    pub include: Vec<String>,
+    /// `NULLS NOT DISTINCT`.
+    pub nulls_not_distinct: bool,
+    /// `WHERE`.
+    pub predicate: Option<String>,
+}
+
+/// One key of an index.
+#[derive(Clone, Debug)]
+pub struct IndexKeyClause {
+    /// Column name, if it is one.
+    pub column: Option<String>,
+    /// Text of the expression otherwise.
+    pub expression: String,
+    /// `COLLATE`.
+    pub collation: Option<String>,
+    /// Operator class.
+    pub operator_class: Option<String>,
+    /// `DESC`.
+    pub descending: bool,
+    /// `NULLS FIRST` or `LAST`, if given.
+    pub nulls_first: Option<bool>,
+}
+
+/// `CREATE VIEW`.
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    /// Name.
+    pub name: ObjectName,
+    /// `TEMPORARY`.
+    pub temporary: bool,
+    /// `OR REPLACE`.
+    pub or_replace: bool,
+    /// `MATERIALIZED`.
+    pub materialized: bool,
+    /// `IF NOT EXISTS`, of materialized views.
+    pub if_not_exists: bool,
+    /// Column names, as many as given.
+    pub columns: Vec<String>,
+    /// Text of the query.
+    pub query: String,
+    /// `WITH NO DATA`.
+    pub no_data: bool,
+}
+
+/// `CREATE SEQUENCE`.
+#[derive(Clone, Debug)]
+pub struct CreateSequence {
+    /// Name.
+    pub name: ObjectName,
+    /// `TEMPORARY`.
+    pub temporary: bool,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// Options.
+    pub options: SequenceOptions,
+}
+
+/// Options of a sequence; `None` where not given.
+#[derive(Clone, Debug, Default)]
+pub struct SequenceOptions {
+    /// `AS type`.
+    pub data_type: Option<TypeName>,
+    /// `START`.
+    pub start: Option<i64>,
+    /// `INCREMENT`.
+    pub increment: Option<i64>,
+    /// `MINVALUE`; `Some(None)` is `NO MINVALUE`.
+    pub min_value: Option<Option<i64>>,
+    /// `MAXVALUE`; `Some(None)` is `NO MAXVALUE`.
+    pub max_value: Option<Option<i64>>,
+    /// `CACHE`.
+    pub cache: Option<i64>,
+    /// `CYCLE`, `NO CYCLE`.
+    pub cycle: Option<bool>,
+    /// `OWNED BY table.column`; `Some(None)` is `NONE`.
+    pub owned_by: Option<Option<(ObjectName, String)>>,
+    /// `RESTART [WITH n]`; `Some(None)` is at the start value.
+    pub restart: Option<Option<i64>>,
+    /// `SEQUENCE NAME`, of identity columns.
+    pub name: Option<ObjectName>,
+}
+
+/// `CREATE DOMAIN`.
+#[derive(Clone, Debug)]
+pub struct CreateDomain {
+    /// Name.
+    pub name: ObjectName,
+    /// Base type.
+    pub base: TypeName,
+    /// `DEFAULT`.
+    pub default: Option<String>,
+    /// `NOT NULL`.
+    pub not_null: bool,
+    /// `CHECK`s with their names, where given.
+    pub checks: Vec<(Option<String>, String)>,
+}
+
+/// Kinds of object by the word that names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropKind {
+    /// `SCHEMA`.
+    Schema,
+    /// `TABLE`.
+    Table,
+    /// `VIEW`.
+    View,
+    /// `MATERIALIZED VIEW`.
+    MaterializedView,
+    /// `INDEX`.
+    Index,
+    /// `SEQUENCE`.
+    Sequence,
+    /// `TYPE`.
+    Type,
+    /// `DOMAIN`.
+    Domain,
+    /// `EXTENSION`.
+    Extension,
+}
+
+/// One action of `ALTER TABLE`.
+#[derive(Clone, Debug)]
+pub enum AlterTableAction {
+    /// `ADD COLUMN`.
+    AddColumn {
+        /// `IF NOT EXISTS`.
+        if_not_exists: bool,
+        /// The column.
+        column: Box<ColumnClause>,
+    },
+    /// `DROP COLUMN`.
+    DropColumn {
+        /// Name.
+        name: String,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`.
+        cascade: bool,
+    },
+    /// `ALTER COLUMN`.
+    AlterColumn(String, AlterColumn),
+    /// `ADD CONSTRAINT`.
+    AddConstraint(ConstraintClause),
+    /// `DROP CONSTRAINT`.
+    DropConstraint {
+        /// Name.
+        name: String,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`.
+        cascade: bool,
+    },
+    /// `VALIDATE CONSTRAINT`.
+    ValidateConstraint(String),
+    /// `ALTER CONSTRAINT`.
+    AlterConstraint(String, Deferral),
+    /// `RENAME COLUMN`.
+    RenameColumn(String, String),
+    /// `RENAME CONSTRAINT`.
+    RenameConstraint(String, String),
+    /// `RENAME TO`, `SET SCHEMA`, `OWNER TO`.
+    Object(AlterObject),
+    /// Storage, statistics, replica identity and other properties that Trellis's tables do not have: nothing to do.
+    Ignored,
+}
+
+/// What `ALTER COLUMN` does.
+#[derive(Clone, Debug)]
+pub enum AlterColumn {
+    /// `SET DEFAULT`; `None` drops it.
+    Default(Option<String>),
+    /// `SET NOT NULL` (true), `DROP NOT NULL`.
+    NotNull(bool),
+    /// `TYPE`.
+    Type {
+        /// New type.
+        type_name: TypeName,
+        /// `COLLATE`.
+        collation: Option<String>,
+        /// `USING`.
+        using: Option<String>,
+    },
+    /// `ADD GENERATED … AS IDENTITY`.
+    AddIdentity(IdentityClause),
+    /// `SET GENERATED …`: ALWAYS if given, and options of the sequence.
+    SetIdentity(Option<bool>, Box<SequenceOptions>),
+    /// `DROP IDENTITY [IF EXISTS]`.
+    DropIdentity(bool),
+    /// `DROP EXPRESSION [IF EXISTS]`.
+    DropExpression(bool),
+    /// `SET STATISTICS`, `SET STORAGE`, `SET (…)`: nothing to do.
+    Ignored,
+}
+
+/// Changes that many kinds of object know.
+#[derive(Clone, Debug)]
+pub enum AlterObject {
+    /// `RENAME TO`.
+    Rename(String),
+    /// `SET SCHEMA`.
+    SetSchema(String),
+    /// `OWNER TO`.
+    Owner(String),
+}
+
+/// `ALTER TYPE` of an enum.
+#[derive(Clone, Debug)]
+pub enum AlterType {
+    /// `ADD VALUE`.
+    AddValue {
+        /// The new label.
+        label: String,
+        /// `IF NOT EXISTS`.
+        if_not_exists: bool,
+        /// Its neighbour, and whether it comes before that one.
+        neighbour: Option<(String, bool)>,
+    },
+    /// `RENAME VALUE`.
+    RenameValue(String, String),
+}
+
+/// `ALTER DOMAIN`.
+#[derive(Clone, Debug)]
+pub enum AlterDomain {
+    /// `SET DEFAULT`; `None` drops it.
+    Default(Option<String>),
+    /// `SET NOT NULL` (true), `DROP NOT NULL`.
+    NotNull(bool),
+    /// `ADD CONSTRAINT … CHECK`.
+    AddCheck(Option<String>, String),
+    /// `DROP CONSTRAINT`, `IF EXISTS`.
+    DropConstraint(String, bool),
+    /// `RENAME CONSTRAINT`.
+    RenameConstraint(String, String),
+}
+
+/// What a comment is on.
+#[derive(Clone, Debug)]
+pub enum CommentTarget {
+    /// An object with a name of its own.
+    Object(DropKind, ObjectName),
+    /// A column of a table or view.
+    Column(ObjectName, String),
+    /// A constraint of a table.
+    Constraint(String, ObjectName),
+    /// The database.
+    Database(String),
+}
+
+impl DropKind {
+    /// The kind of row that holds such objects; extensions have none.
+    #[must_use]
+    pub fn object_kind(self) -> Option<ObjectKind> {
+        match self {
+            Self::Schema => Some(ObjectKind::Namespace),
+            Self::Table => Some(ObjectKind::Table),
+            Self::View | Self::MaterializedView => Some(ObjectKind::View),
+            Self::Index => Some(ObjectKind::Index),
+            Self::Sequence => Some(ObjectKind::Sequence),
+            Self::Type | Self::Domain => Some(ObjectKind::Type),
+            Self::Extension => None,
+        }
+    }
+
+    /// The word in command tags, upper-case.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Schema => "SCHEMA",
+            Self::Table => "TABLE",
+            Self::View => "VIEW",
+            Self::MaterializedView => "MATERIALIZED VIEW",
+            Self::Index => "INDEX",
+            Self::Sequence => "SEQUENCE",
+            Self::Type => "TYPE",
+            Self::Domain => "DOMAIN",
+            Self::Extension => "EXTENSION",
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Statements that are read by productions of our own: DDL and everything that is about the session.
+//!
+//! sqlparser lacks some of these and reads others loosely; here they follow PostgreSQL's grammar (manual, part VI). A
+//! statement is ours if its first word says so; everything else is left to sqlparser. Expressions and queries inside our
+//! statements are kept as text, cut out by their tokens, and go through sqlparser and the binder when the statement runs:
+//! PostgreSQL, too, analyses utility statements only then.
+//!
+//! # Map
+//! - `cursor`: the tokens of one statement and the small productions (names, literals, expressions).
+//! - `ast`: what the DDL productions yield; `type_name`: type names.
+//! - `session`, `cursors`, `copy`: statements about the session; `table`, `define`, `alter`, `comment`: DDL.
+//! - `plan`: session statements to plans.
+
+mod ast;
+mod copy;
+mod cursor;
+mod cursors;
+mod plan;
+mod session;
+mod type_name;
+
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+pub use ast::{
+    AlterColumn, AlterDomain, AlterObject, AlterTableAction, AlterType, ColumnClause,
+    CommentTarget, ConstraintClause, ConstraintKind, CreateDomain, CreateIndex, CreateSequence,
+    CreateTable, CreateTableAs, CreateView, DdlStatement, Deferral, DropKind, ForeignKeyClause,
+    IdentityClause, IndexKeyClause, LikeClause, ObjectName, SequenceOptions, TableElement,
+};
+pub use copy::{CopyAst, CopySource};
+pub use plan::plan;
+pub use type_name::TypeName;
+
+use crate::error::SqlError;
+use crate::plan::SessionStatement;
+use cursor::Cursor;
+
+/// A statement of our own productions.
+#[derive(Clone, Debug)]
+pub enum UtilityAst {
+    /// A session statement with nothing to look up.
+    Session(SessionStatement),
+    /// `PREPARE`.
+    Prepare {
+        /// Statement name.
+        name: String,
+        /// Declared parameter types.
+        parameter_types: Vec<TypeName>,
+        /// Text of the statement.
+        statement: String,
+    },
+    /// `COPY`.
+    Copy(Box<CopyAst>),
+    /// `EXPLAIN`.
+    Explain {
+        /// `ANALYZE`.
+        analyze: bool,
+        /// `VERBOSE`.
+        verbose: bool,
+        /// `FORMAT JSON`.
+        json: bool,
+        /// Text of the explained statement.
+        statement: String,
+    },
+    /// `LOCK TABLE`.
+    Lock {
+        /// Tables that must exist.
+        tables: Vec<ObjectName>,
+        /// Whether the mode conflicts with writers.
+        exclusive: bool,
+        /// `NOWAIT`.
+        nowait: bool,
+    },
+    /// `VACUUM`, `ANALYZE`, `REINDEX`, `CLUSTER`, `CHECKPOINT`.
+    Maintenance {
+        /// Command tag.
+        tag: &'static str,
+        /// Tables that must exist.
+        tables: Vec<ObjectName>,
+        /// SQLite statement that does it, if any is needed.
+        step: Option<&'static str>,
+    },
+    /// A change of the schema.
+    Ddl(Box<DdlStatement>),
+    /// Valid PostgreSQL that Trellis does not support; what it is.
+    Unsupported(String),
+}
+
+/// Reads one statement if it is one of ours; `None` leaves it to sqlparser.
+///
+/// `tokens` are the statement's, with blanks and comments, spans relative to `text`.
+///
+/// # Errors
+/// 42601 with a position relative to `text` if the statement is one of ours and malformed.
+pub fn parse(text: &str, tokens: &[TokenWithSpan]) -> Result<Option<UtilityAst>, SqlError> {
+    let words = tokens.iter().filter(|it| !matches!(it.token, Token::Whitespace(_) | Token::EOF));
+    let Some(Token::Word(first)) = words.map(|it| &it.token).next() else { return Ok(None) };
+    if first.quote_style.is_some() {
+        return Ok(None);
+    }
+    let Some(production) = production(&first.value.to_ascii_lowercase()) else { return Ok(None) };
+    let mut cursor = Cursor::new(text, tokens);
+    cursor.advance();
+    let ast = production(&mut cursor)?;
+    if !matches!(ast, UtilityAst::Unsupported(_)) {
+        cursor.expect_end()?;
+    }
+    Ok(Some(ast))
+}
+
+/// Reads a statement whose first word has been consumed.
+type Production = fn(&mut Cursor<'_>) -> Result<UtilityAst, SqlError>;
+
+/// The production for statements that begin with `word`.
+fn production(word: &str) -> Option<Production> {
+    Some(match word {
+        "begin" => session::begin,
+        "start" => session::start_transaction,
+        "commit" | "end" => session::commit,
+        "rollback" | "abort" => session::rollback,
+        "savepoint" => session::savepoint,
+        "release" => session::release,
+        "set" => session::set,
+        "show" => session::show,
+        "reset" => session::reset,
+        "discard" => session::discard,
+        "listen" => session::listen,
+        "unlisten" => session::unlisten,
+        "notify" => session::notify,
+        "prepare" => cursors::prepare,
+        "execute" => cursors::execute,
+        "deallocate" => cursors::deallocate,
+        "declare" => cursors::declare,
+        "fetch" => cursors::fetch,
+        "move" => cursors::move_cursor,
+        "close" => cursors::close,
+        "explain" => cursors::explain,
+        "copy" => copy::copy,
+        "lock" => session::lock,
+        "vacuum" => session::vacuum,
+        "analyze" | "analyse" => session::analyze,
+        "reindex" => session::reindex,
+        "cluster" => session::cluster,
+        "checkpoint" => session::checkpoint,
+        "do" => |_| unsupported("DO"),
+        "call" => |_| unsupported("CALL"),
+        "grant" => |_| unsupported("GRANT"),
+        "revoke" => |_| unsupported("REVOKE"),
+        "reassign" => |_| unsupported("REASSIGN OWNED"),
+        "security" => |_| unsupported("SECURITY LABEL"),
+        "import" => |_| unsupported("IMPORT FOREIGN SCHEMA"),
+        "load" => |_| unsupported("LOAD"),
+        _ => return None,
+    })
+}
+
+/// A statement that is recognised and refused.
+#[expect(clippy::unnecessary_wraps, reason = "has the shape of a production")]
+fn unsupported(what: &str) -> Result<UtilityAst, SqlError> {
+    Ok(UtilityAst::Unsupported(what.to_owned()))
+}

@@ -1,0 +1,133 @@
+//! A DDL statement from binding to effect, and what the engine must provide and do.
+//!
+//! As in PostgreSQL, a DDL statement is analysed when it runs, against the schema of that moment: binding only keeps the
+//! syntax tree and the session's names and settings. The engine, holding the write lease, then
+//!
+//! 1. calls [`SchemaStatement::apply`] with the current catalog and gets a [`SchemaChange`];
+//! 2. runs `before`;
+//! 3. upserts `rows` into `trellis_schema` and `temporary` into the session's own list (a dropped temporary row stays);
+//! 4. builds the new catalog and runs [`materialize`](super::materialize)`(old, new)`;
+//! 5. registers [`Catalog::store_tables`] with the store;
+//! 6. runs `after`, and sends the notices and the tag.
+//!
+//! Any error undoes all of it: the engine wraps it in a savepoint.
+
+use super::catalog::Catalog;
+use super::row::SchemaRow;
+use crate::bind::BindContext;
+use crate::datum::Datum;
+use crate::error::{SqlError, SqlState};
+use crate::parse::utility::DdlStatement;
+use crate::settings::FormatSettings;
+
+/// A bound DDL statement.
+#[derive(Clone, Debug)]
+pub struct SchemaStatement {
+    pub(super) ddl: DdlStatement,
+    pub(super) search_path: Vec<String>,
+    pub(super) user: String,
+    pub(super) database: String,
+    pub(super) settings: FormatSettings,
+}
+
+/// What DDL asks of the engine while it is applied.
+pub trait SchemaHost {
+    /// Evaluates a SQLite expression without parameters, once, for a value that is kept in the schema: what older rows
+    /// hold in a column that is added.
+    ///
+    /// # Errors
+    /// The error of the expression.
+    fn evaluate(&mut self, sql: &str) -> Result<Datum, SqlError>;
+}
+
+/// What a DDL statement changes. An empty one (`IF NOT EXISTS`) has a tag and notices only.
+#[derive(Clone, Debug, Default)]
+pub struct SchemaChange {
+    /// Rows to upsert into `trellis_schema`, by id.
+    pub rows: Vec<SchemaRow>,
+    /// Rows to upsert into the session's temporary schema, by id.
+    pub temporary: Vec<SchemaRow>,
+    /// Steps on the old tables.
+    pub before: Vec<SchemaStep>,
+    /// Steps on the new tables.
+    pub after: Vec<SchemaStep>,
+    /// Command tag. With `counted`, the count is appended: `SELECT 3`.
+    pub tag: String,
+    /// Index in `after` of the step whose changed rows the tag counts.
+    pub counted: Option<usize>,
+    /// Notices, in order.
+    pub notices: Vec<SchemaNotice>,
+}
+
+/// One SQLite statement of a schema change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaStep {
+    /// Run it.
+    Run(String),
+    /// Run the query: if it yields a row, the statement fails with this error.
+    RefuseIfAny {
+        /// SQLite query.
+        sql: String,
+        /// The error.
+        error: SqlError,
+    },
+    /// Restart a sequence: the next `nextval` answers `value`.
+    RestartSequence {
+        /// OID of the sequence.
+        sequence: crate::oid::Oid,
+        /// The value.
+        value: i64,
+    },
+}
+
+/// A notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaNotice {
+    /// SQLSTATE.
+    pub state: SqlState,
+    /// Text.
+    pub message: String,
+    /// Detail, if any.
+    pub detail: Option<String>,
+}
+
+/// Binds a DDL statement.
+///
+/// # Errors
+/// 0A000 for a form of it that Trellis does not support.
+pub fn bind_ddl(ddl: &DdlStatement, cx: &BindContext<'_>) -> Result<SchemaStatement, SqlError> {
+    Ok(SchemaStatement {
+        ddl: ddl.clone(),
+        search_path: cx.search_path.to_vec(),
+        user: cx.user.to_owned(),
+        database: cx.database.to_owned(),
+        settings: cx.settings.clone(),
+    })
+}
+
+impl SchemaStatement {
+    /// The names and settings that the statement's expressions are bound against.
+    pub(super) fn bind_context<'a>(&'a self, catalog: &'a Catalog) -> BindContext<'a> {
+        BindContext {
+            catalog,
+            search_path: &self.search_path,
+            user: &self.user,
+            database: &self.database,
+            settings: &self.settings,
+            parameter_types: &[],
+        }
+    }
+
+    /// Computes what the statement changes. Nothing is changed yet.
+    ///
+    /// # Errors
+    /// What PostgreSQL reports; 0A000 for what Trellis does not support.
+    pub fn apply(
+        &self,
+        catalog: &Catalog,
+        host: &mut dyn SchemaHost,
+    ) -> Result<SchemaChange, SqlError> {
+        let _ = (self.bind_context(catalog), host);
+        Err(SqlError::unsupported("this statement"))
+    }
+}
