@@ -1,1 +1,40 @@
-//! Trellis.
+//! End-to-end harness of Trellis: real server processes, real clients, PostgreSQL 15 as the oracle.
+//!
+//! The library holds what the tests share; the tests themselves are in three targets, and the
+//! benchmark is a binary:
+//!
+//! | target | what it shows |
+//! |---|---|
+//! | `e2e/` | clusters of `trellis` processes under psql, `tokio-postgres` and Python drivers |
+//! | `slt.rs` | the scripts of `slt/`: recorded PostgreSQL answers against a Trellis node |
+//! | `layering.rs` | the dependency directions between crates and modules |
+//! | `src/bin/bench.rs` | throughput against PostgreSQL, and commit-to-visibility latency |
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`server_binary`] | finding, and building once, the `trellis` executable |
+//! | [`node`], [`cluster`] | one server process; several of them that know each other |
+//! | [`relay`] | a UDP relay between nodes that cuts, delays and loses datagrams |
+//! | [`oracle`] | a private PostgreSQL 15 |
+//! | [`wire`] | a bare protocol client that shows every message |
+//! | [`script`] | SQL scripts with recorded answers |
+//! | [`clients`] | psql, and Python with its drivers, installed once under `target/` |
+//! | [`wait`], [`work_dir`] | waiting for a condition; directories that outlive a failure |
+//!
+//! # Invariants
+//!
+//! 1. No test sleeps: it waits for a line, a notification or a condition ([`wait::until`]).
+//! 2. Every port is picked by the system, every file lies in the test's own directory.
+//! 3. A missing client is a plainly printed skip; with `TRELLIS_REQUIRE_CLIENTS=1` (in CI) a failure.
+//! 4. A failed test keeps its logs and databases and says where they are.
+
+pub mod clients;
+pub mod cluster;
+pub mod node;
+pub mod oracle;
+pub mod relay;
+pub mod script;
+pub mod server_binary;
+pub mod wait;
+pub mod wire;
+pub mod work_dir;
