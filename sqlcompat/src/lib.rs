@@ -16,7 +16,6 @@ pub mod builtin;
 pub mod catalog;
 pub mod datum;
 pub mod error;
-#[cfg(feature = "sqlite")]
 pub mod functions;
 pub mod lower;
 pub mod oid;

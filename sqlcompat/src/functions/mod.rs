@@ -1,1 +1,57 @@
-//! To be written.
+//! PostgreSQL's functions, operators, casts and aggregates, as SQLite runs them.
+//!
+//! The binder resolves a call to a row of `pg_proc`; the lowered SQL calls the function named after that row:
+//!
+//! | row | SQLite name | example |
+//! |---|---|---|
+//! | function, operator's or cast's function | `pg_<prosrc>` | `pg_int4pl(1, 2)` |
+//! | SQL-language function | `pg_<proname>_<oid>` | `pg_lpad_879` |
+//! | aggregate | `pg_agg_<proname>[_<argument type>…]` | `pg_agg_sum_int4(x)` |
+//! | set-returning function | table `pg_srf_<prosrc>`, columns `value` or `c1`… | `pg_srf_generate_series_int4(1, 3)` |
+//!
+//! A function whose declared arguments include a pseudo-type (`anyelement`, `anyarray`, `"any"`, `record`, …) gets, after
+//! all its arguments, the OID of each such argument as an integer. Strict functions return NULL for a NULL argument without
+//! running. Beside the rows of `pg_proc` there are the conversions `pg_in(text, type, typmod)`, `pg_out(value, type)` and
+//! `pg_array_cast(value, source, target, typmod)`.
+//!
+//! The bodies are pure: [`Call`] in, [`Datum`] out. They are collected in tables, one per subject; [`find`] and
+//! [`implemented`] read the very tables that [`sqlite::register`] registers, so that they cannot disagree. Only `sqlite` needs the feature.
+//!
+//! # Invariants
+//! 1. A body never panics, whatever storage it is given; a value of the wrong class is XX000.
+//! 2. A body that fails leaves its [`SqlError`] in the [`SessionContext`]; SQLite carries only the text.
+//!
+//! # Sources
+//! PostgreSQL 15 manual, chapter 9 (Functions and Operators).
+
+mod call;
+mod session;
+mod tables;
+
+mod cast;
+mod integer;
+mod math_random;
+pub mod ordering;
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+pub use call::Call;
+pub use session::{SessionContext, SessionHost, SessionState};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{register, register_enum};
+pub(crate) use tables::scalar_functions;
+pub use tables::{
+    Accumulator, AggregateFunction, Rows, ScalarFunction, SetReturningFunction, Volatility, find,
+    find_aggregate, find_set_returning, implemented, implemented_names,
+};
+
+/// All scalar functions, one table per subject.
+pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] =
+    &[&[cast::FUNCTIONS, integer::FUNCTIONS], integer::COMPARISONS];
+
+/// All aggregates.
+pub(crate) const AGGREGATE_TABLES: &[&[AggregateFunction]] = &[];
+
+/// All set-returning functions.
+pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[];

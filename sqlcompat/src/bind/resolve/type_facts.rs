@@ -1,0 +1,316 @@
+//! What is known of a type: built-in rows and the user's types under one roof.
+
+use std::borrow::Cow;
+
+use crate::builtin::{self, PG_CATALOG, TypeKind};
+use crate::oid::Oid;
+use crate::schema::{Catalog, UserType};
+
+/// Domains over domains are followed this far; deeper nesting cannot be created.
+const DOMAIN_DEPTH_MAX: usize = 64;
+
+/// The types of one moment, seen through one search_path. Cheap to copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Types<'a> {
+    catalog: &'a Catalog,
+    search_path: &'a [String],
+}
+
+/// What is known of one type.
+#[derive(Clone, Debug)]
+pub struct TypeInfo<'a> {
+    /// OID.
+    pub oid: Oid,
+    /// `typname`, for example `int4`, `_int4`, `mood`.
+    pub name: Cow<'a, str>,
+    /// OID of its schema.
+    pub namespace: Oid,
+    /// What sort of type it is.
+    pub kind: TypeKind,
+    /// `typcategory`.
+    pub category: u8,
+    /// Preferred within its category.
+    pub preferred: bool,
+    /// `typlen`.
+    pub len: i16,
+    /// Subscripted as an array, with elements of type `element`.
+    pub true_array: bool,
+    /// Element type, or 0.
+    pub element: Oid,
+    /// Array type over it, or 0.
+    pub array: Oid,
+    /// Base type of a domain, or 0.
+    pub base: Oid,
+    /// Type modifier that a domain puts on its base type, or -1.
+    pub base_typmod: i32,
+    /// Collation, or 0.
+    pub collation: Oid,
+    /// Relation that a row type belongs to, or 0.
+    pub relation: Oid,
+}
+
+impl<'a> Types<'a> {
+    /// The types of `catalog`, with unqualified names found through `search_path`.
+    #[must_use]
+    pub fn new(catalog: &'a Catalog, search_path: &'a [String]) -> Self {
+        Self { catalog, search_path }
+    }
+
+    /// What is known of the type with this OID; `None` if there is no such type.
+    #[must_use]
+    pub fn info(self, oid: Oid) -> Option<TypeInfo<'a>> {
+        if let Some(row) = builtin::type_by_oid(oid) {
+            return Some(TypeInfo {
+                oid,
+                name: Cow::Borrowed(row.name),
+                namespace: row.namespace,
+                kind: row.kind,
+                category: row.category,
+                preferred: row.preferred,
+                len: row.len,
+                true_array: row.true_array,
+                element: row.element,
+                array: row.array,
+                base: row.base,
+                base_typmod: row.base_typmod,
+                collation: row.collation,
+                relation: row.relation,
+            });
+        }
+        if let Some(user) = self.catalog.types.get(&oid) {
+            return Some(self.user_type(user));
+        }
+        self.array_of_user_type(oid).or_else(|| self.row_type(oid))
+    }
+
+    fn user_type(self, user: &'a UserType) -> TypeInfo<'a> {
+        let plain = TypeInfo {
+            oid: user.oid(),
+            name: Cow::Borrowed(user.name()),
+            namespace: user.namespace(),
+            kind: TypeKind::Enum,
+            category: b'E',
+            preferred: false,
+            len: 4,
+            true_array: false,
+            element: Oid(0),
+            array: user.array_oid(),
+            base: Oid(0),
+            base_typmod: -1,
+            collation: Oid(0),
+            relation: Oid(0),
+        };
+        match user {
+            UserType::Enum(_) => plain,
+            UserType::Domain(domain) => {
+                let base = self.info(domain.base_type);
+                TypeInfo {
+                    kind: TypeKind::Domain,
+                    category: base.as_ref().map_or(b'U', |base| base.category),
+                    len: base.as_ref().map_or(-1, |base| base.len),
+                    base: domain.base_type,
+                    base_typmod: domain.typmod,
+                    collation: base.map_or(Oid(0), |base| base.collation),
+                    ..plain
+                }
+            }
+        }
+    }
+
+    fn array_of_user_type(self, oid: Oid) -> Option<TypeInfo<'a>> {
+        let user = self.catalog.types.values().find(|user| user.array_oid() == oid)?;
+        Some(array_info(oid, user.name(), user.namespace(), user.oid()))
+    }
+
+    fn row_type(self, oid: Oid) -> Option<TypeInfo<'a>> {
+        let tables = self.catalog.tables.values();
+        for table in tables {
+            if table.row_type_oid == oid {
+                let array = table.row_array_oid;
+                return Some(row_info(oid, &table.name, table.namespace, table.oid, array));
+            }
+            if table.row_array_oid == oid {
+                return Some(array_info(oid, &table.name, table.namespace, table.row_type_oid));
+            }
+        }
+        let view = self.catalog.views.values().find(|view| view.row_type_oid == oid)?;
+        Some(row_info(oid, &view.name, view.namespace, view.oid, Oid(0)))
+    }
+
+    /// The type under a domain, however deep; any other type is itself.
+    #[must_use]
+    pub fn base(self, oid: Oid) -> Oid {
+        self.base_with_typmod(oid, -1).0
+    }
+
+    /// The type under a domain and the type modifier that applies to it.
+    #[must_use]
+    pub fn base_with_typmod(self, oid: Oid, typmod: i32) -> (Oid, i32) {
+        let (mut oid, mut typmod) = (oid, typmod);
+        for _ in 0..DOMAIN_DEPTH_MAX {
+            match self.info(oid) {
+                Some(info) if info.kind == TypeKind::Domain => {
+                    oid = info.base;
+                    typmod = info.base_typmod;
+                }
+                _ => break,
+            }
+        }
+        (oid, typmod)
+    }
+
+    /// Element type of an array type; `None` for everything else, domains over arrays included.
+    #[must_use]
+    pub fn element(self, oid: Oid) -> Option<Oid> {
+        self.info(oid).filter(|info| info.true_array).map(|info| info.element)
+    }
+
+    /// Element type of an array type or of a domain over one.
+    #[must_use]
+    pub fn base_element(self, oid: Oid) -> Option<Oid> {
+        self.element(self.base(oid))
+    }
+
+    /// The array type over a type.
+    #[must_use]
+    pub fn array_of(self, oid: Oid) -> Option<Oid> {
+        self.info(oid).map(|info| info.array).filter(|array| *array != Oid(0))
+    }
+
+    /// `typcategory`; `b'X'` (unknown) for an OID that is no type.
+    #[must_use]
+    pub fn category(self, oid: Oid) -> u8 {
+        self.info(oid).map_or(b'X', |info| info.category)
+    }
+
+    /// The type is the preferred one, or one of these, of its category.
+    #[must_use]
+    pub fn is_preferred(self, oid: Oid) -> bool {
+        self.info(oid).is_some_and(|info| info.preferred)
+    }
+
+    /// The type is an enum.
+    #[must_use]
+    pub fn is_enum(self, oid: Oid) -> bool {
+        self.info(oid).is_some_and(|info| info.kind == TypeKind::Enum)
+    }
+
+    /// The type is a row type, or a domain over one.
+    #[must_use]
+    pub fn is_composite(self, oid: Oid) -> bool {
+        self.info(self.base(oid)).is_some_and(|info| info.kind == TypeKind::Composite)
+    }
+
+    /// The type with this `typname`, in the given schema or along the search_path.
+    #[must_use]
+    pub fn lookup(self, schema: Option<&str>, name: &str) -> Option<Oid> {
+        match schema {
+            Some(schema) => self.lookup_in(self.namespace(schema)?, name),
+            None => self.path().find_map(|namespace| self.lookup_in(namespace, name)),
+        }
+    }
+
+    /// An unqualified use of the type's name means this type.
+    #[must_use]
+    pub fn is_visible(self, info: &TypeInfo<'_>) -> bool {
+        let first = self.path().find_map(|namespace| self.lookup_in(namespace, &info.name));
+        first == Some(info.oid)
+    }
+
+    /// OID of the schema with this name.
+    #[must_use]
+    pub fn namespace(self, name: &str) -> Option<Oid> {
+        match name {
+            "pg_catalog" => Some(PG_CATALOG),
+            "information_schema" => Some(builtin::INFORMATION_SCHEMA),
+            _ => self.catalog.namespaces.get(name).map(|namespace| namespace.oid),
+        }
+    }
+
+    /// Name of the schema with this OID.
+    #[must_use]
+    pub fn namespace_name(self, oid: Oid) -> Option<&'a str> {
+        if oid == PG_CATALOG {
+            return Some("pg_catalog");
+        }
+        if oid == builtin::INFORMATION_SCHEMA {
+            return Some("information_schema");
+        }
+        let found = self.catalog.namespaces.values().find(|namespace| namespace.oid == oid);
+        found.map(|namespace| namespace.name.as_str())
+    }
+
+    /// The schemas that unqualified names are looked for in: `pg_catalog` first, unless the search_path names it.
+    pub(super) fn path(self) -> impl Iterator<Item = Oid> {
+        let implicit = !self.search_path.iter().any(|name| name == "pg_catalog");
+        let listed = self.search_path.iter().filter_map(move |name| self.namespace(name));
+        implicit.then_some(PG_CATALOG).into_iter().chain(listed)
+    }
+
+    fn lookup_in(self, namespace: Oid, name: &str) -> Option<Oid> {
+        if namespace == PG_CATALOG || namespace == builtin::INFORMATION_SCHEMA {
+            return builtin::type_in_namespace(namespace, name).map(|row| row.oid);
+        }
+        let user = self.catalog.types.values();
+        let user = user.filter(|user| user.namespace() == namespace);
+        let array_name = name.strip_prefix('_');
+        for user in user {
+            if user.name() == name {
+                return Some(user.oid());
+            }
+            if Some(user.name()) == array_name {
+                return Some(user.array_oid());
+            }
+        }
+        self.row_type_in(namespace, name).or_else(|| self.row_array_in(namespace, array_name?))
+    }
+
+    fn row_type_in(self, namespace: Oid, name: &str) -> Option<Oid> {
+        let relation = self.catalog.relation_names.get(&(namespace, name.to_owned()))?;
+        let table = self.catalog.tables.get(relation).map(|table| table.row_type_oid);
+        table.or_else(|| self.catalog.views.get(relation).map(|view| view.row_type_oid))
+    }
+
+    fn row_array_in(self, namespace: Oid, name: &str) -> Option<Oid> {
+        let relation = self.catalog.relation_names.get(&(namespace, name.to_owned()))?;
+        self.catalog.tables.get(relation).map(|table| table.row_array_oid)
+    }
+}
+
+fn array_info(oid: Oid, element_name: &str, namespace: Oid, element: Oid) -> TypeInfo<'static> {
+    TypeInfo {
+        oid,
+        name: Cow::Owned(format!("_{element_name}")),
+        namespace,
+        kind: TypeKind::Base,
+        category: b'A',
+        preferred: false,
+        len: -1,
+        true_array: true,
+        element,
+        array: Oid(0),
+        base: Oid(0),
+        base_typmod: -1,
+        collation: Oid(0),
+        relation: Oid(0),
+    }
+}
+
+fn row_info(oid: Oid, name: &str, namespace: Oid, relation: Oid, array: Oid) -> TypeInfo<'_> {
+    TypeInfo {
+        oid,
+        name: Cow::Borrowed(name),
+        namespace,
+        kind: TypeKind::Composite,
+        category: b'C',
+        preferred: false,
+        len: -1,
+        true_array: false,
+        element: Oid(0),
+        array,
+        base: Oid(0),
+        base_typmod: -1,
+        collation: Oid(0),
+        relation,
+    }
+}

@@ -1,0 +1,207 @@
+//! `pg_type`, `pg_enum`: enums, domains, row types and the array types over them.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, params};
+
+use super::{Dependencies, PG_CLASS, PG_TYPE, numbers};
+use crate::oid::Oid;
+use crate::schema::{Catalog, CheckConstraint, DomainType, EnumType, UserType};
+
+/// Bytes that a name may have.
+const NAME_BYTES_MAX: usize = 63;
+
+const ENUM: &str = "INSERT OR IGNORE INTO pg_type(oid, typname, typnamespace, typarray,
+        typowner, typlen, typbyval, typtype, typcategory, typispreferred, typisdefined, typdelim, typrelid,
+        typsubscript, typelem, typinput, typoutput, typreceive, typsend, typmodin, typmodout, typanalyze,
+        typalign, typstorage, typnotnull, typbasetype, typtypmod, typndims, typcollation)
+    VALUES (?1, ?2, ?3, ?4, 10, 4, 1, 'e', 'E', 0, 1, ',', 0, 0, 0, 3506, 3507, 3532, 3533, 0, 0, 0, 'i', 'p', 0,
+        0, -1, 0, 0)";
+
+const DOMAIN: &str = "INSERT OR IGNORE INTO pg_type(oid, typname, typnamespace, typarray, typnotnull, typbasetype,
+        typtypmod, typdefault, typdefaultbin,
+        typowner, typlen, typbyval, typtype, typcategory, typispreferred, typisdefined, typdelim, typrelid,
+        typsubscript, typelem, typinput, typoutput, typreceive, typsend, typmodin, typmodout, typanalyze,
+        typalign, typstorage, typndims, typcollation)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8,
+        10, typlen, typbyval, 'd', typcategory, 0, 1, typdelim, 0, 0, 0, 2597, typoutput, 2598, typsend, 0, 0,
+        typanalyze, typalign, typstorage, typsubscript = 6179, typcollation
+    FROM pg_type WHERE oid = ?6";
+
+const ROW: &str = "INSERT OR IGNORE INTO pg_type(oid, typname, typnamespace, typarray, typrelid,
+        typowner, typlen, typbyval, typtype, typcategory, typispreferred, typisdefined, typdelim,
+        typsubscript, typelem, typinput, typoutput, typreceive, typsend, typmodin, typmodout, typanalyze,
+        typalign, typstorage, typnotnull, typbasetype, typtypmod, typndims, typcollation)
+    VALUES (?1, ?2, ?3, ?4, ?5, 10, -1, 0, 'c', 'C', 0, 1, ',', 0, 0, 2290, 2291, 2402, 2403, 0, 0, 0, 'd', 'x', 0,
+        0, -1, 0, 0)";
+
+const ARRAY: &str = "INSERT OR IGNORE INTO pg_type(oid, typname, typnamespace, typelem, typarray,
+        typowner, typlen, typbyval, typtype, typcategory, typispreferred, typisdefined, typdelim, typrelid,
+        typsubscript, typinput, typoutput, typreceive, typsend, typmodin, typmodout, typanalyze,
+        typalign, typstorage, typnotnull, typbasetype, typtypmod, typndims, typcollation)
+    SELECT ?1, ?2, ?3, ?4, 0, 10, -1, 0, 'b', 'A', 0, 1, typdelim, 0, 6179, 750, 751, 2400, 2401, typmodin,
+        typmodout, 3816, CASE typalign WHEN 'd' THEN 'd' ELSE 'i' END, 'x', 0, 0, -1, 0, typcollation
+    FROM pg_type WHERE oid = ?4";
+
+/// A type that an array type is to be made for.
+struct Element<'a> {
+    oid: Oid,
+    array_oid: Oid,
+    namespace: Oid,
+    name: &'a str,
+}
+
+/// Inserts the types of `catalog`.
+pub(super) fn insert(connection: &Connection, catalog: &Catalog) -> rusqlite::Result<()> {
+    let mut elements = Vec::new();
+    for it in catalog.types.values() {
+        if let UserType::Enum(it) = it {
+            insert_enum(connection, it)?;
+        }
+    }
+    insert_rows(connection, catalog, &mut elements)?;
+    for domain in domains_in_order(catalog) {
+        insert_domain(connection, domain)?;
+    }
+    for it in catalog.types.values() {
+        elements.push(Element {
+            oid: it.oid(),
+            array_oid: it.array_oid(),
+            namespace: it.namespace(),
+            name: it.name(),
+        });
+    }
+    insert_arrays(connection, &elements)
+}
+
+/// Domains, each after the domain that it is over.
+fn domains_in_order(catalog: &Catalog) -> Vec<&DomainType> {
+    let mut waiting: Vec<&DomainType> = Vec::new();
+    for it in catalog.types.values() {
+        if let UserType::Domain(it) = it {
+            waiting.push(it);
+        }
+    }
+    let mut ordered = Vec::new();
+    while !waiting.is_empty() {
+        let open: BTreeSet<Oid> = waiting.iter().map(|it| it.oid).collect();
+        let (later, ready): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|it| open.contains(&it.base_type));
+        if ready.is_empty() {
+            break;
+        }
+        ordered.extend(ready);
+        waiting = later;
+    }
+    ordered
+}
+
+fn insert_enum(connection: &Connection, it: &EnumType) -> rusqlite::Result<()> {
+    connection.prepare_cached(ENUM)?.execute(params![
+        it.oid.0,
+        it.name,
+        it.namespace.0,
+        it.array_oid.0
+    ])?;
+    let mut labels = connection.prepare_cached(
+        "INSERT OR IGNORE INTO pg_enum(oid, enumtypid, enumsortorder, enumlabel) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for ((oid, label), position) in it.labels.iter().zip(1_i64..) {
+        labels.execute(params![oid.0, it.oid.0, position, label])?;
+    }
+    Dependencies::new(connection)?.in_namespace(PG_TYPE, it.oid, it.namespace)
+}
+
+fn insert_domain(connection: &Connection, it: &DomainType) -> rusqlite::Result<()> {
+    connection.prepare_cached(DOMAIN)?.execute(params![
+        it.oid.0,
+        it.name,
+        it.namespace.0,
+        it.array_oid.0,
+        it.not_null,
+        it.base_type.0,
+        it.typmod,
+        it.default
+    ])?;
+    Dependencies::new(connection)?.in_namespace(PG_TYPE, it.oid, it.namespace)?;
+    it.checks.iter().try_for_each(|check| insert_domain_check(connection, it, check))
+}
+
+fn insert_domain_check(
+    connection: &Connection,
+    domain: &DomainType,
+    check: &CheckConstraint,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO pg_constraint(oid, conname, connamespace, contypid, conbin, contype, condeferrable,
+                 condeferred, convalidated, conrelid, conindid, conparentid, confrelid, confupdtype, confdeltype,
+                 confmatchtype, conislocal, coninhcount, connoinherit)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'c', 0, 0, 1, 0, 0, 0, 0, ' ', ' ', ' ', 1, 0, 0)",
+        )?
+        .execute(params![
+            check.oid.0,
+            check.name,
+            domain.namespace.0,
+            domain.oid.0,
+            check.expression
+        ])?;
+    Dependencies::new(connection)?.add(
+        (super::PG_CONSTRAINT, check.oid, 0),
+        (PG_TYPE, domain.oid, 0),
+        "a",
+    )
+}
+
+fn insert_rows<'a>(
+    connection: &Connection,
+    catalog: &'a Catalog,
+    elements: &mut Vec<Element<'a>>,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(ROW)?;
+    let mut depend = Dependencies::new(connection)?;
+    for it in catalog.tables.values() {
+        let (oid, array) = (it.row_type_oid, it.row_array_oid);
+        insert.execute(params![oid.0, it.name, it.namespace.0, array.0, it.oid.0])?;
+        depend.add((PG_TYPE, oid, 0), (PG_CLASS, it.oid, 0), "i")?;
+        elements.push(Element { oid, array_oid: array, namespace: it.namespace, name: &it.name });
+    }
+    for it in catalog.views.values() {
+        insert.execute(params![it.row_type_oid.0, it.name, it.namespace.0, 0, it.oid.0])?;
+        depend.add((PG_TYPE, it.row_type_oid, 0), (PG_CLASS, it.oid, 0), "i")?;
+    }
+    Ok(())
+}
+
+fn insert_arrays(connection: &Connection, elements: &[Element<'_>]) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(ARRAY)?;
+    let mut depend = Dependencies::new(connection)?;
+    let mut taken: BTreeSet<(Oid, String)> =
+        elements.iter().map(|it| (it.namespace, it.name.to_owned())).collect();
+    for it in elements.iter().filter(|it| it.array_oid.0 != 0) {
+        let name = array_name(it.name, |name| taken.contains(&(it.namespace, name.to_owned())));
+        insert.execute(params![it.array_oid.0, name, it.namespace.0, it.oid.0])?;
+        depend.add((PG_TYPE, it.array_oid, 0), (PG_TYPE, it.oid, 0), "i")?;
+        taken.insert((it.namespace, name));
+    }
+    Ok(())
+}
+
+/// Name of the array type over the type called `name`: an underscore before it, or as many as it takes.
+fn array_name(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut candidate = name.to_owned();
+    loop {
+        candidate.insert(0, '_');
+        while candidate.len() > NAME_BYTES_MAX {
+            candidate.pop();
+        }
+        if !is_taken(&candidate) || candidate.chars().all(|it| it == '_') {
+            return candidate;
+        }
+    }
+}
+
+/// Storage form of an OID list; here for the files beside this one.
+pub(super) fn oid_list(oids: &[Oid]) -> String {
+    numbers(oids.iter().map(|it| it.0))
+}

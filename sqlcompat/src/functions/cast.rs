@@ -1,0 +1,130 @@
+//! Conversions that belong to no row of `pg_proc`: through text, element by element, and rows.
+//!
+//! | function | does |
+//! |---|---|
+//! | `pg_in(text, type, typmod)` | input function of any type |
+//! | `pg_out(value, type)` | output function of any type |
+//! | `pg_convert(value, source, target, typmod)` | out, then in: the cast that PostgreSQL calls I/O conversion |
+//! | `pg_array_cast(value, source, target, typmod)` | casts each element as `source`'s element to `target`'s |
+//! | `pg_row(value, …, type, …)` | an anonymous record |
+//! | `pg_row_field(row, type, position)` | a field of a row, from 1 |
+
+use super::{Call, ScalarFunction};
+use crate::builtin::{self, CastMethod};
+use crate::datum::{Datum, DatumRef};
+use crate::error::{SqlError, SqlState};
+use crate::functions::tables;
+use crate::oid::Oid;
+use crate::types::array::{Array, storage_class};
+use crate::types::{TypeContext, codec, failure, record};
+
+type Answer = Result<Datum, SqlError>;
+
+fn input(call: &Call) -> Answer {
+    let (text, type_oid) = (call.text(0)?, call.oid(1)?);
+    let typmod = if call.is_null(2) { -1 } else { call.i32(2)? };
+    call.session.with_types(|cx| codec::decode_text(type_oid, typmod, text, cx))
+}
+
+fn output(call: &Call) -> Answer {
+    let type_oid = call.oid(1)?;
+    call.session.with_types(|cx| codec::to_text(type_oid, call.datum(0), cx)).map(Datum::Text)
+}
+
+fn convert(call: &Call) -> Answer {
+    let (source, target, typmod) = (call.oid(1)?, call.oid(2)?, call.i32(3)?);
+    call.session.with_types(|cx| {
+        let text = codec::to_text(source, call.datum(0), cx)?;
+        codec::decode_text(target, typmod, &text, cx)
+    })
+}
+
+fn array_cast(call: &Call) -> Answer {
+    let (source, target, typmod) = (call.oid(1)?, call.oid(2)?, call.i32(3)?);
+    let stored = call.text(0)?;
+    call.session.with_types(|cx| {
+        let elements = codec::element_type(source, cx).zip(codec::element_type(target, cx));
+        let (from, to) = elements.ok_or_else(|| failure::wrong_storage("array"))?;
+        let array = Array::from_storage(stored, storage_class(from, cx))?;
+        let elements = array.elements.iter().map(|item| match item {
+            Datum::Null => Ok(Datum::Null),
+            item => cast_value(call, item.as_ref(), from, to, typmod, cx),
+        });
+        let elements = elements.collect::<Result<_, _>>()?;
+        Ok(Datum::Text(Array { dimensions: array.dimensions, elements }.to_storage()))
+    })
+}
+
+/// Casts one value as `pg_cast` says: its function, the same form, or through text; then the type modifier.
+fn cast_value(
+    call: &Call,
+    value: DatumRef<'_>,
+    source: Oid,
+    target: Oid,
+    typmod: i32,
+    cx: &TypeContext,
+) -> Answer {
+    let row = if source == target { None } else { builtin::cast(source, target) };
+    let cast = match row.map(|row| (row.method, row.function)) {
+        Some((CastMethod::Function, function)) => call_cast(call, value, function)?,
+        Some((CastMethod::Binary, _)) => value.to_datum(),
+        Some((CastMethod::InOut, _)) => through_text(value, source, target, typmod, cx)?,
+        None if source == target => value.to_datum(),
+        None => through_text(value, source, target, typmod, cx)?,
+    };
+    if typmod < 0 {
+        return Ok(cast);
+    }
+    through_text(cast.as_ref(), target, target, typmod, cx)
+}
+
+fn call_cast(call: &Call, value: DatumRef<'_>, function: Oid) -> Answer {
+    let name = builtin::function_by_oid(function).map(builtin::implementation_name);
+    let found = name.as_deref().and_then(tables::find);
+    let function = found.ok_or_else(|| SqlError::unsupported("this cast"))?;
+    (function.body)(&Call {
+        arguments: &[value, DatumRef::Integer(-1), DatumRef::Integer(1)],
+        session: call.session,
+    })
+}
+
+fn through_text(
+    value: DatumRef<'_>,
+    source: Oid,
+    target: Oid,
+    typmod: i32,
+    cx: &TypeContext,
+) -> Answer {
+    let text = codec::to_text(source, value, cx)?;
+    codec::decode_text(target, typmod, &text, cx)
+}
+
+fn row(call: &Call) -> Answer {
+    let width = call.len() / 2;
+    if width > record::FIELDS_MAX {
+        return Err(SqlError::new(
+            SqlState::TOO_MANY_COLUMNS,
+            format!("ROW expressions can have at most {} entries", record::FIELDS_MAX),
+        ));
+    }
+    let fields = (0..width)
+        .map(|index| Ok((call.oid(width + index)?, call.datum(index).to_datum())))
+        .collect::<Result<Vec<_>, SqlError>>()?;
+    Ok(Datum::Text(record::anonymous_to_storage(&fields)))
+}
+
+fn row_field(call: &Call) -> Answer {
+    let (stored, type_oid) = (call.text(0)?, call.oid(1)?);
+    let index = usize::try_from(call.i64(2)? - 1).unwrap_or(usize::MAX);
+    call.session.with_types(|cx| record::field(type_oid, stored, index, cx))
+}
+
+/// This file's functions.
+pub(super) const FUNCTIONS: &[ScalarFunction] = &[
+    ScalarFunction::strict("pg_in", input),
+    ScalarFunction::strict("pg_out", output),
+    ScalarFunction::strict("pg_convert", convert),
+    ScalarFunction::strict("pg_array_cast", array_cast),
+    ScalarFunction::lax("pg_row", row),
+    ScalarFunction::strict("pg_row_field", row_field),
+];

@@ -1,0 +1,161 @@
+//! Puts the function tables and collations on an SQLite connection.
+//!
+//! Every function is registered with any number of arguments: the binder has checked them. Immutable and stable functions
+//! are deterministic for SQLite (a stable one does not change within a statement); all are innocuous, so that indexes,
+//! CHECKs and generated columns may use them.
+
+mod collations;
+mod table_valued;
+
+use std::panic::AssertUnwindSafe;
+
+use rusqlite::Connection;
+use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+
+use crate::datum::{Datum, DatumRef};
+use crate::error::SqlError;
+use crate::functions::{
+    self, Accumulator, AggregateFunction, Call, ScalarFunction, SessionContext, Volatility,
+};
+
+pub use collations::register_enum;
+
+/// Most arguments that are passed without an allocation.
+const ARGUMENTS_INLINE: usize = 8;
+
+/// Registers all functions, aggregates, set-returning functions and collations.
+///
+/// # Errors
+/// What SQLite answers, if it is out of memory.
+pub fn register(conn: &Connection, context: &SessionContext) -> rusqlite::Result<()> {
+    for function in functions::scalar_functions() {
+        register_scalar(conn, function, context.clone())?;
+    }
+    for function in functions::AGGREGATE_TABLES.iter().flat_map(|table| table.iter()) {
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+        let adapter = AggregateAdapter { function, context: context.clone() };
+        conn.create_window_function(function.name, -1, flags, adapter)?;
+    }
+    for function in functions::SET_RETURNING_TABLES.iter().flat_map(|table| table.iter()) {
+        table_valued::register(conn, function, context.clone())?;
+    }
+    collations::register(conn)
+}
+
+fn register_scalar(
+    conn: &Connection,
+    function: &'static ScalarFunction,
+    context: SessionContext,
+) -> rusqlite::Result<()> {
+    let mut flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    if function.volatility != Volatility::Volatile {
+        flags |= FunctionFlags::SQLITE_DETERMINISTIC;
+    }
+    conn.create_scalar_function(function.name, -1, flags, move |cx| {
+        with_call(cx, &context, |call| {
+            if function.strict && call.arguments.contains(&DatumRef::Null) {
+                return Ok(Datum::Null);
+            }
+            (function.body)(call)
+        })
+        .map(Output)
+    })
+}
+
+/// Borrows SQLite's arguments as a [`Call`] and reports an error through the session.
+fn with_call<T>(
+    cx: &Context<'_>,
+    session: &SessionContext,
+    work: impl FnOnce(&Call) -> Result<T, SqlError>,
+) -> rusqlite::Result<T> {
+    let mut inline = [DatumRef::Null; ARGUMENTS_INLINE];
+    let mut spilled = Vec::new();
+    let arguments = if cx.len() <= ARGUMENTS_INLINE {
+        for (index, slot) in inline.iter_mut().enumerate().take(cx.len()) {
+            *slot = borrow(cx.get_raw(index));
+        }
+        inline.get(..cx.len()).unwrap_or(&[])
+    } else {
+        spilled.extend((0..cx.len()).map(|index| borrow(cx.get_raw(index))));
+        spilled.as_slice()
+    };
+    work(&Call { arguments, session }).map_err(|error| report(session, error))
+}
+
+/// Leaves the error with the session and makes what SQLite carries.
+fn report(session: &SessionContext, error: SqlError) -> rusqlite::Error {
+    session.fail(error.clone());
+    rusqlite::Error::UserFunctionError(Box::new(error))
+}
+
+/// Reads an SQLite value; text that is not UTF-8 reads as NULL, which no writer of ours stores.
+fn borrow(value: ValueRef<'_>) -> DatumRef<'_> {
+    match value {
+        ValueRef::Null => DatumRef::Null,
+        ValueRef::Integer(value) => DatumRef::Integer(value),
+        ValueRef::Real(value) => DatumRef::Real(value),
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).map_or(DatumRef::Null, DatumRef::Text),
+        ValueRef::Blob(bytes) => DatumRef::Blob(bytes),
+    }
+}
+
+/// A datum on its way to SQLite.
+struct Output(Datum);
+
+impl rusqlite::ToSql for Output {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0.as_ref() {
+            DatumRef::Null => ToSqlOutput::Owned(Value::Null),
+            DatumRef::Integer(value) => ToSqlOutput::Owned(Value::Integer(value)),
+            DatumRef::Real(value) => ToSqlOutput::Owned(Value::Real(value)),
+            DatumRef::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
+            DatumRef::Blob(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
+        })
+    }
+}
+
+/// Runs an [`AggregateFunction`] as SQLite's aggregate and window function.
+struct AggregateAdapter {
+    function: &'static AggregateFunction,
+    context: SessionContext,
+}
+
+type State = AssertUnwindSafe<Box<dyn Accumulator>>;
+
+impl AggregateAdapter {
+    fn finish(&self, state: &dyn Accumulator) -> rusqlite::Result<Output> {
+        let call = Call { arguments: &[], session: &self.context };
+        state.finish(&call).map(Output).map_err(|error| report(&self.context, error))
+    }
+}
+
+impl Aggregate<State, Output> for AggregateAdapter {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<State> {
+        Ok(AssertUnwindSafe((self.function.start)()))
+    }
+
+    fn step(&self, cx: &mut Context<'_>, state: &mut State) -> rusqlite::Result<()> {
+        with_call(cx, &self.context, |call| state.step(call))
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, state: Option<State>) -> rusqlite::Result<Output> {
+        match state {
+            Some(state) => self.finish(state.as_ref()),
+            None => self.finish((self.function.start)().as_ref()),
+        }
+    }
+}
+
+impl WindowAggregate<State, Output> for AggregateAdapter {
+    fn value(&self, state: Option<&mut State>) -> rusqlite::Result<Output> {
+        match state {
+            Some(state) => self.finish(state.as_ref()),
+            None => self.finish((self.function.start)().as_ref()),
+        }
+    }
+
+    fn inverse(&self, cx: &mut Context<'_>, state: &mut State) -> rusqlite::Result<()> {
+        with_call(cx, &self.context, |call| state.retract(call))
+    }
+}

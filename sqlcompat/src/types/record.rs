@@ -1,0 +1,314 @@
+//! Rows as values: `ROW(…)`, whole-row references, and type names.
+//!
+//! A row of a named type is stored as a JSON array of its fields' storage forms. An anonymous record has no catalog entry
+//! that would tell its field types, so its stored form carries them: `[[oid, value], …]`.
+//!
+//! # Bounds
+//! [`FIELDS_MAX`] fields.
+
+use serde_json::Value;
+
+use super::array::{BinaryReader, datum_to_json, json_to_datum, storage_class};
+use super::{TypeContext, codec, failure, scalar};
+use crate::builtin;
+use crate::datum::Datum;
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+
+/// Most fields of a row.
+pub const FIELDS_MAX: usize = 1664;
+
+/// A row's fields with their types.
+pub type Fields = Vec<(Oid, Datum)>;
+
+fn wrong() -> SqlError {
+    failure::wrong_storage("record")
+}
+
+/// The stored form of an anonymous record.
+#[must_use]
+pub fn anonymous_to_storage(fields: &[(Oid, Datum)]) -> String {
+    let items = fields
+        .iter()
+        .map(|(oid, value)| Value::Array(vec![Value::from(oid.0), datum_to_json(value.as_ref())]));
+    Value::Array(items.collect()).to_string()
+}
+
+/// Reads the stored form of an anonymous record.
+///
+/// # Errors
+/// XX000 if it is not one.
+pub fn anonymous_from_storage(stored: &str, cx: &TypeContext) -> Result<Fields, SqlError> {
+    let Ok(Value::Array(items)) = serde_json::from_str(stored) else { return Err(wrong()) };
+    items
+        .into_iter()
+        .map(|item| {
+            let Value::Array(pair) = item else { return None };
+            let [oid, value] = <[Value; 2]>::try_from(pair).ok()?;
+            let oid = Oid(u32::try_from(oid.as_u64()?).ok()?);
+            Some((oid, json_to_datum(value, storage_class(oid, cx))?))
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(wrong)
+}
+
+/// Reads the stored form of a row of a named type.
+///
+/// # Errors
+/// XX000 if it is not one.
+pub fn from_storage(stored: &str, types: &[Oid], cx: &TypeContext) -> Result<Fields, SqlError> {
+    let Ok(Value::Array(items)) = serde_json::from_str(stored) else { return Err(wrong()) };
+    if items.len() != types.len() {
+        return Err(wrong());
+    }
+    types
+        .iter()
+        .zip(items)
+        .map(|(oid, item)| Some((*oid, json_to_datum(item, storage_class(*oid, cx))?)))
+        .collect::<Option<_>>()
+        .ok_or_else(wrong)
+}
+
+/// The fields of a stored row of any row type.
+///
+/// # Errors
+/// XX000 if it is none.
+pub fn fields(type_oid: Oid, stored: &str, cx: &TypeContext) -> Result<Fields, SqlError> {
+    match cx.names.shape(type_oid) {
+        Some(super::TypeShape::Composite(types)) => from_storage(stored, &types, cx),
+        _ => anonymous_from_storage(stored, cx),
+    }
+}
+
+fn write_fields(
+    fields: &[(Oid, Datum)],
+    cx: &TypeContext,
+    out: &mut Vec<u8>,
+) -> Result<(), SqlError> {
+    out.push(b'(');
+    let mut scratch = Vec::new();
+    for (index, (oid, value)) in fields.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        if *value == Datum::Null {
+            continue;
+        }
+        scratch.clear();
+        codec::encode_text(*oid, value.as_ref(), cx, &mut scratch)?;
+        write_field(&scratch, out);
+    }
+    out.push(b')');
+    Ok(())
+}
+
+fn write_field(text: &[u8], out: &mut Vec<u8>) {
+    let special = |byte: &u8| {
+        matches!(
+            byte,
+            b'"' | b'\\' | b'(' | b')' | b',' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c
+        )
+    };
+    if !text.is_empty() && !text.iter().any(special) {
+        out.extend_from_slice(text);
+        return;
+    }
+    out.push(b'"');
+    for byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(*byte);
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
+/// Appends the text form of a row of a named type.
+///
+/// # Errors
+/// XX000, and what the fields' output functions raise; the same holds for its neighbours.
+pub fn write_text(
+    stored: &str,
+    types: &[Oid],
+    cx: &TypeContext,
+    out: &mut Vec<u8>,
+) -> Result<(), SqlError> {
+    write_fields(&from_storage(stored, types, cx)?, cx, out)
+}
+
+/// Appends the text form of an anonymous record.
+///
+/// # Errors
+/// As [`write_text`].
+pub fn write_anonymous(stored: &str, cx: &TypeContext, out: &mut Vec<u8>) -> Result<(), SqlError> {
+    write_fields(&anonymous_from_storage(stored, cx)?, cx, out)
+}
+
+fn encode_fields(
+    fields: &[(Oid, Datum)],
+    cx: &TypeContext,
+    out: &mut Vec<u8>,
+) -> Result<(), SqlError> {
+    out.extend(i32::try_from(fields.len()).unwrap_or(i32::MAX).to_be_bytes());
+    for (oid, value) in fields {
+        out.extend(oid.0.to_be_bytes());
+        codec::encode_field(codec::encoder(*oid, true), *oid, value.as_ref(), cx, out)?;
+    }
+    Ok(())
+}
+
+/// Appends the binary form of a row of a named type.
+///
+/// # Errors
+/// As [`write_text`].
+pub fn encode_binary(
+    stored: &str,
+    types: &[Oid],
+    cx: &TypeContext,
+    out: &mut Vec<u8>,
+) -> Result<(), SqlError> {
+    encode_fields(&from_storage(stored, types, cx)?, cx, out)
+}
+
+/// Appends the binary form of an anonymous record.
+///
+/// # Errors
+/// As [`write_text`].
+pub fn encode_anonymous(stored: &str, cx: &TypeContext, out: &mut Vec<u8>) -> Result<(), SqlError> {
+    encode_fields(&anonymous_from_storage(stored, cx)?, cx, out)
+}
+
+/// Reads the binary form of a row of a named type into its stored form.
+///
+/// # Errors
+/// 22P03, 42804, and what the fields' receive functions raise.
+pub fn decode_binary(bytes: &[u8], types: &[Oid], cx: &TypeContext) -> Result<String, SqlError> {
+    let mut reader = BinaryReader { rest: bytes };
+    if reader.length()? != types.len() {
+        return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "wrong number of columns"));
+    }
+    let mut items = Vec::with_capacity(types.len());
+    for oid in types {
+        let sent = Oid(reader.i32()?.cast_unsigned());
+        if sent != *oid {
+            return Err(SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!("binary data has type {sent} instead of expected {oid}"),
+            ));
+        }
+        let length = reader.i32()?;
+        let value = match usize::try_from(length) {
+            Err(_) => Datum::Null,
+            Ok(length) => codec::decode_binary(*oid, -1, reader.take(length)?, cx)?,
+        };
+        items.push(datum_to_json(value.as_ref()));
+    }
+    Ok(Value::Array(items).to_string())
+}
+
+/// Reads the text form of a row of a named type into its stored form.
+///
+/// # Errors
+/// 22P02 for malformed text, and what the fields' input functions raise.
+pub fn parse(text: &str, types: &[Oid], cx: &TypeContext) -> Result<String, SqlError> {
+    let bad = |detail: &str| {
+        SqlError::new(
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            format!("malformed record literal: \"{text}\""),
+        )
+        .with_detail(detail)
+    };
+    let inner = text
+        .trim_matches(scalar::is_space)
+        .strip_prefix('(')
+        .ok_or_else(|| bad("Missing left parenthesis."))?
+        .strip_suffix(')')
+        .ok_or_else(|| bad("Missing right parenthesis."))?;
+    let parts = if types.is_empty() {
+        Vec::new()
+    } else {
+        split_fields(inner).ok_or_else(|| bad("Unexpected end of input."))?
+    };
+    if parts.len() != types.len() {
+        return Err(bad(if parts.len() < types.len() {
+            "Too few columns."
+        } else {
+            "Too many columns."
+        }));
+    }
+    let mut items = Vec::with_capacity(types.len());
+    for (oid, part) in types.iter().zip(parts) {
+        let value = match part {
+            None => Datum::Null,
+            Some(part) => codec::decode_text(*oid, -1, &part, cx)?,
+        };
+        items.push(datum_to_json(value.as_ref()));
+    }
+    Ok(Value::Array(items).to_string())
+}
+
+/// Splits at commas outside quotes; an empty unquoted field is NULL.
+fn split_fields(text: &str) -> Option<Vec<Option<String>>> {
+    let mut fields = Vec::new();
+    let mut current = String::new();
+    let mut quoted = false;
+    let mut in_quotes = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => current.push(chars.next()?),
+            '"' if in_quotes && chars.peek() == Some(&'"') => {
+                chars.next();
+                current.push('"');
+            }
+            '"' => {
+                in_quotes = !in_quotes;
+                quoted = true;
+            }
+            ',' if !in_quotes => {
+                let value = std::mem::take(&mut current);
+                fields.push((quoted || !value.is_empty()).then_some(value));
+                quoted = false;
+            }
+            c => current.push(c),
+        }
+    }
+    if in_quotes {
+        return None;
+    }
+    fields.push((quoted || !current.is_empty()).then_some(current));
+    Some(fields)
+}
+
+/// A type's name as `format_type(oid, NULL)` shows it.
+#[must_use]
+pub fn format_type(type_oid: Oid, cx: &TypeContext) -> String {
+    if let Some(row) = builtin::type_by_oid(type_oid) {
+        if row.true_array && type_oid != Oid::INT2VECTOR && type_oid != Oid::OIDVECTOR {
+            return format!("{}[]", format_type(row.element, cx));
+        }
+        let name = builtin::sql_type_name(type_oid).map(str::to_owned);
+        return name.unwrap_or_else(|| builtin::quote_identifier(row.name));
+    }
+    if let Some(super::TypeShape::Array(element)) = cx.names.shape(type_oid) {
+        return format!("{}[]", format_type(element, cx));
+    }
+    cx.names.type_name(type_oid).unwrap_or_else(|| "???".to_owned())
+}
+
+/// A field of a stored row as a datum, by position from 0.
+///
+/// # Errors
+/// XX000 if the row has no such field.
+pub fn field(
+    type_oid: Oid,
+    stored: &str,
+    index: usize,
+    cx: &TypeContext,
+) -> Result<Datum, SqlError> {
+    let mut fields = fields(type_oid, stored, cx)?;
+    if index >= fields.len() {
+        return Err(wrong());
+    }
+    Ok(fields.swap_remove(index).1)
+}
