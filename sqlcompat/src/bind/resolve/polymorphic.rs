@@ -69,9 +69,11 @@ struct Concrete {
     compatible_range: Option<Oid>,
 }
 
-/// The arguments fit the polymorphic parameters among `declared`; arguments of unknown type fit always.
+/// The arguments fit the polymorphic parameters among `declared`; arguments of unknown type fit,
+/// except that `anyenum` needs one known type.
 pub(super) fn is_consistent(types: Types<'_>, actual: &[Oid], declared: &[Oid]) -> bool {
-    concrete(types, actual, declared).is_ok()
+    let enumeration = declared.contains(&Oid::ANYENUM);
+    concrete(types, actual, declared).is_ok_and(|found| !enumeration || found.element.is_some())
 }
 
 /// A call's types once its polymorphic parameters are decided.
@@ -94,7 +96,7 @@ pub(super) fn decide(
 ) -> Result<Decided, SqlError> {
     let mut concrete = concrete(types, actual, declared)?;
     if declared.iter().any(|oid| is_simple(*oid)) && concrete.element.is_none() {
-        return Err(undetermined());
+        return Err(undetermined(Oid::ANYELEMENT));
     }
     if declared.iter().any(|oid| is_compatible(*oid)) && concrete.compatible.is_none() {
         concrete.compatible = Some(Oid::TEXT);
@@ -122,7 +124,7 @@ impl Decided {
 
 impl Concrete {
     fn substitute(&self, types: Types<'_>, declared: Oid) -> Result<Oid, SqlError> {
-        let known = |found: Option<Oid>| found.ok_or_else(undetermined);
+        let known = |found: Option<Oid>| found.ok_or_else(|| undetermined(declared));
         match declared {
             Oid::ANYELEMENT | Oid::ANYNONARRAY | Oid::ANYENUM => known(self.element),
             Oid::ANYARRAY => match self.array {
@@ -134,6 +136,10 @@ impl Concrete {
             Oid::ANYCOMPATIBLE | Oid::ANYCOMPATIBLENONARRAY => known(self.compatible),
             Oid::ANYCOMPATIBLEARRAY => array_over(types, known(self.compatible)?),
             Oid::ANYCOMPATIBLERANGE => known(self.compatible_range),
+            ANYCOMPATIBLEMULTIRANGE => {
+                let range = self.compatible_range.and_then(builtin::range);
+                known(range.map(|range| range.multirange))
+            }
             other => Ok(other),
         }
     }
@@ -151,9 +157,16 @@ pub(super) fn array_over(types: Types<'_>, element: Oid) -> Result<Oid, SqlError
     })
 }
 
-fn undetermined() -> SqlError {
-    let message = "could not determine polymorphic type because input has type unknown";
-    SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+/// Only for ranges does PostgreSQL name the polymorphic type.
+fn undetermined(declared: Oid) -> SqlError {
+    let name = match declared {
+        Oid::ANYRANGE => "type anyrange",
+        Oid::ANYMULTIRANGE => "type anymultirange",
+        Oid::ANYCOMPATIBLERANGE => "type anycompatiblerange",
+        ANYCOMPATIBLEMULTIRANGE => "type anycompatiblemultirange",
+        _ => "type",
+    };
+    mismatch(format!("could not determine polymorphic {name} because input has type unknown"))
 }
 
 fn mismatch(message: String) -> SqlError {
@@ -225,6 +238,14 @@ impl Gathered {
                 let range = builtin::range(base);
                 let range =
                     range.ok_or_else(|| wrong_kind(types, declared, "a range type", base))?;
+                self.compatible.push(range.subtype);
+                Ok(())
+            }
+            ANYCOMPATIBLEMULTIRANGE => {
+                let range = builtin::range_of_multirange(base);
+                let range =
+                    range.ok_or_else(|| wrong_kind(types, declared, "a multirange type", base))?;
+                agree(types, &mut self.compatible_range, range.range, "anycompatiblerange")?;
                 self.compatible.push(range.subtype);
                 Ok(())
             }

@@ -9,7 +9,7 @@ use crate::schema::{Catalog, UserType};
 /// Domains over domains are followed this far; deeper nesting cannot be created.
 const DOMAIN_DEPTH_MAX: usize = 64;
 
-/// The types of one moment, seen through one search_path. Cheap to copy.
+/// The types of one moment, seen through one `search_path`. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Types<'a> {
     catalog: &'a Catalog,
@@ -201,7 +201,7 @@ impl<'a> Types<'a> {
         self.info(self.base(oid)).is_some_and(|info| info.kind == TypeKind::Composite)
     }
 
-    /// The type with this `typname`, in the given schema or along the search_path.
+    /// The type with this `typname`, in the given schema or along the `search_path`.
     #[must_use]
     pub fn lookup(self, schema: Option<&str>, name: &str) -> Option<Oid> {
         match schema {
@@ -240,7 +240,7 @@ impl<'a> Types<'a> {
         found.map(|namespace| namespace.name.as_str())
     }
 
-    /// The schemas that unqualified names are looked for in: `pg_catalog` first, unless the search_path names it.
+    /// The schemas that unqualified names are looked for in: `pg_catalog` first, unless the `search_path` names it.
     pub(super) fn path(self) -> impl Iterator<Item = Oid> {
         let implicit = !self.search_path.iter().any(|name| name == "pg_catalog");
         let listed = self.search_path.iter().filter_map(move |name| self.namespace(name));
