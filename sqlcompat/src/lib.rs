@@ -12,7 +12,6 @@
 
 pub mod bind;
 pub mod builtin;
-#[cfg(feature = "sqlite")]
 pub mod catalog;
 pub mod datum;
 pub mod error;

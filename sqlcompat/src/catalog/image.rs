@@ -32,8 +32,9 @@ use rusqlite::backup::Backup;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use super::form::{Form, Procedures, function_defaults};
 use super::layout::{self, Relation, quote};
-use super::tsv::{FILES, Form, Procedures, Table, function_defaults};
+use super::tsv::{FILES, Table};
 use super::{user_rows, views};
 use crate::datum::Datum;
 use crate::schema::Catalog;

@@ -11,7 +11,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::tsv::{COLUMNS, Form, Table};
+use super::form::{COLUMNS, Form};
+use super::tsv::Table;
 
 /// A column of a system relation.
 #[derive(Clone, Copy, Debug)]

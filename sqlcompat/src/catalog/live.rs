@@ -3,9 +3,12 @@
 //! A plan that reads one lists it in [`CatalogReads::live`](crate::plan::CatalogReads::live) and reads the temporary table
 //! `pg_live_<name>` of the connection, which the server fills before each execution.
 
+#[cfg(feature = "sqlite")]
 use rusqlite::{Connection, params_from_iter};
 
+#[cfg(feature = "sqlite")]
 use super::image::declared_columns;
+#[cfg(feature = "sqlite")]
 use crate::datum::Datum;
 
 /// Relations of `pg_catalog` that the server fills; sorted.
@@ -22,6 +25,7 @@ pub const LIVE_RELATIONS: &[&str] = &[
 ];
 
 /// Names of the columns of a live relation, in the order in which [`fill_live`] takes their values.
+#[cfg(feature = "sqlite")]
 #[must_use]
 pub fn live_columns(name: &str) -> Vec<&'static str> {
     declared_columns(name)
@@ -33,6 +37,7 @@ pub fn live_columns(name: &str) -> Vec<&'static str> {
 /// # Errors
 /// What SQLite reports, and [`rusqlite::Error::InvalidParameterName`] for a relation that is not live. A failure may leave
 /// the relation without rows.
+#[cfg(feature = "sqlite")]
 pub fn fill_live(
     connection: &Connection,
     name: &str,

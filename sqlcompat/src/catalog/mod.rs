@@ -10,6 +10,9 @@
 //!   views.sql ──────────┘                                                       live: temp."pg_live_<name>"
 //! ```
 //!
+//! `names` answers what an object is called, and which one a name means, without a database: the system functions and the
+//! `reg*` types ask it.
+//!
 //! # Values
 //!
 //! As in [`datum`](crate::datum): booleans are 0 and 1, vectors and arrays are JSON text, `regproc` is an OID. Columns of the
@@ -20,12 +23,23 @@
 //! - Rows of TOAST tables, triggers that enforce foreign keys, and statistics.
 //! - What PostgreSQL has and Trellis does not (languages other than the built-in ones, extensions, policies, …): empty tables.
 
+#[cfg(feature = "sqlite")]
+mod form;
+#[cfg(feature = "sqlite")]
 mod image;
+#[cfg(feature = "sqlite")]
 mod layout;
 mod live;
+mod names;
 mod tsv;
+#[cfg(feature = "sqlite")]
 mod user_rows;
+#[cfg(feature = "sqlite")]
 mod views;
 
+#[cfg(feature = "sqlite")]
 pub use image::{Attachment, CatalogImage, DATABASE, ImageOptions};
-pub use live::{LIVE_RELATIONS, fill_live, live_columns};
+pub use live::LIVE_RELATIONS;
+#[cfg(feature = "sqlite")]
+pub use live::{fill_live, live_columns};
+pub use names::{NamedCatalog, Names, identifiers, qualified_name};
