@@ -1,1 +1,17 @@
-//! x
+//! Clusters of real `trellis` processes, driven by psql, `tokio-postgres`, Python drivers and bare sockets.
+//!
+//! | module | shows |
+//! |---|---|
+//! | `airports` | a real data set, loaded by psql on one node, read on the others |
+//! | `convergence` | concurrent writes, crashes, late joiners and partitions end in equal tables |
+//! | `feeds` | LISTEN and NOTIFY, across nodes |
+//! | `drivers` | what drivers see of types, tags, errors and transactions |
+//! | `bad_input` | malformed frames and garbage datagrams harm nobody but their sender |
+//! | `process` | the command line: start, stop, refusals |
+
+mod airports;
+mod bad_input;
+mod convergence;
+mod drivers;
+mod feeds;
+mod process;

@@ -149,6 +149,18 @@ impl Cluster {
         self.nodes.iter().try_for_each(Node::assert_no_panic)
     }
 
+    /// Ends a test that passed: no node may have panicked, and the files are removed.
+    ///
+    /// # Errors
+    ///
+    /// The first line of a log that mentions a panic; then the files stay.
+    pub fn finish(mut self) -> Result<()> {
+        self.assert_no_panic()?;
+        self.nodes.clear();
+        self.directory.remove();
+        Ok(())
+    }
+
     /// Adds nodes until there are `count`.
     fn grow(mut self, count: usize) -> Result<Self> {
         while self.nodes.len() < count {

@@ -58,7 +58,8 @@ impl Oracle {
     ///
     /// When PostgreSQL is missing, or does not start.
     pub fn start(durability: Durability) -> Result<Self> {
-        let directory = WorkDir::create("oracle")?;
+        let mut directory = WorkDir::create("oracle")?;
+        directory.remove();
         let owner = owner()?;
         if let Some((user, group)) = owner {
             std::os::unix::fs::chown(directory.path(), Some(user), Some(group))?;

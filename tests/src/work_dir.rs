@@ -1,18 +1,19 @@
-//! A test's own directory: removed when the test passes, kept and named when it fails.
+//! A test's own directory: removed when the test says that it passed, kept and named otherwise.
 
-use std::path::{Path, PathBuf};
-use std::thread;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-/// A temporary directory that outlives a panic of the thread that drops it.
+/// A temporary directory that stays, unless [`WorkDir::remove`] is called.
+///
+/// A test that fails leaves by an early return or a panic: either way its logs and databases are still there.
 #[derive(Debug)]
 pub struct WorkDir {
-    /// The directory; `None` only while it is being dropped.
-    directory: Option<TempDir>,
-    /// Where it is, for as long as anyone asks.
-    path: PathBuf,
+    /// The directory.
+    directory: TempDir,
+    /// Whether nobody will want to look into it.
+    unneeded: bool,
 }
 
 impl WorkDir {
@@ -22,26 +23,33 @@ impl WorkDir {
     ///
     /// When the system's temporary directory cannot be written to.
     pub fn create(name: &str) -> Result<Self> {
-        let directory = tempfile::Builder::new()
+        let mut directory = tempfile::Builder::new()
             .prefix(&format!("trellis-{name}-"))
             .tempdir()
             .context("cannot create a temporary directory")?;
-        let path = directory.path().to_path_buf();
-        Ok(Self { directory: Some(directory), path })
+        directory.disable_cleanup(true);
+        Ok(Self { directory, unneeded: false })
     }
 
     /// The directory's path.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.directory.path()
+    }
+
+    /// Lets the directory vanish when this value is dropped.
+    ///
+    /// Processes that write to it may still run; they are to be dropped earlier.
+    pub fn remove(&mut self) {
+        self.unneeded = true;
+        self.directory.disable_cleanup(false);
     }
 }
 
 impl Drop for WorkDir {
     #[expect(clippy::print_stderr, reason = "whoever reads the failed test needs the path")]
     fn drop(&mut self) {
-        let Some(directory) = self.directory.take() else { return };
-        if thread::panicking() {
-            eprintln!("logs and databases are kept in {}", directory.keep().display());
+        if !self.unneeded {
+            eprintln!("logs and databases are kept in {}", self.path().display());
         }
     }
 }
