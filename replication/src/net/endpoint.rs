@@ -21,11 +21,13 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Unread bytes of one connection.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// Bytes sent on one connection that the peer has not acknowledged.
-const SEND_WINDOW_BYTES: u64 = 4 << 20;
+const SEND_WINDOW_BYTES: u64 = 2 << 20;
 /// Bytes of datagrams that wait to be sent on, or read from, one connection.
 const DATAGRAM_BUFFER_BYTES: usize = 64 << 10;
-/// Streams a peer may have open: two lanes, and room to reopen them.
-const UNI_STREAMS_MAX: u32 = 4;
+/// Lanes of a connection in one direction: live and repair.
+pub(super) const LANES: usize = 2;
+/// Streams a peer may have open.
+const UNI_STREAMS_MAX: u32 = LANES as u32;
 
 /// Binds the endpoint.
 pub(super) fn bind(listen: SocketAddr) -> Result<Endpoint, NetError> {

@@ -33,6 +33,9 @@ pub enum NetError {
         /// Why.
         source: std::io::Error,
     },
+    /// The store could not tell its heads.
+    #[error("cannot read the heads of the store: {0}")]
+    Store(String),
     /// The certificate of this node could not be made.
     #[error("cannot set up TLS: {0}")]
     Tls(String),

@@ -16,7 +16,7 @@ use crate::types::EncodedChangeset;
 pub(super) const COMMITS_MAX: usize = 1_024;
 
 /// What a node knows about itself and its peers, taken at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetStatus {
     /// This node and every other member, also those that are down; by site.
     pub members: Vec<MemberStatus>,

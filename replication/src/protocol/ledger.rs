@@ -1,0 +1,426 @@
+//! What has been applied of each origin, what waits to be applied, and what is known to exist.
+//!
+//! One origin's changesets are applied in version order without gaps, so all that is known of it is its head. What
+//! arrives early, or faster than the store applies, waits here.
+//!
+//! ```text
+//!   origin A:  applied 17 │ 18 19 20 . . 23 │ known 25
+//!                           └ covered 20     └ some peer has told this head
+//!   missing: 21 and 22, then 24 and 25; a pull after 20 brings them
+//! ```
+//!
+//! A changeset that the store refuses blocks its own origin only. One that waits for a schema stays, and is offered
+//! again at every schema change and every [`SCHEMA_RETRY`]. One that is rejected for another reason is dropped, fetched
+//! again and offered again, ever more rarely, for as long as it is refused. Nothing is ever skipped.
+//!
+//! # Invariants
+//! 1. `applied` of an origin never goes back, unless the store itself says that it is behind.
+//! 2. The changesets in a batch continue their origin's `applied` without a gap.
+//! 3. At most one batch is with the store.
+//!
+//! # Bounds
+//! [`STAGED_BYTES_MAX`] over all and [`ORIGIN_STAGED_BYTES_MAX`] per origin; beyond them [`Offered::Full`], and the
+//! changeset is pulled later. Blocked origins give up what they hold when others need the room.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::types::{DbVersion, EncodedChangeset, Heads, SiteId};
+
+use super::limits::{
+    APPLY_BATCH_BYTES, APPLY_BATCH_CHANGESETS, ORIGIN_STAGED_BYTES_MAX, ORIGINS_MAX,
+    REJECTED_RETRY_MAX, REJECTED_RETRY_MIN, SCHEMA_RETRY, STAGED_BYTES_MAX, STAGED_OVERHEAD_BYTES,
+};
+use super::tree::head_fingerprint;
+use super::{ApplyResult, OriginStatus, Time};
+
+/// What became of a changeset that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    /// It is new, and waits to be applied.
+    New,
+    /// It is applied or waits already.
+    Duplicate,
+    /// There is no room for it now.
+    Full,
+}
+
+/// Why an origin's next changeset was refused, the last time it was offered.
+#[derive(Clone, Debug)]
+struct Block {
+    reason: String,
+    attempts: u32,
+    retry_at: Time,
+    for_schema: bool,
+    /// Whether the origin is left alone; otherwise its next changeset is offered again as soon as it is here.
+    held: bool,
+}
+
+/// One origin.
+#[derive(Default)]
+struct Origin {
+    applied: DbVersion,
+    /// Last version up to which `waiting` continues `applied` without a gap.
+    covered: DbVersion,
+    known: DbVersion,
+    waiting: BTreeMap<DbVersion, EncodedChangeset>,
+    waiting_bytes: usize,
+    /// Since when something above `covered` is known to exist, reset by progress.
+    lag_since: Option<Time>,
+    block: Option<Block>,
+}
+
+/// All origins.
+#[derive(Default)]
+pub(super) struct Ledger {
+    origins: BTreeMap<SiteId, Origin>,
+    waiting_bytes: usize,
+    /// Origins whose next changeset waits and may be offered.
+    ready: BTreeSet<SiteId>,
+    /// Origins with known versions above `covered`, other than those left alone.
+    lagging: BTreeSet<SiteId>,
+    blocked: BTreeSet<SiteId>,
+    with_store: Option<Vec<(SiteId, DbVersion)>>,
+    /// The schema changed while a batch was with the store: what the store says of schemas is out of date.
+    schema_changed: bool,
+    fingerprint: u64,
+}
+
+impl Ledger {
+    pub(super) fn new(heads: &Heads) -> Self {
+        let mut ledger = Self::default();
+        for (&site, &version) in heads {
+            ledger.set_applied(Time::default(), site, version);
+        }
+        ledger
+    }
+
+    /// The last applied version of an origin.
+    pub(super) fn applied(&self, site: SiteId) -> DbVersion {
+        self.origins.get(&site).map_or(DbVersion(0), |origin| origin.applied)
+    }
+
+    /// The last version up to which everything is applied or waits.
+    pub(super) fn covered(&self, site: SiteId) -> DbVersion {
+        self.origins.get(&site).map_or(DbVersion(0), |origin| origin.covered)
+    }
+
+    /// Whether the version is applied or waits.
+    pub(super) fn has(&self, site: SiteId, version: DbVersion) -> bool {
+        self.origins.get(&site).is_some_and(|origin| {
+            version <= origin.covered || origin.waiting.contains_key(&version)
+        })
+    }
+
+    /// Applied heads of all origins.
+    pub(super) fn heads(&self) -> Heads {
+        let applied = self.origins.iter().map(|(&site, origin)| (site, origin.applied));
+        applied.filter(|&(_, version)| version.0 > 0).collect()
+    }
+
+    /// A number that is equal at nodes with equal applied heads, and hardly ever at others.
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Bytes that wait.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Whether there is room for what a pull brings.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting_bytes < STAGED_BYTES_MAX / 2
+    }
+
+    /// Whether there is room for what a pull of one origin brings.
+    pub(super) fn has_room_for(&self, site: SiteId) -> bool {
+        let waiting = self.origins.get(&site).map_or(0, |origin| origin.waiting_bytes);
+        waiting < ORIGIN_STAGED_BYTES_MAX / 2
+    }
+
+    /// The store says that `site` is applied up to `version`. Returns whether that is news.
+    pub(super) fn advance(&mut self, now: Time, site: SiteId, version: DbVersion) -> bool {
+        let news = self.applied(site) < version;
+        if news {
+            self.set_applied(now, site, version);
+        }
+        news
+    }
+
+    /// Takes over the store's heads where it refused changesets because its head is lower than was assumed here.
+    pub(super) fn set_back(&mut self, now: Time, heads: &Heads) {
+        let sites: Vec<SiteId> = self.origins.keys().copied().collect();
+        for site in sites {
+            let stored = heads.get(&site).copied().unwrap_or_default();
+            if stored < self.applied(site) && !self.is_with_store(site) {
+                self.set_applied(now, site, stored);
+            }
+        }
+    }
+
+    fn is_with_store(&self, site: SiteId) -> bool {
+        self.with_store.as_ref().is_some_and(|batch| batch.iter().any(|&(it, _)| it == site))
+    }
+
+    fn set_applied(&mut self, now: Time, site: SiteId, version: DbVersion) {
+        let origin = self.origins.entry(site).or_default();
+        self.fingerprint = self
+            .fingerprint
+            .wrapping_sub(head_fingerprint(site, origin.applied.0))
+            .wrapping_add(head_fingerprint(site, version.0));
+        origin.applied = version;
+        let kept = origin.waiting.split_off(&version.next());
+        let dropped = std::mem::replace(&mut origin.waiting, kept);
+        let freed: usize = dropped.values().map(weight).sum();
+        origin.waiting_bytes -= freed;
+        self.waiting_bytes -= freed;
+        origin.covered = version;
+        origin.block = None;
+        self.refresh(now, site);
+    }
+
+    /// Recomputes what depends on an origin's waiting changesets and heads.
+    fn refresh(&mut self, now: Time, site: SiteId) {
+        let Some(origin) = self.origins.get_mut(&site) else {
+            return;
+        };
+        let before = origin.covered;
+        while origin.waiting.contains_key(&origin.covered.next()) {
+            origin.covered = origin.covered.next();
+        }
+        let lags = origin.known > origin.covered;
+        if !lags {
+            origin.lag_since = None;
+        } else if origin.lag_since.is_none() || origin.covered != before {
+            origin.lag_since = Some(now);
+        }
+        let blocked = origin.block.is_some();
+        let held = origin.block.as_ref().is_some_and(|block| block.held);
+        let ready = !held && origin.covered > origin.applied;
+        set_member(&mut self.ready, site, ready);
+        set_member(&mut self.lagging, site, lags && !held);
+        set_member(&mut self.blocked, site, blocked);
+    }
+
+    /// A peer, or a changeset, tells that `version` of `site` exists. Returns `false` if there are too many origins.
+    pub(super) fn learn(&mut self, now: Time, site: SiteId, version: DbVersion) -> bool {
+        if self.origins.len() >= ORIGINS_MAX && !self.origins.contains_key(&site) {
+            return false;
+        }
+        let origin = self.origins.entry(site).or_default();
+        if version > origin.known {
+            origin.known = version;
+            if version > origin.covered {
+                self.refresh(now, site);
+            }
+        }
+        true
+    }
+
+    /// Takes in a changeset.
+    pub(super) fn offer(&mut self, now: Time, change: EncodedChangeset) -> Offered {
+        let (site, version) = (change.site, change.version);
+        if self.has(site, version) {
+            return Offered::Duplicate;
+        }
+        let weight = weight(&change);
+        if self.waiting_bytes > 0 && self.waiting_bytes + weight > STAGED_BYTES_MAX {
+            self.evict_blocked(now);
+        }
+        let full = self.waiting_bytes > 0 && self.waiting_bytes + weight > STAGED_BYTES_MAX;
+        if full || !self.learn(now, site, version) {
+            return Offered::Full;
+        }
+        let Some(origin) = self.origins.get_mut(&site) else {
+            return Offered::Full;
+        };
+        if origin.waiting_bytes > 0 && origin.waiting_bytes + weight > ORIGIN_STAGED_BYTES_MAX {
+            return Offered::Full;
+        }
+        origin.waiting.insert(version, change);
+        origin.waiting_bytes += weight;
+        self.waiting_bytes += weight;
+        self.refresh(now, site);
+        Offered::New
+    }
+
+    /// Gives up what blocked origins hold; it is pulled again once they are not.
+    fn evict_blocked(&mut self, now: Time) {
+        for site in self.blocked.clone() {
+            self.drop_waiting(now, site);
+        }
+    }
+
+    fn drop_waiting(&mut self, now: Time, site: SiteId) {
+        if let Some(origin) = self.origins.get_mut(&site) {
+            origin.waiting.clear();
+            self.waiting_bytes -= origin.waiting_bytes;
+            origin.waiting_bytes = 0;
+            origin.covered = origin.applied;
+        }
+        self.refresh(now, site);
+    }
+
+    /// The next batch for the store, when it has none.
+    pub(super) fn next_batch(&mut self) -> Option<Vec<EncodedChangeset>> {
+        if self.with_store.is_some() || self.ready.is_empty() {
+            return None;
+        }
+        let mut batch: Vec<EncodedChangeset> = Vec::new();
+        let mut bytes = 0;
+        for site in &self.ready {
+            let Some(origin) = self.origins.get(site) else {
+                continue;
+            };
+            let last = if origin.block.is_some() { origin.applied.0 + 1 } else { origin.covered.0 };
+            let continuing = (origin.applied.0 + 1..=last).map(DbVersion);
+            for change in continuing.map_while(|version| origin.waiting.get(&version)) {
+                let full = bytes + change.body.len() > APPLY_BATCH_BYTES
+                    || batch.len() >= APPLY_BATCH_CHANGESETS;
+                if full && !batch.is_empty() {
+                    break;
+                }
+                bytes += change.body.len();
+                batch.push(change.clone());
+            }
+        }
+        self.with_store = Some(batch.iter().map(|it| (it.site, it.version)).collect());
+        self.schema_changed = false;
+        Some(batch)
+    }
+
+    /// Takes in what the store did with the batch. Returns the versions that were applied, and whether the store is
+    /// behind what was assumed here.
+    pub(super) fn on_applied(&mut self, now: Time, results: Vec<ApplyResult>) -> AppliedBatch {
+        let mut applied = Vec::new();
+        let mut store_is_behind = false;
+        let mut stopped = BTreeSet::new();
+        for ((site, version), result) in
+            self.with_store.take().unwrap_or_default().into_iter().zip(results)
+        {
+            match result {
+                ApplyResult::Applied | ApplyResult::AlreadyKnown => {
+                    if self.advance(now, site, version) {
+                        applied.push((site, version));
+                    }
+                }
+                // What follows a refused changeset of its origin says nothing of its own.
+                _ if !stopped.insert(site) => {}
+                ApplyResult::Gap => store_is_behind = true,
+                ApplyResult::NeedsSchema => self.block_for_schema(now, site),
+                ApplyResult::Rejected(reason) => self.block_rejected(now, site, reason),
+            }
+        }
+        AppliedBatch { applied, store_is_behind }
+    }
+
+    fn block_for_schema(&mut self, now: Time, site: SiteId) {
+        let block = Block {
+            reason: "waits for a schema change".to_owned(),
+            attempts: 1,
+            retry_at: now + SCHEMA_RETRY,
+            for_schema: true,
+            held: !self.schema_changed,
+        };
+        self.block(now, site, block);
+    }
+
+    fn block_rejected(&mut self, now: Time, site: SiteId, reason: String) {
+        // The copy itself may be what is wrong: another one is fetched before the next try.
+        self.drop_waiting(now, site);
+        let retry_at = now + REJECTED_RETRY_MIN;
+        let block = Block { reason, attempts: 1, retry_at, for_schema: false, held: true };
+        self.block(now, site, block);
+    }
+
+    fn block(&mut self, now: Time, site: SiteId, mut block: Block) {
+        if let Some(origin) = self.origins.get_mut(&site) {
+            if let Some(before) = &origin.block {
+                block.attempts = before.attempts.saturating_add(1);
+            }
+            if !block.for_schema {
+                let wait = REJECTED_RETRY_MIN.times(1 << (block.attempts - 1).min(10));
+                block.retry_at = now + wait.min(REJECTED_RETRY_MAX);
+            }
+            origin.block = Some(block);
+        }
+        self.refresh(now, site);
+    }
+
+    /// Offers again what waits for a schema.
+    pub(super) fn on_schema_changed(&mut self, now: Time) {
+        self.schema_changed = true;
+        self.release(now, |block| block.for_schema);
+    }
+
+    /// Offers again what has waited long enough.
+    pub(super) fn release_due(&mut self, now: Time) {
+        self.release(now, |block| block.retry_at <= now);
+    }
+
+    fn release(&mut self, now: Time, due: impl Fn(&Block) -> bool) {
+        for site in self.blocked.clone() {
+            if let Some(origin) = self.origins.get_mut(&site)
+                && let Some(block) = &mut origin.block
+                && due(block)
+            {
+                block.held = false;
+                self.refresh(now, site);
+            }
+        }
+    }
+
+    /// Whether any origin is blocked.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.blocked.is_empty()
+    }
+
+    /// Whether any origin lacks something that is known to exist.
+    pub(super) fn is_lagging(&self) -> bool {
+        !self.lagging.is_empty()
+    }
+
+    /// Origins that lack something, with the moment since when nothing has come of it.
+    pub(super) fn lagging(&self) -> impl Iterator<Item = (SiteId, Time)> + '_ {
+        self.lagging.iter().filter_map(|&site| Some((site, self.origins.get(&site)?.lag_since?)))
+    }
+
+    /// Origins of which something is missing, waits or is refused.
+    pub(super) fn unfinished(&self) -> Vec<OriginStatus> {
+        let unfinished = self.origins.iter().filter(|(_, origin)| {
+            origin.known > origin.applied || !origin.waiting.is_empty() || origin.block.is_some()
+        });
+        unfinished
+            .map(|(&site, origin)| OriginStatus {
+                origin: site,
+                applied: origin.applied,
+                known: origin.known,
+                waiting: origin.waiting.len() as u64,
+                waiting_bytes: origin.waiting_bytes as u64,
+                blocked: origin.block.as_ref().map(|block| block.reason.clone()),
+                attempts: origin.block.as_ref().map_or(0, |block| block.attempts),
+            })
+            .collect()
+    }
+}
+
+/// What came of a batch.
+pub(super) struct AppliedBatch {
+    /// Versions that are applied now and were not known to be before.
+    pub(super) applied: Vec<(SiteId, DbVersion)>,
+    /// The store misses versions that were assumed to be applied.
+    pub(super) store_is_behind: bool,
+}
+
+/// What a waiting changeset counts for (bytes).
+fn weight(change: &EncodedChangeset) -> usize {
+    change.body.len() + STAGED_OVERHEAD_BYTES
+}
+
+fn set_member(set: &mut BTreeSet<SiteId>, site: SiteId, member: bool) {
+    if member {
+        set.insert(site);
+    } else {
+        set.remove(&site);
+    }
+}
