@@ -1,1 +1,66 @@
-//! To be written.
+//! The replicated store: SQLite tables whose every committed change becomes a changeset, and changesets of other sites
+//! merged into them.
+//!
+//! ```text
+//!   session ── StoreConnection: BEGIN … rows change … COMMIT
+//!                 │ preupdate hook                │ xSync, inside COMMIT
+//!                 ▼                               ▼
+//!              capture: events, marks ──────── fold: clocks, changeset ── log ─┐
+//!                                                                              ▼
+//!   peer ── Store::apply ── merge: clocks, rows ── log ──────────────── flush: one sync for all
+//!                                                                              │
+//!                                              heads, position, listener ◄─────┘
+//! ```
+//!
+//! One writer at a time holds the [`WriterLease`]; any number of connections read. A write transaction's row changes are
+//! noted as they happen (`capture.rs`) and folded into clocks, a changeset and a log entry inside its own COMMIT
+//! (`fold.rs`), so the file never has one without the other. COMMIT does not wait for the disk; the flusher syncs once for
+//! all who committed meanwhile and only then tells anyone (`flush.rs`).
+//!
+//! # Invariants
+//! 1. A committed change of a replicated row has its clock, its changeset and its log entry, all in one SQLite transaction.
+//! 2. Positions, and the versions of each origin, are without gaps; what is told is durable.
+//! 3. Applying never fails because of what is in the tables: no constraint, trigger or conflict refuses a change that was
+//!    committed elsewhere.
+//! 4. Whatever bytes are applied, the answer is an outcome, not a panic, and nothing of a refused changeset remains.
+//!
+//! # Left out
+//! Changesets are whole in memory while they are made or applied. Tombstones are kept for ever.
+
+mod applied;
+mod apply;
+mod capture;
+mod changes;
+mod checkpoint;
+mod clocks;
+mod connection;
+mod core;
+mod error;
+mod ffi;
+mod flush;
+mod fold;
+mod functions;
+mod lease;
+mod log;
+mod merge;
+mod options;
+mod registry;
+#[expect(clippy::module_inception, reason = "the file of the type `Store`")]
+mod store;
+
+pub use applied::{AppliedTransaction, RowEvent, RowEvents, RowOp};
+pub use apply::ApplyOutcome;
+pub use connection::{Pending, StoreConnection};
+pub use error::{Result, StoreError};
+pub use flush::Listener;
+pub use lease::{LeaseError, WriteLease, WriterLease};
+pub use log::{LogRange, LogSlice};
+pub use options::{ConnectHook, SchemaHook, StoreOptions};
+pub use registry::TableSpec;
+pub use store::{DATABASE_FILE, Store};
+
+/// Wall clock, microseconds since 1970.
+fn now_us() -> u64 {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since_1970.map_or(0, |elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
+}

@@ -10,4 +10,4 @@ mod value;
 
 pub use changeset::{CellChange, Changeset, EncodedChangeset, Message, RowChange, TableChanges};
 pub use ids::{CausalLength, ColumnId, DbVersion, Heads, Position, Seq, SiteId, TableId};
-pub use value::Value;
+pub use value::{Value, ValueRef};

@@ -1,1 +1,12 @@
-//! To be written.
+//! The bytes of a changeset.
+//!
+//! A transaction is encoded once, where it was made, and travels and rests in every node's log as those bytes; a site and
+//! a version stand beside them ([`crate::types::EncodedChangeset`]). The first byte names the format, so that a later one
+//! can live beside this one.
+
+mod decode;
+mod encode;
+pub mod v1;
+
+pub use decode::{ChangesetReader, RowView, TableView, decode};
+pub use encode::{ChangesetWriter, EncodeError, RowShape, encode};

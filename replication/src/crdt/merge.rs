@@ -1,0 +1,201 @@
+//! What an incoming row change does to a clock.
+//!
+//! [`merge_row`] is the whole rule and the only one: the store calls it with clocks from its blocks, the tests with
+//! clocks from a map. It reads a stored value only where versions tie, and never when the tie is one change met twice.
+//!
+//! | local row | incoming | outcome |
+//! |---|---|---|
+//! | longer causal length | anything | ignored |
+//! | same, deleted | delete | the larger site's stamp is kept |
+//! | shorter | delete | row deleted, cells dropped |
+//! | shorter, or unknown and longer than 1 | live | resurrected: remaining cells to version 0, new sentinel |
+//! | same or just resurrected | cells | each won by (`col_version`, value, site) |
+//!
+//! Source: cr-sqlite 0.17 `changes_vtab_write.rs`; where live sentinels tie, that one keeps the first it sees, which
+//! leaves clocks different for ever; here the larger site wins, as for deletes.
+
+use std::cmp::Ordering;
+
+use crate::types::{SiteId, Value, ValueRef};
+
+use super::clock::{CellClock, RowClock, Stamp};
+use super::order::compare_values;
+
+/// The version of a cell that a resurrection found: below every written one.
+pub(super) const ZEROED: u64 = 0;
+
+/// A row change as it arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct IncomingRow<'a> {
+    /// The origin's ordinal in this file.
+    pub origin: u32,
+    /// The origin.
+    pub site: SiteId,
+    /// The origin's transaction.
+    pub version: u64,
+    /// The row's causal length there after it.
+    pub causal_length: u64,
+    /// Sequence number of the sentinel, if it is among the changes.
+    pub sentinel: Option<u32>,
+    /// Changed cells; ignored if the row is deleted.
+    pub cells: &'a [IncomingCell<'a>],
+}
+
+/// A cell change as it arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct IncomingCell<'a> {
+    /// Identity of the column.
+    pub column: u32,
+    /// Its version there.
+    pub col_version: u64,
+    /// Place within the transaction.
+    pub seq: u32,
+    /// The value.
+    pub value: ValueRef<'a>,
+}
+
+/// What has to happen to the stored row so that it matches the merged clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowEffect {
+    /// Nothing, and the clock did not change either.
+    Ignored,
+    /// The clock changed, the stored row does not.
+    Restamped,
+    /// The row is to be deleted.
+    Deleted,
+    /// The row is to exist, with the winning cells.
+    Written {
+        /// Whether it did not exist before.
+        created: bool,
+        /// Indexes into [`IncomingRow::cells`] of those that won.
+        won: Vec<usize>,
+    },
+}
+
+/// Merges `incoming` into `clock`, `None` meaning that the row was never seen.
+///
+/// `site_of` names the site of an ordinal in this file. `stored` reads the present value of a cell by column identity, or
+/// `None` if there is no such row; it is asked only for cells whose versions tie.
+///
+/// # Errors
+/// Those of `stored`; the clock may have changed then, so the caller must not keep it.
+pub fn merge_row<E>(
+    clock: &mut Option<RowClock>,
+    incoming: &IncomingRow<'_>,
+    site_of: impl Fn(u32) -> SiteId,
+    mut stored: impl FnMut(u32) -> Result<Option<Value>, E>,
+) -> Result<RowEffect, E> {
+    let local_length = clock.as_ref().map_or(0, |clock| clock.causal_length);
+    if incoming.causal_length < local_length {
+        return Ok(RowEffect::Ignored);
+    }
+    if incoming.causal_length % 2 == 0 {
+        return Ok(merge_delete(clock, incoming, site_of));
+    }
+    let lived = local_length % 2 == 1;
+    let mut restamped = false;
+    let row = clock.get_or_insert_with(|| RowClock::new(incoming.causal_length, None));
+    if incoming.causal_length > local_length {
+        enter_life(row, incoming);
+    } else if let Some(stamp) = incoming.sentinel.map(|seq| incoming.stamp(seq)) {
+        restamped = restamp(&mut row.sentinel, stamp, incoming.site, &site_of);
+    }
+    let mut won = Vec::with_capacity(incoming.cells.len());
+    for (index, cell) in incoming.cells.iter().enumerate() {
+        if cell_wins(row, lived, incoming, cell, &site_of, &mut stored)? {
+            let stamp = incoming.stamp(cell.seq);
+            row.set(cell.column, CellClock { col_version: cell.col_version, stamp });
+            won.push(index);
+        }
+    }
+    Ok(match (incoming.causal_length > local_length, won.is_empty()) {
+        (false, true) if restamped => RowEffect::Restamped,
+        (false, true) => RowEffect::Ignored,
+        (true, true) if lived => RowEffect::Restamped,
+        _ => RowEffect::Written { created: !lived, won },
+    })
+}
+
+impl IncomingRow<'_> {
+    fn stamp(&self, seq: u32) -> Stamp {
+        Stamp { origin: self.origin, version: self.version, seq }
+    }
+
+    /// Stamp of the sentinel, or of the first cell where the sentinel itself was not sent.
+    fn life_stamp(&self) -> Stamp {
+        let first = self.cells.first().map_or(0, |cell| cell.seq);
+        self.stamp(self.sentinel.unwrap_or(first))
+    }
+}
+
+/// Takes over the stamp of a sentinel of equal causal length if its site is larger.
+fn restamp(
+    sentinel: &mut Option<Stamp>,
+    stamp: Stamp,
+    site: SiteId,
+    site_of: impl Fn(u32) -> SiteId,
+) -> bool {
+    let wins = sentinel.is_none_or(|present| site > site_of(present.origin));
+    if wins {
+        *sentinel = Some(stamp);
+    }
+    wins
+}
+
+fn merge_delete(
+    clock: &mut Option<RowClock>,
+    incoming: &IncomingRow<'_>,
+    site_of: impl Fn(u32) -> SiteId,
+) -> RowEffect {
+    let stamp = incoming.life_stamp();
+    match clock {
+        Some(row) if row.causal_length == incoming.causal_length => {
+            match restamp(&mut row.sentinel, stamp, incoming.site, site_of) {
+                true => RowEffect::Restamped,
+                false => RowEffect::Ignored,
+            }
+        }
+        _ => {
+            let lived = clock.as_ref().is_some_and(RowClock::is_alive);
+            *clock = Some(RowClock::new(incoming.causal_length, Some(stamp)));
+            if lived { RowEffect::Deleted } else { RowEffect::Restamped }
+        }
+    }
+}
+
+/// Moves a row on to a longer, odd causal length.
+fn enter_life(row: &mut RowClock, incoming: &IncomingRow<'_>) {
+    let first_life = incoming.causal_length == 1;
+    row.causal_length = incoming.causal_length;
+    row.zero_versions();
+    row.sentinel = (!first_life || incoming.sentinel.is_some()).then(|| incoming.life_stamp());
+}
+
+fn cell_wins<E>(
+    row: &RowClock,
+    lived: bool,
+    incoming: &IncomingRow<'_>,
+    cell: &IncomingCell<'_>,
+    site_of: impl Fn(u32) -> SiteId,
+    stored: &mut impl FnMut(u32) -> Result<Option<Value>, E>,
+) -> Result<bool, E> {
+    let Some(present) = row.cell(cell.column).filter(|_| lived) else {
+        return Ok(true);
+    };
+    match cell.col_version.cmp(&present.col_version) {
+        Ordering::Greater => return Ok(true),
+        Ordering::Less => return Ok(false),
+        Ordering::Equal => {}
+    }
+    if present.stamp == incoming.stamp(cell.seq) {
+        return Ok(false);
+    }
+    let Some(value) = stored(cell.column)? else {
+        return Ok(true);
+    };
+    Ok(match compare_values(cell.value, value.as_ref()) {
+        Ordering::Greater => true,
+        Ordering::Less => false,
+        Ordering::Equal => incoming.site > site_of(present.stamp.origin),
+    })
+}

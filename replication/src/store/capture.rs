@@ -1,0 +1,507 @@
+//! What the present transaction of a connection has changed so far.
+//!
+//! SQLite's preupdate hook reports each row that is about to change, by statements, triggers, cascades and `REPLACE`
+//! alike; [`Capture`] notes it as an [`Event`] of 24 bytes. Neighbouring rows inserted one after the other share one event.
+//! What a rolled-back savepoint or a failed statement undoes is cut off again: the transaction virtual table reports every
+//! savepoint, and a [`Mark`] remembers how long everything was then. Inside COMMIT the events are folded into clocks and a
+//! changeset (`fold.rs`).
+//!
+//! # Invariants
+//! 1. The events are exactly the row changes that the transaction would commit now, in their order.
+//! 2. No tracked row changes outside [`super::StoreConnection::begin`]: such a transaction cannot commit.
+//!
+//! # Bounds
+//! 24 bytes per changed row or run of inserted rows, and a copy of the packed key of each row that is deleted from a table
+//! whose key is not its rowid.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+use super::applied::AppliedTransaction;
+use super::core::Core;
+use super::error::{Result, StoreError};
+use super::ffi::{RowEvent, RowOperation, TransactionEvents};
+use super::fold;
+use super::registry::{Column, Registry, RowIdentity, Table};
+use crate::crdt::PackedKey;
+use crate::types::{Message, ValueRef};
+
+/// What happened to a row, or to neighbouring ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventKind {
+    /// Inserted; `extra` is the number of neighbouring rowids that were, at least 1.
+    Insert,
+    /// Inserted by a change of its key; `extra` is the place among the keys of the one it had.
+    MovedHere,
+    /// Updated; `extra` has a bit set for each changed cell, or is a place among the wide masks.
+    Update,
+    /// Deleted; `extra` is the place among the keys of its key, unless the key is the rowid.
+    Delete,
+}
+
+/// A noted row change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event {
+    /// Rowid, or number of the interned key of a table without rowid.
+    pub row: i64,
+    /// See [`EventKind`].
+    pub extra: u64,
+    /// The table's ordinal.
+    pub table: u32,
+    pub kind: EventKind,
+}
+
+/// Cells that a mask can name in the event itself.
+const NARROW_CELLS: usize = 64;
+
+/// The row changes of a transaction, and what they refer to.
+#[derive(Debug, Default)]
+pub(super) struct EventLog {
+    pub events: Vec<Event>,
+    /// Packed keys of deleted and moved rows.
+    pub keys: Vec<Box<[u8]>>,
+    /// Masks of tables with more than [`NARROW_CELLS`] cells.
+    pub wide: Vec<Box<[u64]>>,
+    /// Packed keys of tables without rowid, and their numbers.
+    interned: HashMap<Box<[u8]>, i64>,
+    pub interned_keys: Vec<Box<[u8]>>,
+    /// Events before this one are under a mark and must not grow.
+    sealed: usize,
+}
+
+impl EventLog {
+    fn push(&mut self, table: u32, row: i64, kind: EventKind, extra: u64) {
+        self.events.push(Event { row, extra, table, kind });
+    }
+
+    fn insert(&mut self, table: u32, row: i64) {
+        if self.events.len() > self.sealed
+            && let Some(Event { row: first, extra: count, table: last, kind: EventKind::Insert }) =
+                self.events.last_mut()
+            && *last == table
+            && first.checked_add_unsigned(*count) == Some(row)
+        {
+            *count += 1;
+        } else {
+            self.push(table, row, EventKind::Insert, 1);
+        }
+    }
+
+    fn key(&mut self, key: &PackedKey) -> u64 {
+        self.keys.push(key.as_slice().into());
+        self.keys.len() as u64 - 1
+    }
+
+    fn intern(&mut self, key: &PackedKey) -> i64 {
+        if let Some(number) = self.interned.get(key.as_slice()) {
+            return *number;
+        }
+        let number = self.interned_keys.len() as i64;
+        self.interned.insert(key.as_slice().into(), number);
+        self.interned_keys.push(key.as_slice().into());
+        number
+    }
+
+    /// Notes that all rows of a table that has just been registered are new.
+    pub(super) fn push_existing(&mut self, table: u32, row: i64) {
+        self.insert(table, row);
+    }
+
+    /// Like [`Self::push_existing`] in a table without rowid.
+    pub(super) fn push_existing_key(&mut self, table: u32, key: &PackedKey) {
+        let row = self.intern(key);
+        self.push(table, row, EventKind::Insert, 1);
+    }
+}
+
+/// How long everything was when a savepoint was opened.
+#[derive(Clone, Debug)]
+struct Mark {
+    events: usize,
+    keys: usize,
+    wide: usize,
+    messages: usize,
+    registry: Arc<Registry>,
+}
+
+/// Whether row changes are noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Outside a write transaction: a change to a tracked row is an error.
+    Idle,
+    /// They are.
+    Tracking,
+    /// They are not: remote changes are being applied, or the events folded.
+    Suspended,
+}
+
+/// The state of a connection's present transaction.
+#[derive(Debug)]
+pub(super) struct State {
+    pub mode: Mode,
+    pub log: EventLog,
+    pub messages: Vec<Message>,
+    pub registry: Arc<Registry>,
+    marks: Vec<Mark>,
+    /// The name last seen and its place in the registry: rows come table by table.
+    last_name: Vec<u8>,
+    last_index: Option<usize>,
+    /// A tracked row was changed outside a write transaction.
+    stray: bool,
+    /// A value could not be read in the hook.
+    unreadable: bool,
+    /// What the fold made.
+    pub folded: Option<AppliedTransaction>,
+    /// Why the fold failed.
+    pub failure: Option<StoreError>,
+    scratch: PackedKey,
+}
+
+/// A connection's listener to SQLite.
+pub(super) struct Capture {
+    core: Arc<Core>,
+    state: Mutex<State>,
+    /// The connection's second handle, for the statements of the fold.
+    inner: Mutex<Option<Connection>>,
+}
+
+impl Capture {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        let registry = core.registry();
+        let state = State {
+            mode: Mode::Idle,
+            log: EventLog::default(),
+            messages: Vec::new(),
+            registry,
+            marks: Vec::new(),
+            last_name: Vec::new(),
+            last_index: None,
+            stray: false,
+            unreadable: false,
+            folded: None,
+            failure: None,
+            scratch: PackedKey::default(),
+        };
+        Self { core, state: Mutex::new(state), inner: Mutex::new(None) }
+    }
+
+    /// Sets, or with `None` removes, the handle that the fold uses.
+    pub(super) fn set_inner(&self, inner: Option<Connection>) {
+        *self.inner.lock().unwrap_or_else(PoisonError::into_inner) = inner;
+    }
+
+    /// The state. A panic in a callback poisons it; the transaction then cannot commit.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fold(&self) -> Result<()> {
+        if self.state.is_poisoned() {
+            return Err(StoreError::Damaged("a row change could not be noted".into()));
+        }
+        let mut state = self.state();
+        if state.unreadable {
+            return Err(StoreError::Damaged("a changed value could not be read".into()));
+        }
+        if state.log.events.is_empty() && state.messages.is_empty() {
+            return Ok(());
+        }
+        let log = mem::take(&mut state.log);
+        let messages = mem::take(&mut state.messages);
+        let registry = Arc::clone(&state.registry);
+        let mode = mem::replace(&mut state.mode, Mode::Suspended);
+        drop(state);
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let sqlite =
+            inner.as_ref().ok_or(StoreError::TransactionState("the connection is closing"))?;
+        let folded = fold::fold(&self.core, sqlite, &registry, log, messages);
+        let mut state = self.state();
+        state.mode = mode;
+        state.folded = folded?;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Prepares for a write transaction.
+    pub(super) fn begin(&mut self, registry: Arc<Registry>, mode: Mode) {
+        self.reset();
+        self.registry = registry;
+        self.last_index = None;
+        self.last_name.clear();
+        self.mode = mode;
+    }
+
+    /// Forgets the transaction.
+    pub(super) fn reset(&mut self) {
+        self.mode = Mode::Idle;
+        self.log = EventLog::default();
+        self.messages.clear();
+        self.marks.clear();
+        self.stray = false;
+        self.unreadable = false;
+        self.folded = None;
+    }
+
+    /// Replaces the transaction's view of the registry.
+    pub(super) fn set_registry(&mut self, registry: Arc<Registry>) {
+        self.registry = registry;
+        self.last_index = None;
+        self.last_name.clear();
+    }
+
+    fn note(&mut self, event: &RowEvent<'_>) {
+        if self.mode == Mode::Suspended || !event.in_main {
+            return;
+        }
+        if self.last_name != event.table {
+            self.last_name.clear();
+            self.last_name.extend_from_slice(event.table);
+            self.last_index = self.registry.index_of(event.table);
+        }
+        let Some(index) = self.last_index else {
+            return;
+        };
+        if self.mode == Mode::Idle {
+            self.stray = true;
+            return;
+        }
+        let registry = Arc::clone(&self.registry);
+        if let Some(table) = registry.tables().get(index)
+            && self.note_tracked(table, event).is_none()
+        {
+            self.unreadable = true;
+        }
+    }
+
+    /// Notes an event of a tracked table; `None` if a value could not be read.
+    fn note_tracked(&mut self, table: &Table, event: &RowEvent<'_>) -> Option<()> {
+        let row = match event.operation {
+            RowOperation::Delete => event.old_rowid,
+            RowOperation::Insert | RowOperation::Update => event.new_rowid,
+        };
+        let index = table.ordinal;
+        let keyed = table.identity != RowIdentity::IntegerKey;
+        match event.operation {
+            RowOperation::Insert => {
+                let row = self.row_number(table, row, |column| event.new(column.storage))?;
+                match table.identity {
+                    RowIdentity::WithoutRowid => self.log.push(index, row, EventKind::Insert, 1),
+                    _ => self.log.insert(index, row),
+                }
+            }
+            RowOperation::Delete => {
+                let row = self.row_number(table, row, |column| event.old(column.storage))?;
+                let key =
+                    if keyed { self.key_of(table, |column| event.old(column.storage))? } else { 0 };
+                self.log.push(index, row, EventKind::Delete, key);
+            }
+            RowOperation::Update if self.moves(table, event)? => {
+                let old =
+                    self.row_number(table, event.old_rowid, |column| event.old(column.storage))?;
+                let new =
+                    self.row_number(table, event.new_rowid, |column| event.new(column.storage))?;
+                let key = self.key_of(table, |column| event.old(column.storage))?;
+                self.log.push(index, old, EventKind::Delete, key);
+                self.log.push(index, new, EventKind::MovedHere, key);
+            }
+            RowOperation::Update => self.note_update(index, table, row, event)?,
+        }
+        Some(())
+    }
+
+    fn note_update(
+        &mut self,
+        index: u32,
+        table: &Table,
+        row: i64,
+        event: &RowEvent<'_>,
+    ) -> Option<()> {
+        let row = self.row_number(table, row, |column| event.new(column.storage))?;
+        let mut mask = vec_mask(table.cells.len());
+        for (cell, column) in table.cells.iter().enumerate() {
+            let (old, new) = (event.old(column.storage)?, event.new(column.storage)?);
+            if !same_value(old, new)
+                && let Some(word) = mask.words_mut().get_mut(cell / 64)
+            {
+                *word |= 1 << (cell % 64);
+            }
+        }
+        if mask.words_mut().iter().all(|word| *word == 0) {
+            return Some(());
+        }
+        let extra = match mask {
+            Mask::Narrow([word]) => word,
+            Mask::Wide(words) => {
+                self.log.wide.push(words);
+                self.log.wide.len() as u64 - 1
+            }
+        };
+        self.log.push(index, row, EventKind::Update, extra);
+        Some(())
+    }
+
+    /// Whether an update changes the row's key or its rowid.
+    fn moves(&self, table: &Table, event: &RowEvent<'_>) -> Option<bool> {
+        if event.old_rowid != event.new_rowid {
+            return Some(true);
+        }
+        if table.identity == RowIdentity::IntegerKey {
+            return Some(false);
+        }
+        for column in &table.key {
+            if !same_value(event.old(column.storage)?, event.new(column.storage)?) {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    /// The row's number: its rowid, or that of its interned key.
+    fn row_number<'v>(
+        &mut self,
+        table: &Table,
+        rowid: i64,
+        value: impl Fn(&Column) -> Option<ValueRef<'v>>,
+    ) -> Option<i64> {
+        if table.identity != RowIdentity::WithoutRowid {
+            return Some(rowid);
+        }
+        pack_key(&mut self.scratch, table, value)?;
+        Some(self.log.intern(&self.scratch))
+    }
+
+    /// Notes a row's key and returns its place.
+    fn key_of<'v>(
+        &mut self,
+        table: &Table,
+        value: impl Fn(&Column) -> Option<ValueRef<'v>>,
+    ) -> Option<u64> {
+        pack_key(&mut self.scratch, table, value)?;
+        Some(self.log.key(&self.scratch))
+    }
+
+    fn mark(&mut self, index: usize) {
+        let mark = Mark {
+            events: self.log.events.len(),
+            keys: self.log.keys.len(),
+            wide: self.log.wide.len(),
+            messages: self.messages.len(),
+            registry: Arc::clone(&self.registry),
+        };
+        // Savepoints that were open before the transaction was enlisted saw none of its changes.
+        self.marks.truncate(index);
+        self.marks.resize(index + 1, mark);
+        self.log.sealed = self.log.events.len();
+    }
+
+    fn rollback_to(&mut self, index: usize) {
+        let Some(mark) = self.marks.get(index).cloned() else {
+            return;
+        };
+        self.marks.truncate(index + 1);
+        self.log.events.truncate(mark.events);
+        self.log.keys.truncate(mark.keys);
+        self.log.wide.truncate(mark.wide);
+        self.messages.truncate(mark.messages);
+        self.log.sealed = mark.events;
+        if !Arc::ptr_eq(&self.registry, &mark.registry) {
+            self.set_registry(mark.registry);
+        }
+    }
+}
+
+/// A set of cells.
+enum Mask {
+    Narrow([u64; 1]),
+    Wide(Box<[u64]>),
+}
+
+impl Mask {
+    fn words_mut(&mut self) -> &mut [u64] {
+        match self {
+            Self::Narrow(word) => word,
+            Self::Wide(words) => words,
+        }
+    }
+}
+
+fn vec_mask(cells: usize) -> Mask {
+    if cells <= NARROW_CELLS {
+        Mask::Narrow([0])
+    } else {
+        Mask::Wide(vec![0; cells.div_ceil(64)].into())
+    }
+}
+
+/// The changed cells of an update event, by index.
+pub(super) fn changed_cells(log: &EventLog, table: &Table, extra: u64) -> Box<[u64]> {
+    if table.cells.len() <= NARROW_CELLS {
+        return Box::new([extra]);
+    }
+    let wide = usize::try_from(extra).ok().and_then(|place| log.wide.get(place));
+    wide.cloned().unwrap_or_default()
+}
+
+fn pack_key<'v>(
+    key: &mut PackedKey,
+    table: &Table,
+    value: impl Fn(&Column) -> Option<ValueRef<'v>>,
+) -> Option<()> {
+    key.clear();
+    table.key.iter().try_for_each(|column| value(column).map(|value| key.push(value)))
+}
+
+/// Whether a cell keeps its value: same type, same bits.
+fn same_value(left: ValueRef<'_>, right: ValueRef<'_>) -> bool {
+    match (left, right) {
+        (ValueRef::Real(left), ValueRef::Real(right)) => left.to_bits() == right.to_bits(),
+        (left, right) => left == right,
+    }
+}
+
+impl TransactionEvents for Capture {
+    fn row(&self, event: &RowEvent<'_>) {
+        self.state().note(event);
+    }
+
+    fn savepoint(&self, index: usize) {
+        self.state().mark(index);
+    }
+
+    fn release(&self, index: usize) {
+        self.state().marks.truncate(index);
+    }
+
+    fn rollback_to(&self, index: usize) {
+        self.state().rollback_to(index);
+    }
+
+    fn sync(&self) -> Result<(), String> {
+        self.fold().map_err(|error| {
+            let message = error.to_string();
+            self.state().failure = Some(error);
+            message
+        })
+    }
+
+    fn rolled_back(&self) {
+        let mut state = self.state();
+        // The mode stays: SQLite ends the transaction, `StoreConnection` the write.
+        let mode = state.mode;
+        state.reset();
+        state.mode = mode;
+    }
+
+    fn may_commit(&self) -> bool {
+        let mut state = self.state();
+        !mem::take(&mut state.stray) && state.log.events.is_empty()
+    }
+
+    fn wal_frames(&self, frames: usize) {
+        self.core.wal_grew(frames);
+    }
+}

@@ -1,0 +1,113 @@
+//! What all connections of a database file share.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::flush::Durability;
+use super::lease::WriterLease;
+use super::log::LogState;
+use super::options::{ConnectHook, SchemaHook};
+use super::registry::Registry;
+use crate::types::SiteId;
+
+/// What all connections of a database file share.
+pub(super) struct Core {
+    /// The data directory.
+    pub directory: PathBuf,
+    /// The database file.
+    pub file: PathBuf,
+    /// Held as long as anything uses the directory.
+    pub _lock: File,
+    /// This file's identity.
+    pub site: SiteId,
+    /// The queue for the one writer.
+    pub lease: WriterLease,
+    /// What the last commit left, durable or not.
+    committed: Mutex<Committed>,
+    /// Commits that wait for the disk.
+    pub durability: Durability,
+    /// What prepares each new connection.
+    pub on_connect: Option<ConnectHook>,
+    /// Who turns rows of system tables into tables.
+    pub schema_hook: RwLock<Option<Arc<dyn SchemaHook>>>,
+    /// Frames in the write-ahead log after the last commit.
+    wal_frames: AtomicUsize,
+    /// Tells the checkpointer that the log grew, or that it is to stop.
+    pub checkpoint: (Mutex<CheckpointRequest>, Condvar),
+}
+
+/// What the checkpointer is asked to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum CheckpointRequest {
+    /// Nothing.
+    #[default]
+    Idle,
+    /// Copy the log into the database.
+    Checkpoint,
+    /// Return.
+    Stop,
+}
+
+/// The state after the last commit.
+pub(super) struct Committed {
+    pub registry: Arc<Registry>,
+    pub log: LogState,
+}
+
+/// Frames in the write-ahead log from which on it is checkpointed: 1000 pages, SQLite's own default.
+pub(super) const CHECKPOINT_FRAMES: usize = 1000;
+
+impl Core {
+    pub(super) fn new(
+        (directory, file, lock): (PathBuf, PathBuf, File),
+        site: SiteId,
+        committed: Committed,
+        on_connect: Option<ConnectHook>,
+    ) -> Self {
+        let durability = Durability::new(committed.log.heads.clone(), committed.log.position);
+        Self {
+            directory,
+            file,
+            _lock: lock,
+            site,
+            lease: WriterLease::default(),
+            committed: Mutex::new(committed),
+            durability,
+            on_connect,
+            schema_hook: RwLock::new(None),
+            wal_frames: AtomicUsize::new(0),
+            checkpoint: (Mutex::default(), Condvar::new()),
+        }
+    }
+
+    /// The state after the last commit. Only the holder of the write lease changes it.
+    pub(super) fn committed(&self) -> MutexGuard<'_, Committed> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.committed().registry)
+    }
+
+    /// Notes the length of the write-ahead log after a commit.
+    pub(super) fn wal_grew(&self, frames: usize) {
+        self.wal_frames.store(frames, Ordering::Relaxed);
+        if frames >= CHECKPOINT_FRAMES {
+            self.request_checkpoint(CheckpointRequest::Checkpoint);
+        }
+    }
+
+    pub(super) fn wal_frames(&self) -> usize {
+        self.wal_frames.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn request_checkpoint(&self, request: CheckpointRequest) {
+        let mut present = self.checkpoint.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *present != CheckpointRequest::Stop {
+            *present = request;
+        }
+        self.checkpoint.1.notify_one();
+    }
+}

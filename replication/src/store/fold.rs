@@ -1,0 +1,580 @@
+//! Turns the row events of a transaction into new clocks and a changeset. Runs inside COMMIT.
+//!
+//! 1. The events of each row come together by a stable sort, unless they are in order already, as those of one statement
+//!    mostly are; its first event says whether the row was there before, its last whether it is there now ([`Net`]).
+//! 2. In tables with hidden rowids, the clocks of rows that went are taken out first and remembered by key: a row of the
+//!    same key may have come back under another rowid (`REPLACE`, a changed key and back), and is then an update.
+//! 3. Rows that are there are read, in ranges of neighbouring rowids, and written to the changeset as they are read.
+//! 4. What went and did not come back leaves tombstones.
+//!
+//! A row whose key changed is a tombstone for the old key and a row under the new one, whose cells have the old ones'
+//! versions plus one.
+//!
+//! # Bounds
+//! The changeset is held in memory once, at most [`crate::wire::v1::BODY_BYTES_MAX`].
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Row};
+
+use super::applied::{AppliedTransaction, ImpactWriter, RowOp, implied_op};
+use super::capture::{Event, EventKind, EventLog, changed_cells};
+use super::clocks::{Clocks, RowKey, bind, dead_any, dead_delete, dead_get, dead_put, value_of};
+use super::core::Core;
+use super::error::{Result, StoreError};
+use super::log;
+use super::registry::{Registry, RowIdentity, Table};
+use crate::crdt::{CellClock, CellRun, PackedKey, RowClock, Stamp, unpack};
+use crate::types::{EncodedChangeset, Message, Position, Value};
+use crate::wire::{ChangesetWriter, RowShape};
+
+/// Folds the events; appends the changeset to the log. `None` if nothing is left of them.
+pub(super) fn fold(
+    core: &Core,
+    sqlite: &Connection,
+    registry: &Registry,
+    mut log: EventLog,
+    messages: Vec<Message>,
+) -> Result<Option<AppliedTransaction>> {
+    let (version, position) = {
+        let committed = core.committed();
+        let head = committed.log.heads.get(&core.site).copied().unwrap_or_default();
+        (head.next(), Position(committed.log.position.0 + 1))
+    };
+    let committed_at_us = super::now_us();
+    let mut fold = Fold {
+        sqlite,
+        version: version.0,
+        writer: ChangesetWriter::new(committed_at_us, &messages)?,
+        impact: ImpactWriter::default(),
+        shape: RowShape::default(),
+        rows: 0,
+    };
+    let events = by_row(std::mem::take(&mut log.events));
+    for system in [true, false] {
+        for events in events.chunk_by(|left, right| left.table == right.table) {
+            let ordinal = events.first().map_or(0, |event| event.table);
+            // The events of a table that was dropped since are moot.
+            if let Some(table) = registry.by_ordinal(ordinal).filter(|table| table.system == system)
+            {
+                fold.table(table, &log, events)?;
+            }
+        }
+    }
+    if fold.rows == 0 && messages.is_empty() {
+        return Ok(None);
+    }
+    let body = fold.writer.finish()?;
+    let applied = AppliedTransaction {
+        position,
+        origin: core.site,
+        version,
+        committed_at_us,
+        encoded: EncodedChangeset { site: core.site, version, body },
+        messages,
+        impact: fold.impact.finish(),
+    };
+    log::append(sqlite, 0, &applied)?;
+    Ok(Some(applied))
+}
+
+/// Brings the events of each row together, keeping their order.
+fn by_row(events: Vec<Event>) -> Vec<Event> {
+    let last = |event: &Event| match event.kind {
+        EventKind::Insert => event.row.saturating_add_unsigned(event.extra - 1),
+        _ => event.row,
+    };
+    if events.is_sorted_by(|left, right| (left.table, last(left)) < (right.table, right.row)) {
+        return events;
+    }
+    let mut single = Vec::with_capacity(events.len());
+    for event in events {
+        if event.kind == EventKind::Insert {
+            let rows = (0..event.extra).map(|offset| event.row.saturating_add_unsigned(offset));
+            single.extend(rows.map(|row| Event { row, extra: 1, ..event }));
+        } else {
+            single.push(event);
+        }
+    }
+    single.sort_by_key(|event| (event.table, event.row));
+    single
+}
+
+/// What a transaction did to a row, all in all.
+#[derive(Clone, Debug)]
+struct Net {
+    /// The row, or the first of `count` neighbours.
+    row: i64,
+    count: u64,
+    change: Change,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    /// It is there and was not; its key was changed from the one at this place, if any.
+    Inserted { moved_from: Option<u64> },
+    /// It was there and is; these cells were assigned other values.
+    Updated(Box<[u64]>),
+    /// It was deleted and inserted again.
+    Replaced,
+    /// It is gone.
+    Deleted,
+}
+
+/// A row with a hidden rowid that is gone, and the place of the key it had.
+struct Gone {
+    row: i64,
+    key: u64,
+}
+
+/// Sums up the events of each row of a table.
+fn net_changes(table: &Table, log: &EventLog, events: &[Event]) -> (Vec<Net>, Vec<Gone>) {
+    let (mut net, mut gone) = (Vec::new(), Vec::new());
+    let hidden = table.has_dead_table();
+    for group in events.chunk_by(|left, right| left.row == right.row) {
+        let [first, .., last] = group else {
+            if let [only] = group {
+                net_single(table, log, *only, &mut net, &mut gone);
+            }
+            continue;
+        };
+        let before = matches!(first.kind, EventKind::Update | EventKind::Delete);
+        let after = last.kind != EventKind::Delete;
+        let deleted = group.iter().find(|event| event.kind == EventKind::Delete);
+        let mut push = |change| net.push(Net { row: first.row, count: 1, change });
+        let moved_from = match group.iter().rfind(|event| event.kind != EventKind::Update) {
+            Some(Event { kind: EventKind::MovedHere, extra, .. }) => Some(*extra),
+            _ => None,
+        };
+        match (before, after, deleted) {
+            (true, _, Some(deleted)) if hidden => {
+                gone.push(Gone { row: first.row, key: deleted.extra });
+                if after {
+                    push(Change::Inserted { moved_from });
+                }
+            }
+            (true, true, None) => push(Change::Updated(merged_mask(table, log, group))),
+            (true, true, Some(_)) => push(Change::Replaced),
+            (true, false, _) => push(Change::Deleted),
+            (false, true, _) => push(Change::Inserted { moved_from }),
+            (false, false, _) => {}
+        }
+    }
+    (net, gone)
+}
+
+fn net_single(
+    table: &Table,
+    log: &EventLog,
+    event: Event,
+    net: &mut Vec<Net>,
+    gone: &mut Vec<Gone>,
+) {
+    let Event { row, extra, kind, .. } = event;
+    let (count, change) = match kind {
+        EventKind::Insert => (extra, Change::Inserted { moved_from: None }),
+        EventKind::MovedHere => (1, Change::Inserted { moved_from: Some(extra) }),
+        EventKind::Update => (1, Change::Updated(changed_cells(log, table, extra))),
+        EventKind::Delete if table.has_dead_table() => return gone.push(Gone { row, key: extra }),
+        EventKind::Delete => (1, Change::Deleted),
+    };
+    net.push(Net { row, count, change });
+}
+
+fn merged_mask(table: &Table, log: &EventLog, group: &[Event]) -> Box<[u64]> {
+    let mut merged = vec![0u64; table.cells.len().div_ceil(64).max(1)].into_boxed_slice();
+    for event in group {
+        let mask = changed_cells(log, table, event.extra);
+        merged.iter_mut().zip(mask).for_each(|(merged, word)| *merged |= word);
+    }
+    merged
+}
+
+/// What is written while the tables are folded.
+struct Fold<'c> {
+    sqlite: &'c Connection,
+    /// The transaction's `db_version`.
+    version: u64,
+    writer: ChangesetWriter,
+    impact: ImpactWriter,
+    shape: RowShape,
+    /// Rows written to the changeset.
+    rows: u64,
+}
+
+/// What is known while one table is folded.
+struct Folding<'c> {
+    table: &'c Table,
+    clocks: Clocks<'c>,
+    /// Clocks of rows that are gone, or whose key changed, by the key they had.
+    former: HashMap<Box<[u8]>, RowClock>,
+    /// Whether the table may have tombstones outside its blocks.
+    may_be_dead: bool,
+    /// The runs that a fresh row has: first column, columns, first one's place.
+    fresh: Vec<(u32, u32, u32)>,
+}
+
+impl<'c> Fold<'c> {
+    fn table(&mut self, table: &'c Table, log: &EventLog, events: &[Event]) -> Result<()> {
+        let (net, gone) = net_changes(table, log, events);
+        if net.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        self.writer.begin_table(table.id, table.cells.iter().map(|cell| cell.id));
+        let clocks = Clocks::new(self.sqlite, table);
+        let may_be_dead = dead_any(self.sqlite, table)?;
+        let (former, fresh) = (HashMap::new(), fresh_runs(table));
+        let mut folding = Folding { table, clocks, former, may_be_dead, fresh };
+        for Gone { row, key } in &gone {
+            let clock = folding.clocks.put(RowKey::Number(*row), None)?;
+            folding
+                .former
+                .insert(key_at(log, *key)?.into(), clock.unwrap_or_else(|| RowClock::new(1, None)));
+        }
+        folding.remember_moved(log, &net)?;
+        self.present_rows(&mut folding, log, &net)?;
+        for Gone { key, .. } in &gone {
+            let pk = key_at(log, *key)?;
+            if let Some(clock) = folding.former.remove(pk) {
+                let dead = self.write_delete(pk, &clock)?;
+                dead_put(self.sqlite, table, pk, &dead)?;
+            }
+        }
+        folding.clocks.flush()?;
+        self.writer.end_table();
+        Ok(())
+    }
+
+    /// Reads and writes what is there, and in tables whose tombstones are in their blocks also what is gone.
+    fn present_rows(
+        &mut self,
+        folding: &mut Folding<'c>,
+        log: &EventLog,
+        net: &[Net],
+    ) -> Result<()> {
+        let select = &folding.table.sql.select_rows;
+        let mut statement = self.sqlite.prepare_cached(select)?;
+        let neighbours = |left: &Net, right: &Net| {
+            let next = left.row.checked_add_unsigned(left.count);
+            let deleted = |net: &Net| matches!(net.change, Change::Deleted);
+            next == Some(right.row) && !deleted(left) && !deleted(right)
+        };
+        let packed = folding.table.identity == RowIdentity::WithoutRowid;
+        for stretch in net.chunk_by(|left, right| !packed && neighbours(left, right)) {
+            let [first, ..] = stretch else { continue };
+            if packed {
+                let number = usize::try_from(first.row).unwrap_or(usize::MAX);
+                let key = log.interned_keys.get(number).ok_or_else(lost_key)?;
+                self.packed_row(folding, log, &mut statement, key, &first.change)?;
+            } else if matches!(first.change, Change::Deleted) {
+                let mut key = PackedKey::default();
+                key.push(crate::types::ValueRef::Integer(first.row));
+                self.delete_in_place(folding, RowKey::Number(first.row), key.as_slice())?;
+            } else {
+                self.stretch(folding, log, &mut statement, stretch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes rows of neighbouring rowids.
+    fn stretch(
+        &mut self,
+        folding: &mut Folding<'c>,
+        log: &EventLog,
+        statement: &mut rusqlite::Statement<'_>,
+        stretch: &[Net],
+    ) -> Result<()> {
+        let [first, ..] = stretch else { return Ok(()) };
+        let count = stretch.iter().map(|net| net.count).sum::<u64>();
+        let last = first.row.saturating_add_unsigned(count - 1);
+        let mut rows = statement.query([first.row, last])?;
+        let mut found = 0;
+        let mut key = PackedKey::default();
+        for net in stretch {
+            for _ in 0..net.count {
+                let Some(row) = rows.next()? else { break };
+                let rowid: i64 = row.get(0)?;
+                if rowid != first.row.saturating_add_unsigned(found) {
+                    break;
+                }
+                found += 1;
+                pack_row(&mut key, folding.table, row)?;
+                self.present(
+                    folding,
+                    log,
+                    RowKey::Number(rowid),
+                    key.as_slice(),
+                    row,
+                    &net.change,
+                )?;
+            }
+        }
+        if found == count { Ok(()) } else { Err(unseen_change(folding.table)) }
+    }
+
+    /// Writes a row of a table without rowid.
+    fn packed_row(
+        &mut self,
+        folding: &mut Folding<'c>,
+        log: &EventLog,
+        statement: &mut rusqlite::Statement<'_>,
+        pk: &[u8],
+        change: &Change,
+    ) -> Result<()> {
+        if matches!(change, Change::Deleted) {
+            return self.delete_in_place(folding, RowKey::Packed(pk), pk);
+        }
+        let values = unpack(pk)?;
+        bind(statement, 1, values.iter().map(Value::as_ref))?;
+        let mut rows = statement.raw_query();
+        let row = rows.next()?.ok_or_else(|| unseen_change(folding.table))?;
+        self.present(folding, log, RowKey::Packed(pk), pk, row, change)
+    }
+
+    /// Writes a row that is there.
+    fn present(
+        &mut self,
+        folding: &mut Folding<'c>,
+        log: &EventLog,
+        key: RowKey<'_>,
+        pk: &[u8],
+        row: &Row<'_>,
+        change: &Change,
+    ) -> Result<()> {
+        let mut op = RowOp::Update;
+        let clock = match change {
+            Change::Updated(mask) => {
+                match folding.clocks.get(key)?.filter(|clock| clock.is_alive()) {
+                    Some(clock) => {
+                        self.write_update(folding.table, pk, clock.clone(), Some(mask), row)?
+                    }
+                    None => self.write_insert(folding, pk, None, None, row)?,
+                }
+            }
+            Change::Replaced => match folding.clocks.get(key)?.cloned() {
+                Some(clock) if clock.is_alive() => {
+                    self.write_update(folding.table, pk, clock, None, row)?
+                }
+                clock => self.write_insert(folding, pk, clock, None, row)?,
+            },
+            Change::Inserted { moved_from } => {
+                let moved = match moved_from {
+                    Some(place) => folding.former.get(key_at(log, *place)?).cloned(),
+                    None => None,
+                };
+                match self.before_insert(folding, key, pk)? {
+                    Some(clock) if clock.is_alive() => {
+                        let clock = overlay(clock, moved.as_ref());
+                        self.write_update(folding.table, pk, clock, None, row)?
+                    }
+                    clock => {
+                        op = RowOp::Insert;
+                        self.write_insert(folding, pk, clock, moved, row)?
+                    }
+                }
+            }
+            Change::Deleted => return Ok(()),
+        };
+        self.impact.push(implied_op(&self.shape), Some(op));
+        folding.clocks.put(key, Some(clock))?;
+        Ok(())
+    }
+
+    /// The clock that an inserted row's key had before.
+    fn before_insert(
+        &mut self,
+        folding: &mut Folding<'c>,
+        key: RowKey<'_>,
+        pk: &[u8],
+    ) -> Result<Option<RowClock>> {
+        if !folding.table.has_dead_table() {
+            return Ok(folding.clocks.get(key)?.cloned());
+        }
+        if let Some(clock) = folding.former.remove(pk) {
+            return Ok(Some(clock));
+        }
+        if !folding.may_be_dead {
+            return Ok(None);
+        }
+        let clock = dead_get(self.sqlite, folding.table, pk)?;
+        if clock.is_some() {
+            dead_delete(self.sqlite, folding.table, pk)?;
+        }
+        Ok(clock)
+    }
+
+    fn write_insert(
+        &mut self,
+        folding: &Folding<'c>,
+        pk: &[u8],
+        dead: Option<RowClock>,
+        moved: Option<RowClock>,
+        row: &Row<'_>,
+    ) -> Result<RowClock> {
+        let table = folding.table;
+        let causal_length = dead.map_or(1, |dead| dead.causal_length + 1);
+        self.shape.causal_length = causal_length;
+        self.shape.sentinel = causal_length > 1 || table.cells.is_empty();
+        self.shape.cells.clear();
+        let version_of = |column| {
+            let before = moved.as_ref().and_then(|moved| moved.cell(column));
+            before.map_or(0, |cell| cell.col_version) + 1
+        };
+        let cells = (0u32..).zip(&table.cells).map(|(index, cell)| (index, version_of(cell.id.0)));
+        self.shape.cells.extend(cells);
+        let (sentinel, first) = self.write_row(table, pk, row)?;
+        if moved.is_some() {
+            let mut clock = RowClock::new(causal_length, sentinel);
+            self.set_cells(table, &mut clock, first);
+            return Ok(clock);
+        }
+        let run = |(column, count, place): &(u32, u32, u32)| {
+            let stamp = Stamp { origin: 0, version: self.version, seq: first + place };
+            CellRun { column: *column, count: *count, col_version: 1, stamp }
+        };
+        Ok(RowClock::with_runs(causal_length, sentinel, folding.fresh.iter().map(run).collect()))
+    }
+
+    /// Writes the changed cells of a row, all of them without a mask, on top of its clock.
+    fn write_update(
+        &mut self,
+        table: &Table,
+        pk: &[u8],
+        mut clock: RowClock,
+        mask: Option<&[u64]>,
+        row: &Row<'_>,
+    ) -> Result<RowClock> {
+        let changed = |index: u32| {
+            mask.is_none_or(|mask| {
+                mask.get(index as usize / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
+            })
+        };
+        self.shape.causal_length = clock.causal_length;
+        self.shape.cells.clear();
+        for (index, cell) in (0u32..).zip(&table.cells).filter(|(index, _)| changed(*index)) {
+            let before = clock.cell(cell.id.0).map_or(0, |cell| cell.col_version);
+            self.shape.cells.push((index, before + 1));
+        }
+        self.shape.sentinel = table.cells.is_empty();
+        let (sentinel, first) = self.write_row(table, pk, row)?;
+        clock.sentinel = sentinel.or(clock.sentinel);
+        self.set_cells(table, &mut clock, first);
+        Ok(clock)
+    }
+
+    /// Writes a row of the present shape; returns the sentinel's stamp and the first cell's `seq`.
+    fn write_row(
+        &mut self,
+        table: &Table,
+        pk: &[u8],
+        row: &Row<'_>,
+    ) -> Result<(Option<Stamp>, u32)> {
+        let first = self.writer.row(&self.shape, pk)?.0;
+        self.rows += 1;
+        let first_cell = 1 + table.key.len();
+        for (index, _) in &self.shape.cells {
+            self.writer.value(value_of(row, first_cell + *index as usize)?);
+        }
+        let stamp = Stamp { origin: 0, version: self.version, seq: first };
+        Ok((self.shape.sentinel.then_some(stamp), first + u32::from(self.shape.sentinel)))
+    }
+
+    fn set_cells(&self, table: &Table, clock: &mut RowClock, first: u32) {
+        for (seq, (index, col_version)) in (first..).zip(&self.shape.cells) {
+            if let Some(cell) = table.cells.get(*index as usize) {
+                let stamp = Stamp { origin: 0, version: self.version, seq };
+                clock.set(cell.id.0, CellClock { col_version: *col_version, stamp });
+            }
+        }
+    }
+
+    /// Writes a deletion; returns the tombstone.
+    fn write_delete(&mut self, pk: &[u8], clock: &RowClock) -> Result<RowClock> {
+        self.shape.causal_length = (clock.causal_length + 1).next_multiple_of(2);
+        self.shape.sentinel = true;
+        self.shape.cells.clear();
+        let seq = self.writer.row(&self.shape, pk)?.0;
+        self.rows += 1;
+        self.impact.push(implied_op(&self.shape), Some(RowOp::Delete));
+        let stamp = Stamp { origin: 0, version: self.version, seq };
+        Ok(RowClock::new(self.shape.causal_length, Some(stamp)))
+    }
+
+    fn delete_in_place(
+        &mut self,
+        folding: &mut Folding<'c>,
+        key: RowKey<'_>,
+        pk: &[u8],
+    ) -> Result<()> {
+        let clock = folding.clocks.get(key)?.cloned().unwrap_or_else(|| RowClock::new(1, None));
+        let dead = self.write_delete(pk, &clock)?;
+        folding.clocks.put(key, Some(dead))?;
+        Ok(())
+    }
+}
+
+impl Folding<'_> {
+    /// Remembers, by the key they had, the clocks of moved rows whose tombstones are in their blocks.
+    fn remember_moved(&mut self, log: &EventLog, net: &[Net]) -> Result<()> {
+        if self.table.has_dead_table() {
+            return Ok(());
+        }
+        for net in net {
+            let Change::Inserted { moved_from: Some(place) } = net.change else { continue };
+            let pk = key_at(log, place)?;
+            let key = match (self.table.identity, unpack(pk)?.first()) {
+                (RowIdentity::WithoutRowid, _) => RowKey::Packed(pk),
+                (_, Some(Value::Integer(key))) => RowKey::Number(*key),
+                _ => return Err(lost_key()),
+            };
+            if let Some(clock) = self.clocks.get(key)?.filter(|clock| clock.is_alive()).cloned() {
+                self.former.insert(pk.into(), clock);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The larger version of each cell, so that one more beats both.
+fn overlay(mut clock: RowClock, moved: Option<&RowClock>) -> RowClock {
+    for (column, cell) in moved.into_iter().flat_map(RowClock::cells) {
+        if clock.cell(column).is_none_or(|present| present.col_version < cell.col_version) {
+            clock.set(column, cell);
+        }
+    }
+    clock
+}
+
+/// The runs of neighbouring column identities of a fresh row.
+fn fresh_runs(table: &Table) -> Vec<(u32, u32, u32)> {
+    let mut runs: Vec<(u32, u32, u32)> = Vec::new();
+    for (place, cell) in (0u32..).zip(&table.cells) {
+        match runs.last_mut() {
+            Some((column, count, _)) if *column + *count == cell.id.0 => *count += 1,
+            _ => runs.push((cell.id.0, 1, place)),
+        }
+    }
+    runs
+}
+
+fn pack_row(key: &mut PackedKey, table: &Table, row: &Row<'_>) -> Result<()> {
+    key.clear();
+    for place in 1..=table.key.len() {
+        key.push(value_of(row, place)?);
+    }
+    Ok(())
+}
+
+fn key_at(log: &EventLog, place: u64) -> Result<&[u8]> {
+    let key = usize::try_from(place).ok().and_then(|place| log.keys.get(place));
+    key.map(AsRef::as_ref).ok_or_else(lost_key)
+}
+
+fn lost_key() -> StoreError {
+    StoreError::Damaged("a noted row change has no key".into())
+}
+
+fn unseen_change(table: &Table) -> StoreError {
+    StoreError::Damaged(format!("rows of {} changed without being noticed", table.name))
+}

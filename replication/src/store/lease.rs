@@ -1,0 +1,191 @@
+//! The right to write: one holder at a time, handed on in the order of asking.
+//!
+//! SQLite has one writer per file. Who wants to write takes the lease first, so that SQLite's own lock is never contended
+//! and its order is fair: sessions and the application of remote changes queue alike. Waiting costs no spinning; each
+//! waiter is woken by itself when it is its turn, when it is cancelled, or when its deadline passes.
+//!
+//! # Invariants
+//! 1. At most one [`WriteLease`] of a [`WriterLease`] exists.
+//! 2. A waiter gets it only when all that asked before it had it or gave up.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::Instant;
+
+/// Why the lease was not obtained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// The deadline passed while others held or awaited it.
+    #[error("timed out while waiting to write")]
+    TimedOut,
+    /// The caller's cancel flag was set.
+    #[error("canceled while waiting to write")]
+    Cancelled,
+}
+
+/// The queue for the one writer of a database file. Clones are the same queue.
+#[derive(Clone, Debug, Default)]
+pub struct WriterLease {
+    queue: Arc<Mutex<Queue>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Whether a [`WriteLease`] exists.
+    held: bool,
+    /// Those who wait, first come first.
+    waiting: VecDeque<Waiter>,
+    /// Number of the next waiter.
+    next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    thread: Thread,
+}
+
+impl WriterLease {
+    /// Waits for the lease until `deadline`, or for ever; gives up when `cancelled` is set and [`Self::wake`] is called.
+    ///
+    /// # Errors
+    /// If it was not obtained; nothing is held then.
+    pub fn acquire(
+        &self,
+        deadline: Option<Instant>,
+        cancelled: &AtomicBool,
+    ) -> Result<WriteLease, LeaseError> {
+        let mut queue = self.lock();
+        if !queue.held && queue.waiting.is_empty() {
+            queue.held = true;
+            return Ok(WriteLease { lease: self.clone() });
+        }
+        let ticket = queue.next_ticket;
+        queue.next_ticket += 1;
+        queue.waiting.push_back(Waiter { ticket, thread: std::thread::current() });
+        loop {
+            if !queue.held && queue.waiting.front().is_some_and(|first| first.ticket == ticket) {
+                queue.waiting.pop_front();
+                queue.held = true;
+                return Ok(WriteLease { lease: self.clone() });
+            }
+            if cancelled.load(Ordering::Acquire) {
+                queue.leave(ticket);
+                return Err(LeaseError::Cancelled);
+            }
+            let remaining =
+                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if remaining.is_some_and(|remaining| remaining.is_zero()) {
+                queue.leave(ticket);
+                return Err(LeaseError::TimedOut);
+            }
+            drop(queue);
+            match remaining {
+                Some(remaining) => std::thread::park_timeout(remaining),
+                None => std::thread::park(),
+            }
+            queue = self.lock();
+        }
+    }
+
+    /// Waits for the lease as long as it takes.
+    #[must_use]
+    pub fn acquire_uncancelled(&self) -> WriteLease {
+        let never = AtomicBool::new(false);
+        loop {
+            if let Ok(lease) = self.acquire(None, &never) {
+                return lease;
+            }
+        }
+    }
+
+    /// Makes all waiters look at their cancel flags. Call after setting one.
+    pub fn wake(&self) {
+        self.lock().waiting.iter().for_each(|waiter| waiter.thread.unpark());
+    }
+
+    /// Number of those who wait; the holder can tell from it whether it keeps anyone from writing.
+    #[must_use]
+    pub fn waiters(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing panics while it holds this lock; the queue is whole even if something did.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Removes a waiter who gave up, and passes its turn on.
+    fn leave(&mut self, ticket: u64) {
+        self.waiting.retain(|waiter| waiter.ticket != ticket);
+        self.wake_next();
+    }
+
+    fn wake_next(&self) {
+        if !self.held
+            && let Some(first) = self.waiting.front()
+        {
+            first.thread.unpark();
+        }
+    }
+}
+
+/// The right to write, given back on drop.
+#[derive(Debug)]
+pub struct WriteLease {
+    lease: WriterLease,
+}
+
+impl Drop for WriteLease {
+    fn drop(&mut self) {
+        let mut queue = self.lease.lock();
+        queue.held = false;
+        queue.wake_next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn handed_on_in_order_of_asking() {
+        let lease = WriterLease::default();
+        let held = lease.acquire_uncancelled();
+        let (sender, receiver) = mpsc::channel();
+        let mut threads = Vec::new();
+        for number in 0..4 {
+            let (lease, sender) = (lease.clone(), sender.clone());
+            let ahead = lease.waiters();
+            let theirs = lease.clone();
+            threads.push(std::thread::spawn(move || {
+                let held = theirs.acquire_uncancelled();
+                sender.send(number).expect("the receiver lives");
+                drop(held);
+            }));
+            while lease.waiters() == ahead {
+                std::thread::yield_now();
+            }
+        }
+        drop(held);
+        assert_eq!(receiver.iter().take(4).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    }
+
+    #[test]
+    fn gives_up_when_cancelled_or_late() {
+        let lease = WriterLease::default();
+        let held = lease.acquire_uncancelled();
+        let late = lease.acquire(Some(Instant::now()), &AtomicBool::new(false));
+        assert_eq!(late.err(), Some(LeaseError::TimedOut));
+        let cancelled = lease.acquire(None, &AtomicBool::new(true));
+        assert_eq!(cancelled.err(), Some(LeaseError::Cancelled));
+        drop(held);
+        assert!(lease.acquire(Some(Instant::now()), &AtomicBool::new(false)).is_ok());
+    }
+}

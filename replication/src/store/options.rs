@@ -1,0 +1,39 @@
+//! What a store is opened with, and what the layer above plugs into it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::connection::StoreConnection;
+use crate::types::SiteId;
+
+/// Prepares a new connection: functions, collations, pragmas that the schema's expressions need.
+pub type ConnectHook = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
+
+/// How to open a store.
+#[derive(Clone, Default)]
+pub struct StoreOptions {
+    /// Identity to give to a file that does not exist yet, instead of a random one.
+    pub site_id: Option<SiteId>,
+    /// Called on every connection when it is opened, also on the one that applies remote changes.
+    pub on_connect: Option<ConnectHook>,
+}
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreOptions").field("site_id", &self.site_id).finish_non_exhaustive()
+    }
+}
+
+/// Turns rows of system tables into tables.
+pub trait SchemaHook: Send + Sync {
+    /// Brings tables and registrations up to what the system tables say. Called while remote changes are applied, inside
+    /// their transaction, after the rows of system tables in a changeset were merged and before its other rows; run DDL on
+    /// [`StoreConnection::sqlite`] and call [`StoreConnection::register_table`] and
+    /// [`StoreConnection::unregister_table`].
+    ///
+    /// # Errors
+    /// A reason for which the changeset cannot be applied; it is undone and kept out until it is offered again.
+    fn system_rows_changed(&self, connection: &mut StoreConnection) -> Result<(), String>;
+}

@@ -1,0 +1,617 @@
+//! Which SQLite tables are replicated, and what is known of their columns; and the sites this file has met.
+//!
+//! A table is registered under its identity ([`TableId`]) with the names that table and columns have in SQLite at the
+//! moment. Renaming, adding and dropping are differences to the last registration: identities stay, names move. The
+//! registry is an immutable value behind an `Arc`: a transaction that changes it has its own copy, which replaces the
+//! shared one when it commits.
+//!
+//! How rows are identified, and their clocks found, depends on the table ([`RowIdentity`]):
+//!
+//! | table | row key | clocks | tombstones |
+//! |---|---|---|---|
+//! | `INTEGER PRIMARY KEY` | its value | blocks of neighbouring keys | in their block |
+//! | any other key, with hidden rowid | the rowid | blocks of neighbouring rowids | `trellis_dead_N` by packed key |
+//! | `WITHOUT ROWID` | the packed key | a block of one row per key | in their block |
+//!
+//! A hidden rowid must not move under its clock: `VACUUM` and rebuilding a table by copying it are not allowed on
+//! registered tables of the second kind.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::{Result, StoreError};
+use crate::crdt::{KEY_COLUMNS_MAX, rows_per_block};
+use crate::types::{ColumnId, SiteId, TableId, Value};
+
+/// A table as it is to be replicated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSpec {
+    /// Identity, the same on all nodes.
+    pub id: TableId,
+    /// Name of the SQLite table in the main database.
+    pub name: String,
+    /// All replicated columns, key columns included, with their names in the SQLite table. Columns of it that are not
+    /// listed, as generated ones, are local.
+    pub columns: Vec<(ColumnId, String)>,
+    /// The primary key's columns in key order; each NOT NULL and, together, unique.
+    pub key: Vec<ColumnId>,
+    /// Whether it is a table that other tables' existence depends on: its changes are applied first, see
+    /// [`super::SchemaHook`].
+    pub system: bool,
+}
+
+/// How a row is found and its clock kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RowIdentity {
+    /// The key is the rowid.
+    IntegerKey,
+    /// The key is something else; the rowid, under this name, is hidden.
+    HiddenRowid(&'static str),
+    /// There is no rowid.
+    WithoutRowid,
+}
+
+/// A replicated column.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Column {
+    /// Identity within the table.
+    pub id: ColumnId,
+    /// Name in SQLite.
+    pub name: String,
+    /// Place in the stored record, as the preupdate hook counts.
+    pub storage: i32,
+    pub not_null: bool,
+    /// The default, as SQL.
+    pub default: Option<String>,
+    /// Declared type, upper case.
+    pub declared: String,
+    /// What stands in for a value that the column cannot hold: its default if that is a constant, else its type's zero.
+    pub fallback: Value,
+}
+
+impl Column {
+    /// [`Self::fallback`] as SQL.
+    pub(super) fn fallback_sql(&self) -> String {
+        match &self.fallback {
+            Value::Null => "NULL".to_owned(),
+            Value::Integer(integer) => integer.to_string(),
+            Value::Real(real) => format!("{real:e}"),
+            Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+            Value::Blob(blob) => {
+                format!("x'{}'", blob.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            }
+        }
+    }
+}
+
+/// The value of a default that is a constant, or the zero of the type.
+fn fallback(sqlite: &Connection, declared: &str, default: Option<&str>) -> Value {
+    let constant = |sql: &&str| {
+        let numeric = sql
+            .starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.'));
+        let quoted = sql.starts_with('\'') || sql.starts_with("x'") || sql.starts_with("X'");
+        numeric || quoted
+    };
+    let evaluate = |sql: &str| {
+        let value = sqlite
+            .query_row(&format!("SELECT {sql}"), [], |row| row.get::<_, rusqlite::types::Value>(0));
+        value.ok()
+    };
+    match default.filter(constant).and_then(evaluate) {
+        Some(rusqlite::types::Value::Integer(integer)) => Value::Integer(integer),
+        Some(rusqlite::types::Value::Real(real)) => Value::Real(real),
+        Some(rusqlite::types::Value::Text(text)) => Value::Text(text),
+        Some(rusqlite::types::Value::Blob(blob)) => Value::Blob(blob),
+        Some(rusqlite::types::Value::Null) | None => match declared {
+            "INT" | "INTEGER" => Value::Integer(0),
+            "REAL" => Value::Real(0.0),
+            "BLOB" => Value::Blob(Vec::new()),
+            _ => Value::Text(String::new()),
+        },
+    }
+}
+
+/// A replicated table.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// Number within this file, never reused.
+    pub ordinal: u32,
+    pub id: TableId,
+    pub name: String,
+    pub system: bool,
+    pub strict: bool,
+    pub identity: RowIdentity,
+    pub rows_per_block: u32,
+    /// Key columns in key order.
+    pub key: Vec<Column>,
+    /// The other columns, by identity.
+    pub cells: Vec<Column>,
+    /// Identities of columns that were dropped.
+    pub dropped: BTreeSet<u32>,
+    pub sql: TableSql,
+}
+
+/// Statements on a table, made once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TableSql {
+    /// Row key (or NULL), key columns, cells of the rows with `?1 <= rowid <= ?2`; of the key `?` in [`RowIdentity::WithoutRowid`].
+    pub select_rows: String,
+    /// Rowid of the row with the given key.
+    pub select_rowid: String,
+    /// Deletes by rowid, or key.
+    pub delete: String,
+    /// `WHERE` clause that finds a row; its parameters start at `?1`.
+    pub find: String,
+    /// Number of parameters of `find`.
+    pub find_parameters: usize,
+    pub clock_get: String,
+    pub clock_put: String,
+    pub clock_delete: String,
+    pub dead_get: String,
+    pub dead_put: String,
+    pub dead_delete: String,
+    pub dead_any: String,
+}
+
+/// Quotes an identifier.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+impl Table {
+    /// The index among `cells` of a column.
+    pub(super) fn cell_index(&self, column: ColumnId) -> Option<usize> {
+        self.cells.binary_search_by_key(&column, |cell| cell.id).ok()
+    }
+
+    /// Whether keys have tombstones of their own, outside the blocks.
+    pub(super) fn has_dead_table(&self) -> bool {
+        matches!(self.identity, RowIdentity::HiddenRowid(_))
+    }
+
+    fn build_sql(&mut self) {
+        let (ordinal, name) = (self.ordinal, quote(&self.name));
+        let key: Vec<_> = self.key.iter().map(|column| quote(&column.name)).collect();
+        let all: Vec<_> =
+            key.iter().cloned().chain(self.cells.iter().map(|cell| quote(&cell.name))).collect();
+        let by_key = (1..).zip(&key).map(|(place, column)| format!("{column} = ?{place}"));
+        let by_key = by_key.collect::<Vec<_>>().join(" AND ");
+        let columns = all.join(", ");
+        let sql = &mut self.sql;
+        match self.identity {
+            RowIdentity::IntegerKey | RowIdentity::HiddenRowid(_) => {
+                let rowid = match self.identity {
+                    RowIdentity::HiddenRowid(rowid) => rowid.to_owned(),
+                    _ => key.first().cloned().unwrap_or_default(),
+                };
+                sql.select_rows = format!(
+                    "SELECT {rowid}, {columns} FROM {name} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}"
+                );
+                sql.find = format!("{rowid} = ?1");
+                sql.find_parameters = 1;
+                sql.select_rowid = format!("SELECT {rowid} FROM {name} WHERE {by_key}");
+            }
+            RowIdentity::WithoutRowid => {
+                sql.select_rows = format!("SELECT NULL, {columns} FROM {name} WHERE {by_key}");
+                sql.find = by_key;
+                sql.find_parameters = key.len();
+            }
+        }
+        sql.delete = format!("DELETE FROM {name} WHERE {}", sql.find);
+        sql.clock_get = format!("SELECT body FROM trellis_clock_{ordinal} WHERE block = ?1");
+        sql.clock_put = format!(
+            "INSERT INTO trellis_clock_{ordinal} (block, body) VALUES (?1, ?2)
+             ON CONFLICT (block) DO UPDATE SET body = excluded.body"
+        );
+        sql.clock_delete = format!("DELETE FROM trellis_clock_{ordinal} WHERE block = ?1");
+        sql.dead_get = format!(
+            "SELECT causal_length, origin, version, seq FROM trellis_dead_{ordinal} WHERE pk = ?1"
+        );
+        sql.dead_put = format!(
+            "INSERT OR REPLACE INTO trellis_dead_{ordinal} (pk, causal_length, origin, version, seq)
+             VALUES (?1, ?2, ?3, ?4, ?5)"
+        );
+        sql.dead_delete = format!("DELETE FROM trellis_dead_{ordinal} WHERE pk = ?1");
+        sql.dead_any = format!("SELECT 1 FROM trellis_dead_{ordinal} LIMIT 1");
+    }
+}
+
+/// What is known of a table identity.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Live(Arc<Table>),
+    Dropped,
+}
+
+/// All replicated tables and known sites.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Registry {
+    entries: HashMap<TableId, Entry>,
+    /// Ordered by ordinal.
+    live: Vec<Arc<Table>>,
+    by_name: HashMap<Vec<u8>, usize>,
+    next_ordinal: u32,
+    sites: Vec<SiteId>,
+    ordinals: HashMap<SiteId, u32>,
+}
+
+/// The tables that hold the registry.
+pub(super) const SYSTEM_TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS trellis_sites (
+        ordinal INTEGER PRIMARY KEY, site BLOB NOT NULL UNIQUE) STRICT;
+    CREATE TABLE IF NOT EXISTS trellis_registered_tables (
+        ordinal INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, name TEXT, system INTEGER NOT NULL,
+        rows_per_block INTEGER NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS trellis_registered_columns (
+        table_ordinal INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT, key_place INTEGER,
+        PRIMARY KEY (table_ordinal, id)) STRICT, WITHOUT ROWID;
+";
+
+impl Registry {
+    /// Reads the registry from the file.
+    pub(super) fn load(sqlite: &Connection) -> Result<Self> {
+        let mut registry = Self::default();
+        let mut statement =
+            sqlite.prepare("SELECT ordinal, site FROM trellis_sites ORDER BY ordinal")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let site = SiteId(row.get(1)?);
+            let ordinal: u32 = row.get(0)?;
+            if ordinal as usize != registry.sites.len() {
+                return Err(StoreError::Damaged("site ordinals have a gap".into()));
+            }
+            registry.push_site(site);
+        }
+        drop(rows);
+        let mut statement = sqlite.prepare(
+            "SELECT ordinal, id, name, system, rows_per_block FROM trellis_registered_tables",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let ordinal: u32 = row.get(0)?;
+            let id = TableId(row.get::<_, i64>(1)?.cast_unsigned());
+            registry.next_ordinal = registry.next_ordinal.max(ordinal + 1);
+            let entry = match row.get::<_, Option<String>>(2)? {
+                None => Entry::Dropped,
+                Some(name) => {
+                    let (spec, dropped) = load_spec(sqlite, ordinal, id, name, row.get(3)?)?;
+                    Entry::Live(Arc::new(describe(sqlite, &spec, ordinal, row.get(4)?, dropped)?))
+                }
+            };
+            registry.entries.insert(id, entry);
+        }
+        registry.reindex();
+        Ok(registry)
+    }
+
+    fn reindex(&mut self) {
+        let live = self.entries.values().filter_map(|entry| match entry {
+            Entry::Live(table) => Some(Arc::clone(table)),
+            Entry::Dropped => None,
+        });
+        self.live = live.collect();
+        self.live.sort_by_key(|table| table.ordinal);
+        let names = self
+            .live
+            .iter()
+            .enumerate()
+            .map(|(index, table)| (table.name.clone().into_bytes(), index));
+        self.by_name = names.collect();
+    }
+
+    fn push_site(&mut self, site: SiteId) {
+        self.ordinals.insert(site, self.sites.len() as u32);
+        self.sites.push(site);
+    }
+
+    /// What is known of `table`.
+    pub(super) fn entry(&self, table: TableId) -> Option<&Entry> {
+        self.entries.get(&table)
+    }
+
+    /// The live tables.
+    pub(super) fn tables(&self) -> &[Arc<Table>] {
+        &self.live
+    }
+
+    /// The place among [`Self::tables`] of the table with that SQLite name.
+    pub(super) fn index_of(&self, name: &[u8]) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The live table with that ordinal.
+    pub(super) fn by_ordinal(&self, ordinal: u32) -> Option<&Arc<Table>> {
+        let index = self.live.binary_search_by_key(&ordinal, |table| table.ordinal).ok()?;
+        self.live.get(index)
+    }
+
+    /// The site of an ordinal. An ordinal that was never given out reads as the own site.
+    pub(super) fn site(&self, ordinal: u32) -> SiteId {
+        self.sites.get(ordinal as usize).or(self.sites.first()).copied().unwrap_or(SiteId([0; 16]))
+    }
+
+    /// The ordinal of a known site.
+    pub(super) fn ordinal(&self, site: SiteId) -> Option<u32> {
+        self.ordinals.get(&site).copied()
+    }
+
+    /// The ordinal of `site`, given to it now if it is new.
+    pub(super) fn add_site(&mut self, sqlite: &Connection, site: SiteId) -> Result<u32> {
+        if let Some(ordinal) = self.ordinal(site) {
+            return Ok(ordinal);
+        }
+        let ordinal = self.sites.len() as u32;
+        let mut insert =
+            sqlite.prepare_cached("INSERT INTO trellis_sites (ordinal, site) VALUES (?1, ?2)")?;
+        insert.execute(params![ordinal, site.0])?;
+        self.push_site(site);
+        Ok(ordinal)
+    }
+
+    /// Registers `spec`, or brings the table's registration up to it. Returns the table and whether it is new.
+    pub(super) fn register(
+        &mut self,
+        sqlite: &Connection,
+        spec: &TableSpec,
+    ) -> Result<(Arc<Table>, bool)> {
+        let known = match self.entries.get(&spec.id) {
+            Some(Entry::Live(table)) => Some(Arc::clone(table)),
+            Some(Entry::Dropped) => {
+                return Err(unsupported(spec, "its identity belongs to a dropped table"));
+            }
+            None => None,
+        };
+        let is_new = known.is_none();
+        let mut dropped = BTreeSet::new();
+        let (ordinal, rows) = match &known {
+            Some(table) => {
+                dropped.clone_from(&table.dropped);
+                let still = |id: ColumnId| spec.columns.iter().any(|(column, _)| *column == id);
+                let before = table.cells.iter().map(|cell| cell.id);
+                dropped.extend(before.filter(|id| !still(*id)).map(|id| id.0));
+                (table.ordinal, table.rows_per_block)
+            }
+            None => (self.next_ordinal.max(1), rows_per_block(spec.columns.len())),
+        };
+        let table = describe(sqlite, spec, ordinal, rows, dropped)?;
+        if known.is_some_and(|known| known.identity != table.identity || !same_key(&known, &table))
+        {
+            return Err(unsupported(spec, "its primary key cannot change"));
+        }
+        if is_new {
+            create_clock_tables(sqlite, &table)?;
+        }
+        save(sqlite, &table)?;
+        self.next_ordinal = self.next_ordinal.max(ordinal + 1);
+        let table = Arc::new(table);
+        self.entries.insert(spec.id, Entry::Live(Arc::clone(&table)));
+        self.reindex();
+        Ok((table, is_new))
+    }
+
+    /// Forgets a table and its clocks; its identity is remembered so that late changes to it are known to be moot.
+    pub(super) fn unregister(&mut self, sqlite: &Connection, id: TableId) -> Result<()> {
+        let ordinal = match self.entries.get(&id) {
+            Some(Entry::Dropped) => return Ok(()),
+            Some(Entry::Live(table)) => {
+                let ordinal = table.ordinal;
+                sqlite.execute_batch(&format!(
+                    "DROP TABLE trellis_clock_{ordinal}; DROP TABLE IF EXISTS trellis_dead_{ordinal};
+                     DELETE FROM trellis_registered_columns WHERE table_ordinal = {ordinal};"
+                ))?;
+                ordinal
+            }
+            None => self.next_ordinal.max(1),
+        };
+        sqlite.execute(
+            "INSERT INTO trellis_registered_tables VALUES (?1, ?2, NULL, 0, 1)
+             ON CONFLICT (ordinal) DO UPDATE SET name = NULL",
+            params![ordinal, id.0.cast_signed()],
+        )?;
+        self.next_ordinal = self.next_ordinal.max(ordinal + 1);
+        self.entries.insert(id, Entry::Dropped);
+        self.reindex();
+        Ok(())
+    }
+}
+
+fn same_key(left: &Table, right: &Table) -> bool {
+    left.key.iter().map(|column| column.id).eq(right.key.iter().map(|column| column.id))
+}
+
+fn unsupported(spec: &TableSpec, reason: impl Into<String>) -> StoreError {
+    StoreError::Unsupported { name: spec.name.clone(), reason: reason.into() }
+}
+
+fn create_clock_tables(sqlite: &Connection, table: &Table) -> Result<()> {
+    let ordinal = table.ordinal;
+    sqlite.execute_batch(&match table.identity {
+        RowIdentity::WithoutRowid => format!(
+            "CREATE TABLE trellis_clock_{ordinal} (block BLOB PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID"
+        ),
+        RowIdentity::IntegerKey => format!(
+            "CREATE TABLE trellis_clock_{ordinal} (block INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT"
+        ),
+        RowIdentity::HiddenRowid(_) => format!(
+            "CREATE TABLE trellis_clock_{ordinal} (block INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+             CREATE TABLE trellis_dead_{ordinal} (pk BLOB PRIMARY KEY, causal_length INTEGER NOT NULL,
+                 origin INTEGER NOT NULL, version INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+        ),
+    })?;
+    Ok(())
+}
+
+/// Writes a table's registration.
+fn save(sqlite: &Connection, table: &Table) -> Result<()> {
+    sqlite.execute(
+        "INSERT INTO trellis_registered_tables VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (ordinal) DO UPDATE SET name = excluded.name, system = excluded.system",
+        params![
+            table.ordinal,
+            table.id.0.cast_signed(),
+            table.name,
+            table.system,
+            table.rows_per_block
+        ],
+    )?;
+    sqlite.execute(
+        "DELETE FROM trellis_registered_columns WHERE table_ordinal = ?1",
+        [table.ordinal],
+    )?;
+    let mut insert =
+        sqlite.prepare_cached("INSERT INTO trellis_registered_columns VALUES (?1, ?2, ?3, ?4)")?;
+    for (place, column) in (0u32..).zip(&table.key) {
+        insert.execute(params![table.ordinal, column.id.0, column.name, place])?;
+    }
+    for column in &table.cells {
+        insert.execute(params![table.ordinal, column.id.0, column.name, None::<u32>])?;
+    }
+    for column in &table.dropped {
+        insert.execute(params![table.ordinal, column, None::<String>, None::<u32>])?;
+    }
+    Ok(())
+}
+
+fn load_spec(
+    sqlite: &Connection,
+    ordinal: u32,
+    id: TableId,
+    name: String,
+    system: bool,
+) -> Result<(TableSpec, BTreeSet<u32>)> {
+    let mut columns = Vec::new();
+    let mut key = Vec::new();
+    let mut dropped = BTreeSet::new();
+    let mut statement = sqlite.prepare_cached(
+        "SELECT id, name, key_place FROM trellis_registered_columns WHERE table_ordinal = ?1",
+    )?;
+    let mut rows = statement.query([ordinal])?;
+    while let Some(row) = rows.next()? {
+        let column = ColumnId(row.get(0)?);
+        match row.get::<_, Option<String>>(1)? {
+            Some(name) => columns.push((column, name)),
+            None => {
+                dropped.insert(column.0);
+            }
+        }
+        if let Some(place) = row.get::<_, Option<u32>>(2)? {
+            key.push((place, column));
+        }
+    }
+    key.sort_unstable();
+    let key = key.into_iter().map(|(_, column)| column).collect();
+    Ok((TableSpec { id, name, columns, key, system }, dropped))
+}
+
+/// Reads from SQLite what the specification does not say.
+fn describe(
+    sqlite: &Connection,
+    spec: &TableSpec,
+    ordinal: u32,
+    rows_per_block: u32,
+    dropped: BTreeSet<u32>,
+) -> Result<Table> {
+    let listed: Option<(String, bool, bool)> = sqlite
+        .prepare_cached("SELECT name, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main' AND type = 'table'")?
+        .query_row([&spec.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let (name, without_rowid, strict) =
+        listed.ok_or_else(|| unsupported(spec, "there is no such table"))?;
+    let physical = physical_columns(sqlite, &name)?;
+    if spec.key.is_empty() || spec.key.len() > KEY_COLUMNS_MAX {
+        return Err(unsupported(spec, format!("a primary key has 1 to {KEY_COLUMNS_MAX} columns")));
+    }
+    let find = |id: &ColumnId, name: &str| {
+        let column = physical.iter().find(|column| column.name == name).cloned();
+        column
+            .map(|column| Column { id: *id, ..column })
+            .ok_or_else(|| unsupported(spec, format!("no column {name}")))
+    };
+    let in_key = |id: &ColumnId| {
+        let column = spec.columns.iter().find(|(column, _)| column == id);
+        column.map_or_else(
+            || Err(unsupported(spec, "unknown key column")),
+            |(id, name)| find(id, name),
+        )
+    };
+    let key = spec.key.iter().map(in_key).collect::<Result<Vec<_>>>()?;
+    let others = spec.columns.iter().filter(|(id, _)| !spec.key.contains(id));
+    let mut cells = others.map(|(id, name)| find(id, name)).collect::<Result<Vec<_>>>()?;
+    cells.sort_by_key(|cell| cell.id);
+    if cells.windows(2).any(|pair| matches!(pair, [left, right] if left.id == right.id)) {
+        return Err(unsupported(spec, "two columns have one identity"));
+    }
+    let identity = if without_rowid {
+        RowIdentity::WithoutRowid
+    } else if is_rowid_alias(sqlite, &name, &key)? {
+        RowIdentity::IntegerKey
+    } else {
+        let free = ["rowid", "_rowid_", "oid"].into_iter();
+        let taken =
+            |rowid: &str| physical.iter().any(|column| column.name.eq_ignore_ascii_case(rowid));
+        let rowid = free.into_iter().find(|rowid| !taken(rowid));
+        RowIdentity::HiddenRowid(rowid.ok_or_else(|| unsupported(spec, "columns hide the rowid"))?)
+    };
+    let (id, system, sql) = (spec.id, spec.system, TableSql::default());
+    let mut table = Table {
+        ordinal,
+        id,
+        name,
+        system,
+        strict,
+        identity,
+        rows_per_block,
+        key,
+        cells,
+        dropped,
+        sql,
+    };
+    table.build_sql();
+    Ok(table)
+}
+
+/// The stored columns of a SQLite table; identities are still to be filled in.
+fn physical_columns(sqlite: &Connection, name: &str) -> Result<Vec<Column>> {
+    const VIRTUAL: i32 = 2;
+    let mut statement = sqlite.prepare_cached(
+        "SELECT name, \"notnull\", dflt_value, upper(type), hidden FROM pragma_table_xinfo(?1)",
+    )?;
+    let mut rows = statement.query([name])?;
+    let mut columns = Vec::new();
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i32>(4)? == VIRTUAL {
+            continue;
+        }
+        let (default, declared): (Option<String>, String) = (row.get(2)?, row.get(3)?);
+        columns.push(Column {
+            id: ColumnId(0),
+            name: row.get(0)?,
+            storage: i32::try_from(columns.len()).unwrap_or(i32::MAX),
+            not_null: row.get(1)?,
+            fallback: fallback(sqlite, &declared, default.as_deref()),
+            default,
+            declared,
+        });
+    }
+    Ok(columns)
+}
+
+/// Whether the key is another name of the rowid. An `INTEGER PRIMARY KEY DESC` looks like one and is not; it has an index.
+fn is_rowid_alias(sqlite: &Connection, name: &str, key: &[Column]) -> Result<bool> {
+    let [column] = key else {
+        return Ok(false);
+    };
+    let declared: HashSet<String> = sqlite
+        .prepare_cached("SELECT name FROM pragma_table_info(?1) WHERE pk > 0")?
+        .query_map([name], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let indexed = sqlite
+        .prepare_cached("SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'")?
+        .exists([name])?;
+    Ok(column.declared == "INTEGER"
+        && declared.len() == 1
+        && declared.contains(&column.name)
+        && !indexed)
+}

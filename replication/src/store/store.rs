@@ -1,0 +1,213 @@
+//! Opening a data directory, and what a store offers besides connections.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::apply::ApplyOutcome;
+use super::checkpoint;
+use super::connection::{Role, StoreConnection, open_sqlite};
+use super::core::{CheckpointRequest, Committed, Core};
+use super::error::{Result, StoreError};
+use super::flush::Listener;
+use super::lease::WriterLease;
+use super::log::{self, LogRange, LogSlice};
+use super::options::{SchemaHook, StoreOptions};
+use super::registry::{self, Registry};
+use crate::types::{DbVersion, EncodedChangeset, Heads, Position, SiteId};
+
+/// Name of the database file in the data directory.
+pub const DATABASE_FILE: &str = "trellis.db";
+
+/// Name of the file that is locked while the directory is in use.
+const LOCK_FILE: &str = "trellis.lock";
+
+/// Layout of the store's own tables; a file of another one is refused.
+const LAYOUT: i64 = 1;
+
+/// A database file, shared by all its connections.
+pub struct Store {
+    core: Arc<Core>,
+    /// Applies remote changes.
+    applier: Mutex<StoreConnection>,
+    /// Reads the log for others.
+    reader: Mutex<Connection>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Opens the database in `directory`, which is created if it does not exist, and locks it for this process.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another process has it open; [`StoreError::Damaged`] if its contents contradict
+    /// themselves.
+    pub fn open(directory: &Path, options: StoreOptions) -> Result<Arc<Self>> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::Io { path, source }
+        };
+        std::fs::create_dir_all(directory).map_err(io(directory))?;
+        let lock = lock_directory(directory)?;
+        let file = directory.join(DATABASE_FILE);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let sqlite = Connection::open_with_flags(&file, flags)?;
+        sqlite.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+        let site = create_system_tables(&sqlite, options.site_id)?;
+        let registry = Registry::load(&sqlite)?;
+        let log = log::load(&sqlite, &registry)?;
+        // What counts as durable from here on must be: earlier commits of a killed process may still be in memory only.
+        sqlite.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()))?;
+        File::open(directory).and_then(|handle| handle.sync_all()).map_err(io(directory))?;
+        let committed = Committed { registry: Arc::new(registry), log };
+        let paths = (directory.to_owned(), file, lock);
+        let core = Arc::new(Core::new(paths, site, committed, options.on_connect));
+        let applier = Mutex::new(StoreConnection::open(Arc::clone(&core), Role::Apply)?);
+        let reader = Mutex::new(open_sqlite(&core)?);
+        let threads = start_threads(&core, sqlite)?;
+        Ok(Arc::new(Self { core, applier, reader, threads }))
+    }
+
+    /// This file's identity as a writer.
+    #[must_use]
+    pub fn site_id(&self) -> SiteId {
+        self.core.site
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.core.directory
+    }
+
+    /// Of each site, the last version that has been applied here and is durable.
+    #[must_use]
+    pub fn heads(&self) -> Heads {
+        self.core.durability.heads()
+    }
+
+    /// Place in the log of the last durable transaction.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.core.durability.position()
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn connect(&self) -> Result<StoreConnection> {
+        StoreConnection::open(Arc::clone(&self.core), Role::Session)
+    }
+
+    /// The queue for the one writer.
+    #[must_use]
+    pub fn lease(&self) -> &WriterLease {
+        &self.core.lease
+    }
+
+    /// Sets who hears of transactions, own and remote, once they are durable; called in the order of positions, on one
+    /// thread, which should not be held up.
+    pub fn set_listener(&self, listener: Listener) {
+        self.core.durability.set_listener(listener);
+    }
+
+    /// Sets who turns rows of system tables into tables.
+    pub fn set_schema_hook(&self, hook: Box<dyn SchemaHook>) {
+        let mut present = self.core.schema_hook.write().unwrap_or_else(PoisonError::into_inner);
+        *present = Some(Arc::from(hook));
+    }
+
+    /// Applies transactions of other sites, in the order given; blocks until they are durable. One outcome per changeset;
+    /// whatever is wrong with one does not keep the others out, unless they are later ones of the same site.
+    pub fn apply(&self, batch: &[EncodedChangeset]) -> Vec<ApplyOutcome> {
+        let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
+        super::apply::apply(&self.core, &mut applier, batch)
+    }
+
+    /// Reads transactions of `origin` from the log, those after `after`, up to and including the one that reaches
+    /// `max_bytes`; at least one if there is one.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read_log(&self, origin: SiteId, after: DbVersion, max_bytes: usize) -> Result<LogSlice> {
+        let head = self.heads().get(&origin).copied().unwrap_or_default();
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = |origin, after| self.core.committed().log.first_after(origin, after);
+        log::read_origin(&reader, index, head, (origin, after), max_bytes)
+    }
+
+    /// Reads at most `max` transactions, of whatever origin, from the log after `position`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read_from(&self, position: Position, max: usize) -> Result<LogRange> {
+        let durable = self.position();
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        log::read_positions(&reader, &self.core.registry(), (position, durable), max)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.core.durability.stop();
+        self.core.request_checkpoint(CheckpointRequest::Stop);
+        for thread in self.threads.drain(..) {
+            // A panic of a thread has been reported by itself.
+            let _result = thread.join();
+        }
+    }
+}
+
+fn lock_directory(directory: &Path) -> Result<File> {
+    let path = directory.join(LOCK_FILE);
+    let io = |source| StoreError::Io { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: directory.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// Creates what is not there yet; returns the file's identity.
+fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<SiteId> {
+    let layout: i64 = sqlite.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if layout != 0 && layout != LAYOUT {
+        return Err(StoreError::Damaged(format!("layout {layout} is not known to this version")));
+    }
+    let tables = format!("BEGIN IMMEDIATE; {} {}", registry::SYSTEM_TABLES, log::SYSTEM_TABLES);
+    sqlite.execute_batch(&tables)?;
+    let known = sqlite
+        .query_row("SELECT site FROM trellis_sites WHERE ordinal = 0", [], |row| row.get(0))
+        .optional()?;
+    let site = match known {
+        Some(site) => SiteId(site),
+        None => {
+            let site = site.unwrap_or_else(|| SiteId(rand::random()));
+            sqlite.execute("INSERT INTO trellis_sites (ordinal, site) VALUES (0, ?1)", [site.0])?;
+            site
+        }
+    };
+    sqlite.execute_batch(&format!("PRAGMA user_version = {LAYOUT}; COMMIT"))?;
+    Ok(site)
+}
+
+fn start_threads(core: &Arc<Core>, checkpointer: Connection) -> Result<Vec<JoinHandle<()>>> {
+    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(|source| StoreError::Io { path: core.directory.clone(), source })
+    };
+    let mut wal = core.file.clone().into_os_string();
+    wal.push("-wal");
+    let flusher = Arc::clone(core);
+    let flusher = spawn("flusher", Box::new(move || flusher.durability.run(Path::new(&wal))))?;
+    let checkpoints = Arc::clone(core);
+    let checkpoints =
+        spawn("checkpointer", Box::new(move || checkpoint::run(&checkpoints, &checkpointer)))?;
+    Ok(vec![flusher, checkpoints])
+}

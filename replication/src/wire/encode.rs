@@ -1,0 +1,217 @@
+//! Writes changesets, row by row as they are found, without building them first.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::v1::{self, marker, tag};
+use crate::crdt::bytes::{put_bytes, put_varint, zigzag};
+use crate::types::{
+    Changeset, ColumnId, EncodedChangeset, Message, Seq, TableChanges, TableId, ValueRef,
+};
+
+/// Why a changeset cannot be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// The body would exceed [`v1::BODY_BYTES_MAX`].
+    #[error("transaction is too large: its changes exceed {} bytes", v1::BODY_BYTES_MAX)]
+    TooLarge,
+    /// More than [`v1::MESSAGES_MAX`] messages, or one beyond its limits.
+    #[error("too many or too long notifications in one transaction")]
+    Messages,
+    /// More changes than sequence numbers.
+    #[error("transaction is too large: too many changes")]
+    TooManyChanges,
+    /// Sequence numbers of a row are not consecutive, or rows are not in their order.
+    #[error("sequence numbers out of order")]
+    SeqOrder,
+}
+
+/// What rows changed in the same way have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RowShape {
+    /// Causal length after the transaction.
+    pub causal_length: u64,
+    /// Whether the sentinel is among the changes.
+    pub sentinel: bool,
+    /// Changed cells, by rising column index: index into the table's columns, and version.
+    pub cells: Vec<(u32, u64)>,
+}
+
+/// Writes a changeset. Call in this order: [`Self::begin_table`], for each row [`Self::row`] and one [`Self::value`] per
+/// cell of its shape, [`Self::end_table`]; then [`Self::finish`].
+#[derive(Debug)]
+pub struct ChangesetWriter {
+    out: Vec<u8>,
+    /// Shapes of the present table and their numbers.
+    shapes: HashMap<RowShape, u64>,
+    /// The shape of the row before, which is nearly always that of the next.
+    last_shape: Option<(RowShape, u64)>,
+    /// Sequence number of the next change.
+    next_seq: u32,
+    /// Sequence number up to which the rows written so far reach.
+    written_seq: u32,
+}
+
+impl ChangesetWriter {
+    /// Starts a changeset.
+    ///
+    /// # Errors
+    /// [`EncodeError::Messages`] if these are beyond their limits.
+    pub fn new(committed_at_us: u64, messages: &[Message]) -> Result<Self, EncodeError> {
+        let mut out = vec![v1::FORMAT];
+        put_varint(&mut out, committed_at_us);
+        if messages.len() > v1::MESSAGES_MAX {
+            return Err(EncodeError::Messages);
+        }
+        put_varint(&mut out, messages.len() as u64);
+        for Message { channel, payload } in messages {
+            if channel.len() > v1::CHANNEL_BYTES_MAX || payload.len() > v1::PAYLOAD_BYTES_MAX {
+                return Err(EncodeError::Messages);
+            }
+            put_bytes(&mut out, channel.as_bytes());
+            put_bytes(&mut out, payload.as_bytes());
+        }
+        Ok(Self { out, shapes: HashMap::new(), last_shape: None, next_seq: 0, written_seq: 0 })
+    }
+
+    /// Starts the changes of a table.
+    pub fn begin_table(
+        &mut self,
+        table: TableId,
+        columns: impl ExactSizeIterator<Item = ColumnId>,
+    ) {
+        put_varint(&mut self.out, marker::NEW);
+        put_varint(&mut self.out, table.0);
+        put_varint(&mut self.out, columns.len() as u64);
+        columns.for_each(|column| put_varint(&mut self.out, u64::from(column.0)));
+        self.shapes.clear();
+        self.last_shape = None;
+    }
+
+    /// Starts a row and returns the sequence number of its first change, the sentinel if there is one.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLarge`] or [`EncodeError::TooManyChanges`] when the transaction is beyond its limits.
+    pub fn row(&mut self, shape: &RowShape, pk: &[u8]) -> Result<Seq, EncodeError> {
+        if self.out.len() > v1::BODY_BYTES_MAX {
+            return Err(EncodeError::TooLarge);
+        }
+        self.put_shape(shape);
+        put_varint(&mut self.out, u64::from(self.next_seq - self.written_seq));
+        put_bytes(&mut self.out, pk);
+        let first = self.next_seq;
+        let changes = u32::try_from(shape.cells.len() + usize::from(shape.sentinel));
+        let end = changes.ok().and_then(|changes| first.checked_add(changes));
+        self.next_seq = end.ok_or(EncodeError::TooManyChanges)?;
+        self.written_seq = self.next_seq;
+        Ok(Seq(first))
+    }
+
+    /// The next value of the present row.
+    pub fn value(&mut self, value: ValueRef<'_>) {
+        match value {
+            ValueRef::Null => self.out.push(tag::NULL),
+            ValueRef::Integer(integer) => {
+                self.out.push(tag::INTEGER);
+                put_varint(&mut self.out, zigzag(integer));
+            }
+            ValueRef::Real(real) => {
+                self.out.push(tag::REAL);
+                self.out.extend_from_slice(&real.to_le_bytes());
+            }
+            ValueRef::Text(text) => {
+                self.out.push(tag::TEXT);
+                put_bytes(&mut self.out, text.as_bytes());
+            }
+            ValueRef::Blob(blob) => {
+                self.out.push(tag::BLOB);
+                put_bytes(&mut self.out, blob);
+            }
+        }
+    }
+
+    /// Ends the changes of a table.
+    pub fn end_table(&mut self) {
+        put_varint(&mut self.out, marker::END);
+    }
+
+    /// Ends the changeset.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLarge`] if the body is beyond its limit.
+    pub fn finish(mut self) -> Result<Bytes, EncodeError> {
+        put_varint(&mut self.out, marker::END);
+        if self.out.len() > v1::BODY_BYTES_MAX {
+            return Err(EncodeError::TooLarge);
+        }
+        Ok(Bytes::from(self.out))
+    }
+
+    fn put_shape(&mut self, shape: &RowShape) {
+        if let Some((last, number)) = &self.last_shape
+            && last == shape
+        {
+            put_varint(&mut self.out, *number);
+            return;
+        }
+        if let Some(number) = self.shapes.get(shape) {
+            put_varint(&mut self.out, *number);
+            self.last_shape = Some((shape.clone(), *number));
+            return;
+        }
+        put_varint(&mut self.out, marker::NEW);
+        put_varint(&mut self.out, shape.causal_length);
+        self.out.push(u8::from(shape.sentinel));
+        put_varint(&mut self.out, shape.cells.len() as u64);
+        let mut next_column = 0;
+        for (column, col_version) in &shape.cells {
+            put_varint(&mut self.out, u64::from(column - next_column));
+            put_varint(&mut self.out, *col_version);
+            next_column = column + 1;
+        }
+        if self.shapes.len() < v1::SHAPES_MAX {
+            let number = marker::FIRST_KNOWN + self.shapes.len() as u64;
+            self.shapes.insert(shape.clone(), number);
+            self.last_shape = Some((shape.clone(), number));
+        }
+    }
+}
+
+/// Encodes a changeset that is already in memory.
+///
+/// # Errors
+/// If it is beyond the limits, or its sequence numbers are not consecutive within rows and rising between them.
+pub fn encode(changeset: &Changeset) -> Result<EncodedChangeset, EncodeError> {
+    let mut writer = ChangesetWriter::new(changeset.committed_at_us, &changeset.messages)?;
+    for table in &changeset.tables {
+        encode_table(&mut writer, table)?;
+    }
+    let body = writer.finish()?;
+    Ok(EncodedChangeset { site: changeset.site, version: changeset.version, body })
+}
+
+fn encode_table(writer: &mut ChangesetWriter, table: &TableChanges) -> Result<(), EncodeError> {
+    writer.begin_table(table.table, table.columns.iter().copied());
+    for row in &table.rows {
+        let mut seqs = row.sentinel.into_iter().chain(row.cells.iter().map(|cell| cell.seq));
+        let first = seqs.next().unwrap_or(Seq(writer.next_seq));
+        if first.0 < writer.next_seq || !seqs.zip(first.0 + 1..).all(|(seq, due)| seq.0 == due) {
+            return Err(EncodeError::SeqOrder);
+        }
+        if !row.cells.is_sorted_by(|left, right| left.column < right.column) {
+            return Err(EncodeError::SeqOrder);
+        }
+        writer.next_seq = first.0;
+        let cells = row.cells.iter().map(|cell| (cell.column, cell.col_version)).collect();
+        let shape = RowShape {
+            causal_length: row.causal_length.0,
+            sentinel: row.sentinel.is_some(),
+            cells,
+        };
+        writer.row(&shape, &row.pk)?;
+        row.cells.iter().for_each(|cell| writer.value(cell.value.as_ref()));
+    }
+    writer.end_table();
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! The store through its public interface: what is committed on one is applied on others, once and in order.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+use trellis_replication::store::{
+    ApplyOutcome, LogRange, LogSlice, RowOp, Store, StoreConnection, StoreError, StoreOptions,
+    TableSpec,
+};
+use trellis_replication::types::{
+    ColumnId, DbVersion, EncodedChangeset, Message, Position, SiteId, TableId,
+};
+
+const TABLE: TableId = TableId(7);
+
+/// A store in a directory of its own, with one table.
+struct Node {
+    _directory: TempDir,
+    store: Arc<Store>,
+}
+
+impl Node {
+    fn new(site: u8, create: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path(), site);
+        let node = Self { _directory: directory, store };
+        node.write(|connection| {
+            connection.sqlite().execute_batch(create).unwrap();
+            connection.register_table(&spec(&["id", "a", "b"])).unwrap();
+        });
+        node
+    }
+
+    fn write(&self, change: impl FnOnce(&mut StoreConnection)) -> Option<Position> {
+        let mut connection = self.store.connect().unwrap();
+        connection.begin(self.store.lease().acquire_uncancelled()).unwrap();
+        change(&mut connection);
+        let pending = connection.commit().unwrap()?;
+        let position = pending.position();
+        pending.wait().unwrap();
+        position
+    }
+
+    fn sql(&self, sql: &str) -> Option<Position> {
+        self.write(|connection| connection.sqlite().execute_batch(sql).unwrap())
+    }
+
+    fn rows(&self) -> Vec<String> {
+        let connection = self.store.connect().unwrap();
+        let mut select = connection
+            .sqlite()
+            .prepare("SELECT quote(id) || ' ' || quote(a) || ' ' || quote(b) FROM t ORDER BY id")
+            .unwrap();
+        let rows = select.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    fn own_log(&self) -> Vec<EncodedChangeset> {
+        match self.store.read_log(self.store.site_id(), DbVersion(0), usize::MAX).unwrap() {
+            LogSlice::Changesets(changesets) => changesets,
+            LogSlice::Trimmed { first } => panic!("trimmed below {first:?}"),
+        }
+    }
+}
+
+fn open(directory: &Path, site: u8) -> Arc<Store> {
+    let options = StoreOptions { site_id: Some(SiteId([site; 16])), ..StoreOptions::default() };
+    Store::open(directory, options).unwrap()
+}
+
+fn spec(columns: &[&str]) -> TableSpec {
+    let columns = (1..).zip(columns).map(|(id, name)| (ColumnId(id), (*name).to_owned())).collect();
+    TableSpec { id: TABLE, name: "t".into(), columns, key: vec![ColumnId(1)], system: false }
+}
+
+const TABLES: [&str; 3] = [
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b INTEGER) STRICT",
+    "CREATE TABLE t (id TEXT PRIMARY KEY NOT NULL, a TEXT, b INTEGER) STRICT",
+    "CREATE TABLE t (id TEXT PRIMARY KEY NOT NULL, a TEXT, b INTEGER) STRICT, WITHOUT ROWID",
+];
+
+#[test]
+fn what_one_commits_others_apply_once_and_in_order() {
+    for create in TABLES {
+        let (one, two) = (Node::new(1, create), Node::new(2, create));
+        one.sql("INSERT INTO t VALUES (1, 'x', 10), (2, 'y', 20), (3, 'z', 30)");
+        one.sql("UPDATE t SET b = b + 1 WHERE id >= '2' OR id >= 2; SAVEPOINT s; DELETE FROM t; ROLLBACK TO s; RELEASE s");
+        one.sql(
+            "UPDATE t SET id = 9 WHERE id = 3 OR id = '3'; DELETE FROM t WHERE id = 1 OR id = '1'",
+        );
+        one.sql("INSERT OR REPLACE INTO t VALUES (2, 'new', 0); INSERT INTO t VALUES (1, 'again', NULL)");
+        let log = one.own_log();
+        assert_eq!(log.len(), 4, "{create}");
+        assert_eq!(two.store.apply(&log[1..2]), [ApplyOutcome::Gap { head: DbVersion(0) }]);
+        assert_eq!(two.store.apply(&log), [const { ApplyOutcome::Applied }; 4]);
+        assert_eq!(two.store.apply(&log[..1]), [ApplyOutcome::AlreadyKnown]);
+        assert_eq!(one.rows(), two.rows(), "{create}");
+        assert_eq!(one.rows().len(), 3);
+        assert_eq!(two.store.heads()[&SiteId([1; 16])], DbVersion(4));
+        assert_eq!(two.store.position(), Position(4));
+    }
+}
+
+#[test]
+fn a_transaction_without_changes_is_none() {
+    let node = Node::new(1, TABLES[0]);
+    node.sql("INSERT INTO t VALUES (1, 'x', 10)");
+    for nothing in [
+        "SELECT 1",
+        "UPDATE t SET a = 'x' WHERE id = 1",
+        "SAVEPOINT s; DELETE FROM t; ROLLBACK TO s",
+    ] {
+        assert_eq!(node.sql(nothing), None, "{nothing}");
+    }
+    assert_eq!(node.sql("UPDATE t SET a = 'y'"), Some(Position(2)));
+}
+
+#[test]
+fn listeners_hear_in_order_what_happened_to_which_row() {
+    let (one, two) = (Node::new(1, TABLES[1]), Node::new(2, TABLES[1]));
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&heard);
+    two.store.set_listener(Box::new(move |applied| {
+        for transaction in applied {
+            let rows: Vec<_> = transaction.rows().map(|row| row.op).collect();
+            let messages = transaction.messages.iter().map(|message| message.payload.clone());
+            log.lock().unwrap().push((transaction.position.0, rows, messages.collect::<Vec<_>>()));
+        }
+    }));
+    one.sql("INSERT INTO t VALUES ('k', 'x', 1), ('l', 'x', 1)");
+    one.sql("UPDATE t SET b = 2 WHERE id = 'k'; DELETE FROM t WHERE id = 'l'");
+    one.write(|connection| {
+        connection.notify(Message { channel: "c".into(), payload: "hello".into() })
+    });
+    two.sql("INSERT INTO t VALUES ('k', 'y', 5)");
+    two.store.apply(&one.own_log());
+    let expected = [
+        (1, vec![RowOp::Insert], vec![]),
+        (2, vec![RowOp::Insert], vec![]),
+        (3, vec![RowOp::Update, RowOp::Delete], vec![]),
+        (4, vec![], vec!["hello".to_owned()]),
+    ];
+    assert_eq!(*heard.lock().unwrap(), expected);
+    let LogRange::Transactions(again) = two.store.read_from(Position(1), 10).unwrap() else {
+        panic!("trimmed")
+    };
+    let rows: Vec<Vec<_>> =
+        again.iter().map(|applied| applied.rows().map(|row| row.op).collect()).collect();
+    assert_eq!(rows, [vec![RowOp::Insert], vec![RowOp::Update, RowOp::Delete], vec![]]);
+}
+
+#[test]
+fn reopened_it_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 1..4u64 {
+        let store = open(directory.path(), 1);
+        assert!(matches!(
+            Store::open(directory.path(), StoreOptions::default()),
+            Err(StoreError::InUse { .. })
+        ));
+        let mut connection = store.connect().unwrap();
+        connection.begin(store.lease().acquire_uncancelled()).unwrap();
+        if round == 1 {
+            connection.sqlite().execute_batch(TABLES[0]).unwrap();
+            connection.register_table(&spec(&["id", "a", "b"])).unwrap();
+        }
+        connection
+            .sqlite()
+            .execute("INSERT INTO t VALUES (?1, 'x', 1)", [round.cast_signed()])
+            .unwrap();
+        connection.commit().unwrap().unwrap().wait().unwrap();
+        assert_eq!(store.position(), Position(round));
+        assert_eq!(store.heads()[&SiteId([1; 16])], DbVersion(round));
+    }
+}
+
+#[test]
+fn an_unknown_table_or_column_keeps_a_changeset_out() {
+    let (one, two) = (Node::new(1, TABLES[0]), Node::new(2, TABLES[0]));
+    one.write(|connection| {
+        connection.sqlite().execute_batch("ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'd'").unwrap();
+        connection.register_table(&spec(&["id", "a", "b", "c"])).unwrap();
+        connection.sqlite().execute_batch("INSERT INTO t (id, c) VALUES (1, 'e')").unwrap();
+    });
+    let log = one.own_log();
+    let missing = ApplyOutcome::NeedsSchema { table: TABLE, column: Some(ColumnId(4)) };
+    assert_eq!(two.store.apply(&log), [missing]);
+    assert!(two.rows().is_empty());
+    two.write(|connection| {
+        connection.sqlite().execute_batch("ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'd'").unwrap();
+        connection.register_table(&spec(&["id", "a", "b", "c"])).unwrap();
+    });
+    assert_eq!(two.store.apply(&log), [ApplyOutcome::Applied]);
+    two.write(|connection| {
+        connection.sqlite().execute_batch("DROP TABLE t").unwrap();
+        connection.unregister_table(TABLE).unwrap();
+    });
+    one.sql("UPDATE t SET c = 'f'");
+    assert_eq!(two.store.apply(&one.own_log()[1..]), [ApplyOutcome::Applied]);
+}
+
+#[test]
+fn arbitrary_bytes_are_rejected_and_leave_nothing() {
+    let (one, two) = (Node::new(1, TABLES[1]), Node::new(2, TABLES[1]));
+    one.sql("INSERT INTO t VALUES ('k', 'x', 1), ('l', 'some text', 1), ('m', NULL, -1)");
+    let good = one.own_log().remove(0);
+    let damaged = |at: usize, bits: u8| {
+        let mut body = good.body.to_vec();
+        body[at] ^= bits;
+        EncodedChangeset { body: body.into(), site: SiteId([at as u8 | 0x80; 16]), ..good.clone() }
+    };
+    for at in 0..good.body.len() {
+        let truncated = EncodedChangeset { body: good.body.slice(..at), ..good.clone() };
+        assert!(matches!(two.store.apply(&[truncated])[..], [ApplyOutcome::Rejected { .. }]));
+        for bits in [1, 0x80, 0xff] {
+            // Some damage makes another valid changeset; none may panic or fail the batch.
+            let outcome = two.store.apply(&[damaged(at, bits)]).remove(0);
+            assert!(!matches!(outcome, ApplyOutcome::Failed { .. }), "byte {at}: {outcome:?}");
+        }
+    }
+    assert_eq!(two.store.apply(&[good]), [ApplyOutcome::Applied]);
+}
+
+#[test]
+fn a_tracked_change_outside_a_write_cannot_commit() {
+    let node = Node::new(1, TABLES[0]);
+    let connection = node.store.connect().unwrap();
+    assert!(connection.sqlite().execute_batch("INSERT INTO t VALUES (1, 'x', 1)").is_err());
+    assert!(
+        connection
+            .sqlite()
+            .execute_batch("CREATE TEMP TABLE t2 (a); INSERT INTO t2 VALUES (1)")
+            .is_ok()
+    );
+    assert!(node.rows().is_empty());
+}
