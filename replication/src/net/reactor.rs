@@ -153,6 +153,8 @@ impl Reactor {
             }
             self.do_outputs();
         }
+        // Nobody listens any more: tasks that still have something to tell end at once.
+        drop(events);
         self.leave().await;
     }
 
@@ -345,12 +347,24 @@ impl Reactor {
 
     /// Tells the members, and ends the connections.
     async fn leave(mut self) {
+        // From here on saves only queue: the last one is written when nothing else runs.
+        self.saving = true;
         self.input(Input::Leave);
         self.do_outputs();
         self.endpoint.close(VarInt::from_u32(LEAVING), b"leaving");
-        let idle = tokio::time::timeout(LEAVE_TIMEOUT, self.endpoint.wait_idle()).await;
-        if idle.is_err() {
+        let ended = async {
+            while self.tasks.join_next().await.is_some() {}
+            self.endpoint.wait_idle().await;
+        };
+        if tokio::time::timeout(LEAVE_TIMEOUT, ended).await.is_err() {
             tracing::debug!("some peers did not confirm the end of their connection");
+        }
+        if let Some(state) = self.to_save.take() {
+            let path = self.state_path.clone();
+            let saved = tokio::task::spawn_blocking(move || state::save(&path, &state)).await;
+            if !matches!(saved, Ok(Ok(()))) {
+                tracing::warn!("network state could not be saved");
+            }
         }
     }
 }

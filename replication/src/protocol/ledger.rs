@@ -168,13 +168,16 @@ impl Ledger {
             .fingerprint
             .wrapping_sub(head_fingerprint(site, origin.applied.0))
             .wrapping_add(head_fingerprint(site, version.0));
+        let set_back = version < origin.applied;
         origin.applied = version;
-        let kept = origin.waiting.split_off(&version.next());
-        let dropped = std::mem::replace(&mut origin.waiting, kept);
-        let freed: usize = dropped.values().map(weight).sum();
-        origin.waiting_bytes -= freed;
-        self.waiting_bytes -= freed;
-        origin.covered = version;
+        while let Some(entry) = origin.waiting.first_entry()
+            && *entry.key() <= version
+        {
+            let freed = weight(&entry.remove());
+            origin.waiting_bytes -= freed;
+            self.waiting_bytes -= freed;
+        }
+        origin.covered = if set_back { version } else { origin.covered.max(version) };
         origin.block = None;
         self.refresh(now, site);
     }

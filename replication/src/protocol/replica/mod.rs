@@ -177,6 +177,7 @@ impl Replica {
             Input::SchemaChanged => self.ledger.on_schema_changed(now),
             Input::Leave => {
                 self.left = true;
+                self.persist(now);
                 self.membership.leave(now);
             }
         }

@@ -314,7 +314,7 @@ impl Replica {
         if !self.left {
             self.seek_members(now);
         }
-        if self.persist_due && now - self.persisted_at >= UPKEEP_INTERVAL.times(5) {
+        if self.persist_due && now - self.persisted_at >= UPKEEP_INTERVAL.times(2) {
             self.persist(now);
         }
     }
@@ -346,7 +346,7 @@ impl Replica {
         }
     }
 
-    fn persist(&mut self, now: Time) {
+    pub(super) fn persist(&mut self, now: Time) {
         self.persist_due = false;
         self.persisted_at = now;
         let alive = self.membership.records().into_iter().map(|record| record.identity);
