@@ -1,7 +1,8 @@
 //! Networks of one process over loopback, each with a store in memory.
 #![cfg(feature = "net")]
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, reason = "tests")]
 
+#[path = "simulation/memory.rs"]
 mod memory;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
