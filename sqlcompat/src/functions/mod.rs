@@ -28,10 +28,16 @@ mod call;
 mod session;
 mod tables;
 
+mod aggregate;
 mod cast;
+mod float;
 mod integer;
 mod math_random;
+mod numeric;
 pub mod ordering;
+mod pattern;
+mod regex;
+mod text;
 
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -40,18 +46,31 @@ pub use call::Call;
 pub use session::{SessionContext, SessionHost, SessionState};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{register, register_enum};
-pub(crate) use tables::scalar_functions;
 pub use tables::{
     Accumulator, AggregateFunction, Rows, ScalarFunction, SetReturningFunction, Volatility, find,
     find_aggregate, find_set_returning, implemented, implemented_names,
 };
+pub(crate) use tables::{aggregate_functions, scalar_functions};
 
-/// All scalar functions, one table per subject.
-pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] =
-    &[&[cast::FUNCTIONS, integer::FUNCTIONS], integer::COMPARISONS];
+/// All scalar functions: groups of tables, one or more per subject.
+pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
+    &[
+        cast::FUNCTIONS,
+        float::FUNCTIONS,
+        integer::FUNCTIONS,
+        numeric::FUNCTIONS,
+        pattern::FUNCTIONS,
+        regex::FUNCTIONS,
+        text::FUNCTIONS,
+    ],
+    float::OPERATORS,
+    integer::COMPARISONS,
+    text::COMPARISONS,
+];
 
 /// All aggregates.
-pub(crate) const AGGREGATE_TABLES: &[&[AggregateFunction]] = &[];
+pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
+    &[&[aggregate::AGGREGATES], aggregate::SPREADS];
 
 /// All set-returning functions.
-pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[];
+pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[regex::SET_RETURNING];
