@@ -34,7 +34,6 @@ pub mod float;
 pub mod interval;
 pub mod json;
 pub mod numeric;
-pub mod numeric_math;
 pub mod record;
 pub mod scalar;
 
