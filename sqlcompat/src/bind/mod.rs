@@ -9,6 +9,7 @@
 //! not translate it refuses with 0A000.
 
 mod context;
+pub mod deparse;
 pub mod resolve;
 mod scalar;
 
