@@ -28,16 +28,22 @@ mod call;
 mod session;
 mod tables;
 
+mod aggregate;
 mod cast;
+mod float;
 mod integer;
 mod math_random;
+mod numeric;
 pub mod ordering;
+mod pattern;
+mod regex;
 mod system_definition;
 mod system_information;
 mod system_pretty;
 mod system_privileges;
 mod system_rows;
 mod system_visibility;
+mod text;
 
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -46,22 +52,34 @@ pub use call::Call;
 pub use session::{SessionContext, SessionHost, SessionState};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{register, register_enum};
-pub(crate) use tables::scalar_functions;
 pub use tables::{
     Accumulator, AggregateFunction, Rows, ScalarFunction, SetReturningFunction, Volatility, find,
     find_aggregate, find_set_returning, implemented, implemented_names,
 };
+pub(crate) use tables::{aggregate_functions, scalar_functions};
 
-/// All scalar functions, one table per subject.
+/// All scalar functions: groups of tables, one or more per subject.
 pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
-    &[cast::FUNCTIONS, integer::FUNCTIONS],
+    &[
+        cast::FUNCTIONS,
+        float::FUNCTIONS,
+        integer::FUNCTIONS,
+        numeric::FUNCTIONS,
+        pattern::FUNCTIONS,
+        regex::FUNCTIONS,
+        text::FUNCTIONS,
+    ],
+    float::OPERATORS,
     integer::COMPARISONS,
+    text::COMPARISONS,
     &[system_definition::FUNCTIONS, system_information::FUNCTIONS, system_visibility::FUNCTIONS],
     system_privileges::FUNCTIONS,
 ];
 
 /// All aggregates.
-pub(crate) const AGGREGATE_TABLES: &[&[AggregateFunction]] = &[];
+pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
+    &[&[aggregate::AGGREGATES], aggregate::SPREADS];
 
 /// All set-returning functions.
-pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[system_rows::FUNCTIONS];
+pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] =
+    &[regex::SET_RETURNING, system_rows::FUNCTIONS];

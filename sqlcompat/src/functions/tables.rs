@@ -114,14 +114,13 @@ pub(crate) fn scalar_functions() -> impl Iterator<Item = &'static ScalarFunction
 
 static SCALARS: LazyLock<BTreeMap<&'static str, &'static ScalarFunction>> =
     LazyLock::new(|| scalar_functions().map(|it| (it.name, it)).collect());
+/// Every aggregate, in the order of the tables.
+pub(crate) fn aggregate_functions() -> impl Iterator<Item = &'static AggregateFunction> {
+    functions::AGGREGATE_TABLES.iter().flat_map(|group| group.iter()).flat_map(|table| table.iter())
+}
+
 static AGGREGATES: LazyLock<BTreeMap<&'static str, &'static AggregateFunction>> =
-    LazyLock::new(|| {
-        functions::AGGREGATE_TABLES
-            .iter()
-            .flat_map(|table| table.iter())
-            .map(|it| (it.name, it))
-            .collect()
-    });
+    LazyLock::new(|| aggregate_functions().map(|it| (it.name, it)).collect());
 static SET_RETURNING: LazyLock<BTreeMap<&'static str, &'static SetReturningFunction>> =
     LazyLock::new(|| {
         functions::SET_RETURNING_TABLES

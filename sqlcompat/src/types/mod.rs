@@ -34,6 +34,7 @@ pub mod float;
 pub mod interval;
 pub mod json;
 pub mod numeric;
+pub mod numeric_math;
 pub mod record;
 pub mod scalar;
 

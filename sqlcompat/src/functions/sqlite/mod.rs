@@ -32,7 +32,7 @@ pub fn register(conn: &Connection, context: &SessionContext) -> rusqlite::Result
     for function in functions::scalar_functions() {
         register_scalar(conn, function, context.clone())?;
     }
-    for function in functions::AGGREGATE_TABLES.iter().flat_map(|table| table.iter()) {
+    for function in functions::aggregate_functions() {
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
         let adapter = AggregateAdapter { function, context: context.clone() };
         conn.create_window_function(function.name, -1, flags, adapter)?;

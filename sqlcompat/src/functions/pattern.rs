@@ -1,0 +1,204 @@
+//! LIKE, ILIKE and SIMILAR TO.
+//!
+//! LIKE works on characters with two marks, `%` and `_`, and an escape that is `\` unless `like_escape` has rewritten the
+//! pattern. It is matched directly, in time proportional to text × `%` at worst. SIMILAR TO becomes a regular expression.
+
+use super::call::{boolean, text};
+use super::text::lower_char;
+use super::{Call, ScalarFunction};
+use crate::datum::Datum;
+use crate::error::{SqlError, SqlState};
+
+type Answer = Result<Datum, SqlError>;
+
+/// One part of a pattern.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Literal(char),
+    One,
+    Any,
+}
+
+fn compile(pattern: &str, fold: fn(char) -> char) -> Result<Vec<Part>, SqlError> {
+    let mut parts = Vec::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        parts.push(match c {
+            '%' => Part::Any,
+            '_' => Part::One,
+            '\\' => Part::Literal(fold(chars.next().ok_or_else(|| {
+                SqlError::new(
+                    SqlState::INVALID_ESCAPE_SEQUENCE,
+                    "LIKE pattern must not end with escape character",
+                )
+            })?)),
+            c => Part::Literal(fold(c)),
+        });
+    }
+    Ok(parts)
+}
+
+/// Matches with one point of return: the last `%` seen.
+fn matches(value: &[char], parts: &[Part]) -> bool {
+    let (mut at, mut part) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    loop {
+        match parts.get(part) {
+            Some(Part::Any) => {
+                retry = Some((part + 1, at));
+                part += 1;
+                continue;
+            }
+            Some(Part::One) if at < value.len() => {
+                at += 1;
+                part += 1;
+                continue;
+            }
+            Some(Part::Literal(c)) if value.get(at) == Some(c) => {
+                at += 1;
+                part += 1;
+                continue;
+            }
+            None if at == value.len() => return true,
+            _ => {}
+        }
+        match retry {
+            Some((after, from)) if from < value.len() => {
+                retry = Some((after, from + 1));
+                part = after;
+                at = from + 1;
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// Whether `value` is LIKE `pattern`.
+pub(super) fn like(value: &str, pattern: &str, fold: fn(char) -> char) -> Result<bool, SqlError> {
+    let parts = compile(pattern, fold)?;
+    let chars: Vec<char> = value.chars().map(fold).collect();
+    Ok(matches(&chars, &parts))
+}
+
+fn keep(c: char) -> char {
+    c
+}
+
+fn like_call(call: &Call, fold: fn(char) -> char, wanted: bool) -> Answer {
+    Ok(boolean(like(call.text(0)?, call.text(1)?, fold)? == wanted))
+}
+
+/// LIKE on bytes, each of which is a character.
+fn byte_like(call: &Call, wanted: bool) -> Answer {
+    let widen = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    Ok(boolean(like(&widen(call.blob(0)?), &widen(call.blob(1)?), keep)? == wanted))
+}
+
+/// Rewrites a pattern with another escape character to use `\`.
+fn like_escape(call: &Call) -> Answer {
+    let (pattern, escape) = (call.text(0)?, call.text(1)?);
+    let mut escapes = escape.chars();
+    let (first, second) = (escapes.next(), escapes.next());
+    if second.is_some() {
+        return Err(SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+            .with_hint("Escape string must be empty or one character."));
+    }
+    if first == Some('\\') {
+        return Ok(text(pattern));
+    }
+    let mut built = String::new();
+    let mut after_escape = false;
+    for c in pattern.chars() {
+        if Some(c) == first && !after_escape {
+            built.push('\\');
+            after_escape = true;
+            continue;
+        }
+        if c == '\\' && !after_escape {
+            built.push('\\');
+        }
+        built.push(c);
+        after_escape = false;
+    }
+    Ok(text(built))
+}
+
+/// Rewrites a SIMILAR TO pattern as a regular expression.
+pub(super) fn similar_to_regex(pattern: &str, escape: Option<char>) -> String {
+    let mut built = String::from("^(?:");
+    let mut chars = pattern.chars();
+    let mut in_class = false;
+    while let Some(c) = chars.next() {
+        match c {
+            c if Some(c) == escape => {
+                if let Some(next) = chars.next() {
+                    if next == '"' {
+                        built.push_str(")(?:");
+                    } else {
+                        built.push('\\');
+                        built.push(next);
+                    }
+                }
+            }
+            c if in_class => {
+                if c == '\\' {
+                    built.push('\\');
+                }
+                in_class = c != ']';
+                built.push(c);
+            }
+            '[' => {
+                in_class = true;
+                built.push('[');
+            }
+            '%' => built.push_str(".*"),
+            '_' => built.push('.'),
+            '(' => built.push_str("(?:"),
+            '\\' | '.' | '^' | '$' => {
+                built.push('\\');
+                built.push(c);
+            }
+            c => built.push(c),
+        }
+    }
+    built.push_str(")$");
+    built
+}
+
+fn similar(call: &Call) -> Answer {
+    if call.is_null(0) {
+        return Ok(Datum::Null);
+    }
+    let escape = if call.len() > 1 && !call.is_null(1) { call.text(1)? } else { "\\" };
+    let mut escapes = escape.chars();
+    let (first, second) = (escapes.next(), escapes.next());
+    if second.is_some() {
+        return Err(SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+            .with_hint("Escape string must be empty or one character."));
+    }
+    Ok(text(similar_to_regex(call.text(0)?, first)))
+}
+
+const fn f(name: &'static str, body: fn(&Call) -> Answer) -> ScalarFunction {
+    ScalarFunction::strict(name, body)
+}
+
+/// This file's functions.
+pub(super) const FUNCTIONS: &[ScalarFunction] = &[
+    f("pg_textlike", |call| like_call(call, keep, true)),
+    f("pg_textnlike", |call| like_call(call, keep, false)),
+    f("pg_namelike", |call| like_call(call, keep, true)),
+    f("pg_namenlike", |call| like_call(call, keep, false)),
+    f("pg_bpcharlike", |call| like_call(call, keep, true)),
+    f("pg_bpcharnlike", |call| like_call(call, keep, false)),
+    f("pg_texticlike", |call| like_call(call, lower_char, true)),
+    f("pg_texticnlike", |call| like_call(call, lower_char, false)),
+    f("pg_nameiclike", |call| like_call(call, lower_char, true)),
+    f("pg_nameicnlike", |call| like_call(call, lower_char, false)),
+    f("pg_bytealike", |call| byte_like(call, true)),
+    f("pg_byteanlike", |call| byte_like(call, false)),
+    f("pg_like_escape", like_escape),
+    f("pg_similar_to_escape_1", similar),
+    f("pg_similar_to_escape_2", similar),
+    ScalarFunction::lax("pg_similar_escape", similar),
+];

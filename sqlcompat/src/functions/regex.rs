@@ -1,0 +1,588 @@
+//! Regular expressions: PostgreSQL's advanced ones (ARE), run by `fancy-regex`.
+//!
+//! The two dialects agree on most of the syntax. What differs is rewritten: `\m \M \y \Y` and `[[:<:]]` word boundaries,
+//! `\A \Z`, class shorthands, embedded options `(?i)`, the `***=` and `***:` prefixes, and the newline modes.
+//!
+//! # Bounds
+//! [`PATTERN_BYTES_MAX`] of pattern; fancy-regex's own limit on backtracking, which is 2201B here.
+//!
+//! # Left out
+//! PostgreSQL prefers the longest alternative in some mixtures of greedy and non-greedy quantifiers; the leftmost is taken
+//! here. Collating elements `[[.a.]]` and equivalence classes `[[=a=]]` are refused.
+//!
+//! # Sources
+//! PostgreSQL 15 manual, 9.7.3.
+
+use std::sync::Arc;
+
+use fancy_regex::{Captures, Regex, RegexBuilder};
+
+use super::call::{boolean, count, text};
+use super::{Call, Rows, ScalarFunction, SetReturningFunction};
+use crate::datum::Datum;
+use crate::error::{SqlError, SqlState};
+use crate::types::array::Array;
+use crate::types::failure;
+
+type Answer = Result<Datum, SqlError>;
+
+/// Longest pattern.
+pub const PATTERN_BYTES_MAX: usize = 1 << 16;
+
+/// Options from a flags argument.
+#[derive(Clone, Copy, Default)]
+struct Options {
+    ignore_case: bool,
+    /// Newline-sensitive: `.` and classes do not match newlines.
+    stop_at_newline: bool,
+    /// `^` and `$` match at lines.
+    anchor_at_lines: bool,
+    expanded: bool,
+    literal: bool,
+    global: bool,
+}
+
+impl Options {
+    fn parse(flags: &str, global_allowed: bool) -> Result<Self, SqlError> {
+        let mut options = Self::default();
+        for flag in flags.chars() {
+            match flag {
+                'i' => options.ignore_case = true,
+                'c' => options.ignore_case = false,
+                'n' | 'm' => (options.stop_at_newline, options.anchor_at_lines) = (true, true),
+                's' => (options.stop_at_newline, options.anchor_at_lines) = (false, false),
+                'p' => (options.stop_at_newline, options.anchor_at_lines) = (true, false),
+                'w' => (options.stop_at_newline, options.anchor_at_lines) = (false, true),
+                'x' => options.expanded = true,
+                't' => options.expanded = false,
+                'q' => options.literal = true,
+                'e' | 'b' => {}
+                'g' if global_allowed => options.global = true,
+                other => {
+                    return Err(failure::invalid_parameter(format!(
+                        "invalid regular expression option: \"{other}\""
+                    )));
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn invalid(detail: &str) -> SqlError {
+    SqlError::new(
+        SqlState::INVALID_REGULAR_EXPRESSION,
+        format!("invalid regular expression: {detail}"),
+    )
+}
+
+fn quote(literal: &str) -> String {
+    fancy_regex::escape(literal).into_owned()
+}
+
+/// Rewrites an ARE into fancy-regex's syntax.
+fn translate(pattern: &str, options: &mut Options) -> Result<String, SqlError> {
+    if options.literal {
+        return Ok(quote(pattern));
+    }
+    let mut rest = pattern;
+    if let Some(literal) = rest.strip_prefix("***=") {
+        return Ok(quote(literal));
+    }
+    rest = rest.strip_prefix("***:").unwrap_or(rest);
+    if let Some((flags, after)) = rest.strip_prefix("(?").and_then(|it| it.split_once(')')) {
+        let is_options = !flags.is_empty() && flags.chars().all(|c| "bceimnpqstwx".contains(c));
+        if is_options {
+            let embedded = Options::parse(flags, false)?;
+            options.ignore_case |= embedded.ignore_case;
+            options.stop_at_newline |= embedded.stop_at_newline;
+            options.anchor_at_lines |= embedded.anchor_at_lines;
+            options.expanded |= embedded.expanded;
+            rest = after;
+        }
+    }
+    let mut built = String::with_capacity(rest.len() + 8);
+    let mut chars = rest.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                let escaped = chars.next().ok_or_else(|| invalid("invalid escape \\ sequence"))?;
+                push_escape(escaped, &mut built);
+            }
+            '[' => push_class(&mut chars, options.stop_at_newline, &mut built)?,
+            '$' if !options.anchor_at_lines => built.push_str("\\z"),
+            '{' if !chars.peek().is_some_and(char::is_ascii_digit) => built.push_str("\\{"),
+            c => built.push(c),
+        }
+    }
+    Ok(built)
+}
+
+fn push_escape(escaped: char, built: &mut String) {
+    match escaped {
+        'm' => built.push_str("\\b(?=\\w)"),
+        'M' => built.push_str("\\b(?<=\\w)"),
+        'y' => built.push_str("\\b"),
+        'Y' => built.push_str("\\B"),
+        'A' => built.push_str("\\A"),
+        'Z' => built.push_str("\\z"),
+        'a' => built.push_str("\\x07"),
+        'e' => built.push_str("\\x1b"),
+        'b' => built.push_str("\\x08"),
+        'B' => built.push_str("\\\\"),
+        c if c.is_ascii_alphanumeric() => {
+            built.push('\\');
+            built.push(c);
+        }
+        c => built.push_str(&quote(&String::from(c))),
+    }
+}
+
+/// Copies a bracket expression, escaping what only the target dialect treats specially.
+fn push_class(
+    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    stop_at_newline: bool,
+    built: &mut String,
+) -> Result<(), SqlError> {
+    let unmatched = || invalid("brackets [] not balanced");
+    let remaining: String = chars.clone().collect();
+    for (mark, boundary) in [("[:<:]]", "\\b(?=\\w)"), ("[:>:]]", "\\b(?<=\\w)")] {
+        if remaining.starts_with(mark) {
+            built.push_str(boundary);
+            chars.nth(mark.len() - 1);
+            return Ok(());
+        }
+    }
+    built.push('[');
+    if chars.peek() == Some(&'^') {
+        chars.next();
+        built.push('^');
+        if stop_at_newline {
+            built.push_str("\\n");
+        }
+    }
+    let mut first = true;
+    loop {
+        let c = chars.next().ok_or_else(unmatched)?;
+        match c {
+            ']' if !first => break,
+            '[' if chars.peek() == Some(&':') => {
+                let mut name = String::from("[");
+                while let Some(c) = chars.next() {
+                    name.push(c);
+                    if name.ends_with(":]") && name.len() > 3 {
+                        break;
+                    }
+                }
+                built.push_str(&name);
+            }
+            '[' if matches!(chars.peek(), Some('.' | '=')) => {
+                return Err(SqlError::unsupported("a collating element in a regular expression"));
+            }
+            '\\' => {
+                let escaped = chars.next().ok_or_else(unmatched)?;
+                built.push('\\');
+                built.push(escaped);
+            }
+            '[' | ']' | '&' | '~' => {
+                built.push('\\');
+                built.push(c);
+            }
+            c => built.push(c),
+        }
+        first = false;
+    }
+    built.push(']');
+    Ok(())
+}
+
+/// The compiled pattern, from the session's cache.
+fn compile(call: &Call, pattern: &str, options: Options) -> Result<Arc<Regex>, SqlError> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(invalid("regular expression is too complex"));
+    }
+    let flags = [
+        options.ignore_case,
+        options.stop_at_newline,
+        options.anchor_at_lines,
+        options.expanded,
+        options.literal,
+    ]
+    .map(|flag| if flag { '1' } else { '0' });
+    let key = format!("re:{}:{pattern}", flags.iter().collect::<String>());
+    call.session.pattern(&key, || {
+        let mut options = options;
+        let translated = translate(pattern, &mut options)?;
+        RegexBuilder::new(&translated)
+            .case_insensitive(options.ignore_case)
+            .multi_line(options.anchor_at_lines)
+            .dot_matches_new_line(!options.stop_at_newline)
+            .verbose_mode(options.expanded)
+            .build()
+            .map_err(|error| describe(pattern, &error))
+    })
+}
+
+/// PostgreSQL's words for the commonest mistakes.
+fn describe(pattern: &str, error: &fancy_regex::Error) -> SqlError {
+    let unbalanced =
+        |open: char, close: char| pattern.matches(open).count() != pattern.matches(close).count();
+    if unbalanced('(', ')') {
+        return invalid("parentheses () not balanced");
+    }
+    if unbalanced('[', ']') {
+        return invalid("brackets [] not balanced");
+    }
+    if pattern.starts_with(['*', '+', '?']) {
+        return invalid("quantifier operand invalid");
+    }
+    invalid(&error.to_string())
+}
+
+fn run_error(_: fancy_regex::Error) -> SqlError {
+    SqlError::new(
+        SqlState::INVALID_REGULAR_EXPRESSION,
+        "regular expression failed: too complex for this text",
+    )
+}
+
+fn is_match(call: &Call, ignore_case: bool, wanted: bool) -> Answer {
+    let options = Options { ignore_case, ..Options::default() };
+    let regex = compile(call, call.text(1)?, options)?;
+    Ok(boolean(regex.is_match(call.text(0)?).map_err(run_error)? == wanted))
+}
+
+/// Flags at `index`, if the call has that argument.
+fn flags(call: &Call, index: usize, global_allowed: bool) -> Result<Options, SqlError> {
+    if index < call.len() {
+        Options::parse(call.text(index)?, global_allowed)
+    } else {
+        Ok(Options::default())
+    }
+}
+
+/// Byte offset of a 1-based character position.
+fn offset(value: &str, start: i64) -> Result<usize, SqlError> {
+    if start < 1 {
+        return Err(failure::invalid_parameter(format!(
+            "invalid value for parameter \"start\": {start}"
+        )));
+    }
+    let index = usize::try_from(start - 1).unwrap_or(usize::MAX);
+    Ok(value.char_indices().map(|(at, _)| at).nth(index).unwrap_or(value.len()))
+}
+
+/// All matches from a byte offset on.
+fn all_captures<'t>(
+    regex: &Regex,
+    value: &'t str,
+    from: usize,
+) -> Result<Vec<Captures<'t, str>>, SqlError> {
+    let mut found = Vec::new();
+    let mut at = from;
+    while at <= value.len() {
+        let Some(captures) = regex.captures_from_pos(value, at).map_err(run_error)? else { break };
+        let Some(whole) = captures.get(0) else { break };
+        at = if whole.end() > whole.start() {
+            whole.end()
+        } else {
+            let next = value.get(whole.end()..).and_then(|it| it.chars().next());
+            whole.end() + next.map_or(1, char::len_utf8)
+        };
+        found.push(captures);
+    }
+    Ok(found)
+}
+
+/// The groups of a match as a text array; the whole match if there are no groups.
+fn groups(captures: &Captures<'_, str>) -> Datum {
+    let skip = usize::from(captures.len() > 1);
+    let items = (skip..captures.len())
+        .map(|index| captures.get(index).map_or(Datum::Null, |it| text(it.as_str())));
+    text(Array::from_elements(items.collect()).to_storage())
+}
+
+fn regexp_match(call: &Call) -> Answer {
+    let options = flags(call, 2, true)?;
+    if options.global {
+        return Err(failure::invalid_parameter(
+            "regexp_match() does not support the \"global\" option",
+        )
+        .with_hint("Use the regexp_matches function instead."));
+    }
+    let regex = compile(call, call.text(1)?, options)?;
+    let found = regex.captures(call.text(0)?).map_err(run_error)?;
+    Ok(found.as_ref().map_or(Datum::Null, groups))
+}
+
+fn regexp_matches(call: &Call) -> Result<Rows, SqlError> {
+    let options = flags(call, 2, true)?;
+    let regex = compile(call, call.text(1)?, options)?;
+    let found = all_captures(&regex, call.text(0)?, 0)?;
+    let kept = if options.global { usize::MAX } else { 1 };
+    let rows: Vec<_> = found.iter().take(kept).map(|captures| Ok(vec![groups(captures)])).collect();
+    Ok(Box::new(rows.into_iter()))
+}
+
+/// Appends a replacement, in which `\1` to `\9` are groups and `\&` the match.
+fn expand(replacement: &str, captures: &Captures<'_, str>, built: &mut String) {
+    let mut chars = replacement.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            built.push(c);
+            continue;
+        }
+        let group = match chars.next() {
+            Some('&') => Some(0),
+            Some(digit @ '1'..='9') => digit.to_digit(10),
+            Some('\\') | None => {
+                built.push('\\');
+                None
+            }
+            Some(other) => {
+                built.push('\\');
+                built.push(other);
+                None
+            }
+        };
+        let found = group.and_then(|index| captures.get(usize::try_from(index).unwrap_or(0)));
+        built.push_str(found.map_or("", |it| it.as_str()));
+    }
+}
+
+/// Replaces the matches that `chosen` picks, by their number from 1.
+fn replace_in(
+    regex: &Regex,
+    value: &str,
+    replacement: &str,
+    from: usize,
+    chosen: impl Fn(usize) -> bool,
+) -> Answer {
+    let mut built = String::new();
+    let mut copied = 0;
+    for (index, captures) in all_captures(regex, value, from)?.iter().enumerate() {
+        let Some(whole) = captures.get(0).filter(|_| chosen(index + 1)) else { continue };
+        built.push_str(value.get(copied..whole.start()).unwrap_or_default());
+        expand(replacement, captures, &mut built);
+        copied = whole.end();
+    }
+    built.push_str(value.get(copied..).unwrap_or_default());
+    Ok(text(built))
+}
+
+fn replace(call: &Call) -> Answer {
+    let options = flags(call, 3, true)?;
+    let regex = compile(call, call.text(1)?, options)?;
+    replace_in(&regex, call.text(0)?, call.text(2)?, 0, |index| options.global || index == 1)
+}
+
+fn replace_extended(call: &Call) -> Answer {
+    let value = call.text(0)?;
+    let from = offset(value, call.i64(3)?)?;
+    let number = if call.len() > 4 { call.i64(4)? } else { 1 };
+    if number < 0 {
+        return Err(failure::invalid_parameter(format!(
+            "invalid value for parameter \"n\": {number}"
+        )));
+    }
+    let options = flags(call, 5, true)?;
+    let wanted = if call.len() <= 4 && options.global {
+        0
+    } else {
+        usize::try_from(number).unwrap_or(usize::MAX)
+    };
+    let regex = compile(call, call.text(1)?, options)?;
+    replace_in(&regex, value, call.text(2)?, from, |index| wanted == 0 || index == wanted)
+}
+
+/// The pieces between matches; empty matches split between characters.
+fn split(call: &Call) -> Result<Vec<Datum>, SqlError> {
+    let options = flags(call, 2, true)?;
+    if options.global {
+        return Err(failure::invalid_parameter(
+            "regexp_split does not support the \"global\" option",
+        ));
+    }
+    let value = call.text(0)?;
+    let regex = compile(call, call.text(1)?, options)?;
+    let mut pieces = Vec::new();
+    let mut copied = 0;
+    for captures in all_captures(&regex, value, 0)? {
+        let Some(whole) = captures.get(0) else { continue };
+        let empty = whole.start() == whole.end();
+        if empty && (whole.start() == copied || whole.start() >= value.len()) {
+            continue;
+        }
+        pieces.push(text(value.get(copied..whole.start()).unwrap_or_default()));
+        copied = whole.end();
+    }
+    pieces.push(text(value.get(copied..).unwrap_or_default()));
+    Ok(pieces)
+}
+
+fn split_to_table(call: &Call) -> Result<Rows, SqlError> {
+    Ok(Box::new(split(call)?.into_iter().map(|piece| Ok(vec![piece]))))
+}
+
+/// `substring(text from pattern)`: the first group, or the match.
+fn substring(call: &Call) -> Answer {
+    let regex = compile(call, call.text(1)?, Options::default())?;
+    let found = regex.captures(call.text(0)?).map_err(run_error)?;
+    let group = found.as_ref().and_then(|it| if it.len() > 1 { it.get(1) } else { it.get(0) });
+    Ok(group.map_or(Datum::Null, |it| text(it.as_str())))
+}
+
+/// `substring(text similar pattern escape e)`: what lies between the two `e"` marks.
+fn substring_similar(call: &Call) -> Answer {
+    let (value, pattern, escape) = (call.text(0)?, call.text(1)?, call.text(2)?);
+    let separator = format!("{escape}\"");
+    let parts: Vec<&str> = pattern.split(separator.as_str()).collect();
+    let inner = |part: &str| {
+        let regex = super::pattern::similar_to_regex(part, escape.chars().next());
+        regex.trim_start_matches('^').trim_end_matches('$').to_owned()
+    };
+    let (expression, group) = match parts.as_slice() {
+        [only] => (format!("^({})$", inner(only)), 1),
+        [before, middle, after] => {
+            let before = inner(before).replace(".*", ".*?");
+            (format!("^{before}({}){}$", inner(middle), inner(after)), 1)
+        }
+        _ => {
+            return Err(SqlError::new(
+                SqlState(*b"2200C"),
+                "SQL regular expression may not contain more than two escape-double-quote separators",
+            ));
+        }
+    };
+    let regex = compile(call, &expression, Options::default())?;
+    let found = regex.captures(value).map_err(run_error)?;
+    Ok(found.and_then(|it| it.get(group).map(|it| text(it.as_str()))).unwrap_or(Datum::Null))
+}
+
+fn regexp_count(call: &Call) -> Answer {
+    let value = call.text(0)?;
+    let from = if call.len() > 2 { offset(value, call.i64(2)?)? } else { 0 };
+    let regex = compile(call, call.text(1)?, flags(call, 3, false)?)?;
+    Ok(count(all_captures(&regex, value, from)?.len()))
+}
+
+/// An optional integer argument that must not be below `least`.
+fn at_least(
+    call: &Call,
+    index: usize,
+    name: &str,
+    least: i64,
+    default: i64,
+) -> Result<usize, SqlError> {
+    let value = if index < call.len() { call.i64(index)? } else { default };
+    usize::try_from(value).ok().filter(|_| value >= least).ok_or_else(|| {
+        failure::invalid_parameter(format!("invalid value for parameter \"{name}\": {value}"))
+    })
+}
+
+fn regexp_instr(call: &Call) -> Answer {
+    let value = call.text(0)?;
+    let from = if call.len() > 2 { offset(value, call.i64(2)?)? } else { 0 };
+    let number = at_least(call, 3, "n", 1, 1)?;
+    let end = at_least(call, 4, "endoption", 0, 0)?;
+    let group = at_least(call, 6, "subexpr", 0, 0)?;
+    let regex = compile(call, call.text(1)?, flags(call, 5, false)?)?;
+    let found = all_captures(&regex, value, from)?;
+    let hit = found.get(number - 1).and_then(|it| it.get(group));
+    let position = hit.map_or(0, |hit| {
+        let at = if end == 1 { hit.end() } else { hit.start() };
+        value.get(..at).unwrap_or_default().chars().count() + 1
+    });
+    Ok(count(position))
+}
+
+fn regexp_substr(call: &Call) -> Answer {
+    let value = call.text(0)?;
+    let from = if call.len() > 2 { offset(value, call.i64(2)?)? } else { 0 };
+    let number = at_least(call, 3, "n", 1, 1)?;
+    let group = at_least(call, 5, "subexpr", 0, 0)?;
+    let regex = compile(call, call.text(1)?, flags(call, 4, false)?)?;
+    let found = all_captures(&regex, value, from)?;
+    let hit = found.get(number - 1).and_then(|it| it.get(group));
+    Ok(hit.map_or(Datum::Null, |it| text(it.as_str())))
+}
+
+fn regexp_like(call: &Call) -> Answer {
+    let regex = compile(call, call.text(1)?, flags(call, 2, false)?)?;
+    Ok(boolean(regex.is_match(call.text(0)?).map_err(run_error)?))
+}
+
+fn split_to_array(call: &Call) -> Answer {
+    Ok(text(Array::from_elements(split(call)?).to_storage()))
+}
+
+const fn f(name: &'static str, body: fn(&Call) -> Answer) -> ScalarFunction {
+    ScalarFunction::strict(name, body)
+}
+
+/// This file's functions.
+pub(super) const FUNCTIONS: &[ScalarFunction] = &[
+    f("pg_textregexeq", |call| is_match(call, false, true)),
+    f("pg_textregexne", |call| is_match(call, false, false)),
+    f("pg_texticregexeq", |call| is_match(call, true, true)),
+    f("pg_texticregexne", |call| is_match(call, true, false)),
+    f("pg_nameregexeq", |call| is_match(call, false, true)),
+    f("pg_nameregexne", |call| is_match(call, false, false)),
+    f("pg_nameicregexeq", |call| is_match(call, true, true)),
+    f("pg_nameicregexne", |call| is_match(call, true, false)),
+    f("pg_textregexreplace_noopt", replace),
+    f("pg_textregexreplace", replace),
+    f("pg_textregexreplace_extended", replace_extended),
+    f("pg_textregexreplace_extended_no_flags", replace_extended),
+    f("pg_textregexreplace_extended_no_n", replace_extended),
+    f("pg_textregexsubstr", substring),
+    f("pg_substring_2074", substring_similar),
+    f("pg_regexp_match", regexp_match),
+    f("pg_regexp_match_no_flags", regexp_match),
+    f("pg_regexp_split_to_array", split_to_array),
+    f("pg_regexp_split_to_array_no_flags", split_to_array),
+    f("pg_regexp_like", regexp_like),
+    f("pg_regexp_like_no_flags", regexp_like),
+    f("pg_regexp_count", regexp_count),
+    f("pg_regexp_count_no_start", regexp_count),
+    f("pg_regexp_count_no_flags", regexp_count),
+    f("pg_regexp_instr", regexp_instr),
+    f("pg_regexp_instr_no_start", regexp_instr),
+    f("pg_regexp_instr_no_n", regexp_instr),
+    f("pg_regexp_instr_no_endoption", regexp_instr),
+    f("pg_regexp_instr_no_flags", regexp_instr),
+    f("pg_regexp_instr_no_subexpr", regexp_instr),
+    f("pg_regexp_substr", regexp_substr),
+    f("pg_regexp_substr_no_start", regexp_substr),
+    f("pg_regexp_substr_no_n", regexp_substr),
+    f("pg_regexp_substr_no_flags", regexp_substr),
+    f("pg_regexp_substr_no_subexpr", regexp_substr),
+];
+
+/// This file's set-returning functions.
+pub(super) const SET_RETURNING: &[SetReturningFunction] = &[
+    SetReturningFunction {
+        name: "pg_srf_regexp_matches",
+        columns: 1,
+        strict: true,
+        body: regexp_matches,
+    },
+    SetReturningFunction {
+        name: "pg_srf_regexp_matches_no_flags",
+        columns: 1,
+        strict: true,
+        body: regexp_matches,
+    },
+    SetReturningFunction {
+        name: "pg_srf_regexp_split_to_table",
+        columns: 1,
+        strict: true,
+        body: split_to_table,
+    },
+    SetReturningFunction {
+        name: "pg_srf_regexp_split_to_table_no_flags",
+        columns: 1,
+        strict: true,
+        body: split_to_table,
+    },
+];
