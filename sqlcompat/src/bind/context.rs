@@ -1,9 +1,13 @@
 //! What a statement is bound against, and the entry point of binding.
 
+use sqlparser::ast::Statement;
+
+use super::binder::Binder;
 use crate::error::SqlError;
+use crate::lower::Lowering;
 use crate::oid::Oid;
-use crate::parse::{ParsedStatement, StatementAst, utility};
-use crate::plan::Plan;
+use crate::parse::{ParsedStatement, StatementAst};
+use crate::plan::{Plan, PlanKind, ResultColumn, Step, WritePlan, WriteVerb};
 use crate::schema::Catalog;
 use crate::settings::FormatSettings;
 
@@ -27,12 +31,89 @@ pub struct BindContext<'a> {
 /// Binds and lowers one statement.
 ///
 /// # Errors
-/// Whatever PostgreSQL's parse analysis reports, with its SQLSTATE, wording and position; 0A000 for what Trellis does not
-/// support.
+/// Whatever PostgreSQL's parse analysis reports, with its SQLSTATE, wording and position in the whole string; 0A000 for
+/// what Trellis does not support.
 pub fn plan(statement: &ParsedStatement, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
-    let _ = cx;
-    match &statement.ast {
-        StatementAst::Sql(_) => Err(SqlError::unsupported("this statement")),
-        StatementAst::Utility(ast) => utility::plan(ast, cx),
+    let result = match &statement.ast {
+        StatementAst::Sql(ast) => plan_sql(ast, &statement.text, cx),
+        StatementAst::Utility(ast) => crate::parse::utility::plan(ast, cx),
+    };
+    result.map_err(|error| crate::parse::split::shift(error, statement.offset_chars))
+}
+
+/// Plans a statement of sqlparser's.
+pub(crate) fn plan_sql(
+    ast: &Statement,
+    text: &str,
+    cx: &BindContext<'_>,
+) -> Result<Plan, SqlError> {
+    match ast {
+        Statement::Query(query) => {
+            let mut binder = Binder::new(cx, text);
+            let bound = binder.subquery(query)?;
+            let columns = Some(binder.result_columns(&bound.columns));
+            let step = binder.lowered(|lowering| lowering.query(&bound))?;
+            let kind = if binder.row_locks {
+                PlanKind::Write(WritePlan {
+                    steps: vec![step],
+                    rows_from: Some(0),
+                    count_from: 0,
+                    verb: WriteVerb::Select,
+                    writes_temporary_only: false,
+                })
+            } else {
+                PlanKind::Query(step)
+            };
+            binder.finish(columns, kind)
+        }
+        Statement::Insert(insert) => super::insert::plan(insert, text, cx),
+        Statement::Update(update) => super::update::plan(update, text, cx),
+        Statement::Delete(delete) => super::delete::plan(delete, text, cx),
+        other => super::utility::plan_other(other, text, cx),
+    }
+}
+
+impl Binder<'_> {
+    /// Runs a writer over the statement's relations.
+    pub(crate) fn lowered(
+        &self,
+        write: impl FnOnce(&mut Lowering<'_>) -> Result<(), SqlError>,
+    ) -> Result<Step, SqlError> {
+        let mut lowering = Lowering::new(self.types, &self.relations);
+        write(&mut lowering)?;
+        Ok(Step { sql: lowering.out })
+    }
+
+    /// The plan of a statement that has been bound and lowered.
+    pub(crate) fn finish(
+        self,
+        columns: Option<Vec<ResultColumn>>,
+        kind: PlanKind,
+    ) -> Result<Plan, SqlError> {
+        let parameters = self.parameter_types()?;
+        Ok(Plan { parameters, columns, kind, reads: self.reads })
+    }
+
+    /// Output columns as `RowDescription` tells them: domains as their base types.
+    pub(crate) fn result_columns(
+        &self,
+        columns: &[super::tree::OutputColumn],
+    ) -> Vec<ResultColumn> {
+        columns
+            .iter()
+            .map(|column| {
+                let (type_oid, typmod) =
+                    self.types.base_with_typmod(column.type_oid, column.typmod);
+                let (table_oid, attnum) = column.origin.unwrap_or((Oid(0), 0));
+                ResultColumn {
+                    name: column.name.clone(),
+                    type_oid,
+                    typmod,
+                    type_len: self.types.info(type_oid).map_or(-1, |info| info.len),
+                    table_oid,
+                    attnum,
+                }
+            })
+            .collect()
     }
 }

@@ -8,10 +8,29 @@
 //! type by the rules of the manual's chapter 10 (`resolve`), and leaves nothing implicit for SQLite to decide. What it does
 //! not translate it refuses with 0A000.
 
+mod binder;
+mod coerce;
 mod context;
-pub mod deparse;
+mod data_type;
+mod delete;
+mod expression;
+mod from;
+mod function;
+mod grouping;
+mod insert;
+mod operator;
+mod output_name;
+mod query;
 pub mod resolve;
 mod scalar;
+mod scope;
+mod select;
+mod target;
+pub mod tree;
+mod type_names;
+mod update;
+mod utility;
+mod walk;
 
 pub use context::{BindContext, plan};
 pub use scalar::{LoweredQuery, LoweredScalar, ScalarScope, bind_query, bind_scalar_expression};

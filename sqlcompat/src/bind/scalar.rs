@@ -2,10 +2,15 @@
 
 use sqlparser::ast::{Expr, Query};
 
+use super::binder::Binder;
 use super::context::BindContext;
-use crate::error::SqlError;
+use super::scope::{CallRules, Scope};
+use super::tree::{ColumnSql, Node, Relation, RelationColumn, Source};
+use crate::builtin::CastContext;
+use crate::error::{SqlError, SqlState};
+use crate::lower::Lowering;
 use crate::oid::Oid;
-use crate::plan::ResultColumn;
+use crate::plan::{CatalogReads, ResultColumn};
 use crate::schema::Column;
 
 /// What names a schema expression may use.
@@ -46,12 +51,14 @@ pub struct LoweredQuery {
     pub sql: String,
     /// Its output columns.
     pub columns: Vec<ResultColumn>,
+    /// What of the catalog it reads.
+    pub reads: CatalogReads,
 }
 
 /// Binds an expression of the schema; `expected` is the type it is assigned to, with its modifier.
 ///
 /// # Errors
-/// As [`super::plan`]; 42804 if the expression's type does not go into `expected`.
+/// As [`super::plan`]; 42804 if the expression's type does not go into `expected`; 42P02 for a parameter.
 pub fn bind_scalar_expression(
     expr: &Expr,
     text: &str,
@@ -59,19 +66,123 @@ pub fn bind_scalar_expression(
     expected: Option<(Oid, i32)>,
     cx: &BindContext<'_>,
 ) -> Result<LoweredScalar, SqlError> {
-    let _ = (expr, text, scope, expected, cx);
-    Err(SqlError::unsupported("this expression"))
+    let cx = BindContext { parameter_types: &[], ..*cx };
+    let mut binder = Binder::new(&cx, text);
+    let clause = binder.enter_scalar_scope(scope)?;
+    let rules = CallRules {
+        no_aggregates: Some(clause),
+        no_windows: Some(clause),
+        no_sets: Some(clause),
+        ..CallRules::default()
+    };
+    binder.scope().calls = rules;
+    let bound = binder.expr(expr)?;
+    let bound = match expected {
+        Some((target, typmod)) => binder.assign_scalar(bound, target, typmod)?,
+        None if bound.is_unknown() => binder.implicit(bound, Oid::TEXT)?,
+        None => bound,
+    };
+    binder.refuse_parameters()?;
+    let constant = is_constant(&bound);
+    let (type_oid, typmod) = (bound.type_oid, bound.typmod);
+    let mut lowering = Lowering::new(binder.types, &binder.relations);
+    lowering.unqualified = true;
+    lowering.expr(&bound)?;
+    let immutable = !lowering.volatile;
+    Ok(LoweredScalar { sql: lowering.out, type_oid, typmod, immutable, constant })
 }
 
 /// Binds a query that defines a view or fills a table. It must not have parameters.
 ///
 /// # Errors
-/// As [`super::plan`].
+/// As [`super::plan`]; 42P02 for a parameter.
 pub fn bind_query(
     query: &Query,
     text: &str,
     cx: &BindContext<'_>,
 ) -> Result<LoweredQuery, SqlError> {
-    let _ = (query, text, cx);
-    Err(SqlError::unsupported("this query"))
+    let cx = BindContext { parameter_types: &[], ..*cx };
+    let mut binder = Binder::new(&cx, text);
+    let bound = binder.subquery(query)?;
+    binder.refuse_parameters()?;
+    let step = binder.lowered(|lowering| lowering.query(&bound))?;
+    let columns = binder.result_columns(&bound.columns);
+    Ok(LoweredQuery { sql: step.sql, columns, reads: binder.reads })
+}
+
+impl Binder<'_> {
+    /// Brings the names of a schema expression into scope; gives the clause that errors name.
+    fn enter_scalar_scope(&mut self, scope: ScalarScope<'_>) -> Result<&'static str, SqlError> {
+        let (alias, columns, clause) = match scope {
+            ScalarScope::Nothing => return Ok("DEFAULT expressions"),
+            ScalarScope::Table { name, columns } => {
+                let columns = columns.iter().map(|column| RelationColumn {
+                    name: column.name.clone(),
+                    sql: ColumnSql::Name(column.physical_name.clone()),
+                    type_oid: column.type_oid,
+                    typmod: column.typmod,
+                    origin: None,
+                    not_null: column.not_null,
+                    system: false,
+                });
+                (name.to_owned(), columns.collect(), "check constraints")
+            }
+            ScalarScope::DomainValue(type_oid, typmod) => {
+                let value = RelationColumn {
+                    name: "value".to_owned(),
+                    sql: ColumnSql::Constant("?1".to_owned()),
+                    type_oid,
+                    typmod,
+                    origin: None,
+                    not_null: false,
+                    system: false,
+                };
+                (String::new(), vec![value], "check constraints")
+            }
+        };
+        let relation = Relation { alias, qualifier: String::new(), columns, source: Source::Given };
+        let id = self.relations.add(relation);
+        self.scopes.push(Scope::default());
+        let names = self.names_of(id, None);
+        self.add_names(names)?;
+        Ok(clause)
+    }
+
+    /// Coerces a schema expression to the type it is kept in.
+    fn assign_scalar(
+        &mut self,
+        bound: super::tree::Expr,
+        target: Oid,
+        typmod: i32,
+    ) -> Result<super::tree::Expr, SqlError> {
+        let found = bound.type_oid;
+        let at = bound.at;
+        self.coerce(bound, target, typmod, CastContext::Assignment).map_err(|error| {
+            if found == Oid::UNKNOWN || error.state != SqlState::DATATYPE_MISMATCH {
+                return error;
+            }
+            let (wanted, found) = (self.types.format(target), self.types.format(found));
+            SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!("expression is of type {found} where type {wanted} is expected"),
+            )
+            .at(at.position())
+        })
+    }
+
+    fn refuse_parameters(&self) -> Result<(), SqlError> {
+        if self.parameters.is_empty() {
+            return Ok(());
+        }
+        Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"))
+    }
+}
+
+/// Whether an expression is a literal, relabelled perhaps.
+fn is_constant(expr: &super::tree::Expr) -> bool {
+    match &expr.node {
+        Node::Literal(_) => true,
+        Node::Relabel(inner) => is_constant(inner),
+        _ => false,
+    }
 }

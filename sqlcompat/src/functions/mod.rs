@@ -37,12 +37,6 @@ mod numeric;
 pub mod ordering;
 mod pattern;
 mod regex;
-mod system_definition;
-mod system_information;
-mod system_pretty;
-mod system_privileges;
-mod system_rows;
-mod system_visibility;
 mod text;
 
 #[cfg(feature = "sqlite")]
@@ -72,8 +66,6 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
     float::OPERATORS,
     integer::COMPARISONS,
     text::COMPARISONS,
-    &[system_definition::FUNCTIONS, system_information::FUNCTIONS, system_visibility::FUNCTIONS],
-    system_privileges::FUNCTIONS,
 ];
 
 /// All aggregates.
@@ -81,5 +73,4 @@ pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
     &[&[aggregate::AGGREGATES], aggregate::SPREADS];
 
 /// All set-returning functions.
-pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] =
-    &[regex::SET_RETURNING, system_rows::FUNCTIONS];
+pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[regex::SET_RETURNING];

@@ -1,14 +1,241 @@
 //! PostgreSQL's forms that sqlparser does not read, spelled in tokens that it does.
+//!
+//! | form | becomes |
+//! |---|---|
+//! | `TABLE t` | `SELECT * FROM t` |
+//! | `FROM ONLY t`, `UPDATE ONLY t` | without `ONLY`: there is no inheritance |
+//! | `f(VARIADIC a)` | a named argument under [`VARIADIC`] |
+//! | `OVERRIDING SYSTEM VALUE` | one more column under [`OVERRIDING_SYSTEM`] or [`OVERRIDING_USER`] |
+//! | `FOR NO KEY UPDATE`, `FOR KEY SHARE` | `FOR UPDATE`, `FOR SHARE` |
+//! | `a OPERATOR(pg_catalog.=) b` | `a = b`, with the operator's own precedence |
+//! | `COLLATION FOR (x)` | `pg_collation_for(x)` |
+//! | `'a'` newline `'b'` | one literal |
+//!
+//! The marks begin with a NUL, which no name from a client can hold.
 
-use sqlparser::tokenizer::TokenWithSpan;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
 use crate::error::SqlError;
+
+/// Stands, as the name of an argument, for `VARIADIC`.
+pub const VARIADIC: &str = "\0variadic";
+/// Stands, as a last column, for `OVERRIDING SYSTEM VALUE`.
+pub const OVERRIDING_SYSTEM: &str = "\0overriding system";
+/// Stands, as a last column, for `OVERRIDING USER VALUE`.
+pub const OVERRIDING_USER: &str = "\0overriding user";
 
 /// Rewrites the tokens of one statement.
 ///
 /// # Errors
-/// 42601 for a malformed form among those that are rewritten.
+/// None so far: what is malformed is left for sqlparser to report.
 pub fn rewrite(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError> {
-    let _ = text;
-    Ok(tokens)
+    if !tokens.iter().any(|it| is_candidate(&it.token)) {
+        return Ok(tokens);
+    }
+    let solid: Vec<TokenWithSpan> = join_literals(text, tokens)
+        .into_iter()
+        .filter(|it| !matches!(it.token, Token::Whitespace(_)))
+        .collect();
+    let mut out = Vec::with_capacity(solid.len() + 8);
+    let mut rest = &solid[..];
+    while let Some(first) = rest.first() {
+        let used = production(rest, &mut out);
+        if used == 0 {
+            out.push(first.clone());
+        }
+        rest = rest.get(used.max(1)..).unwrap_or_default();
+    }
+    Ok(out)
+}
+
+/// Whether a token may begin one of the forms.
+fn is_candidate(token: &Token) -> bool {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => {
+            const WORDS: [&str; 7] =
+                ["TABLE", "ONLY", "VARIADIC", "OVERRIDING", "OPERATOR", "COLLATION", "KEY"];
+            WORDS.iter().any(|it| word.value.eq_ignore_ascii_case(it))
+        }
+        Token::Whitespace(Whitespace::Newline) | Token::SingleQuotedString(_) => true,
+        _ => false,
+    }
+}
+
+/// Joins string literals that only blanks with a newline separate.
+fn join_literals(_text: &str, tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut newline = false;
+    let mut literal: Option<usize> = None;
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(Whitespace::Newline | Whitespace::SingleLineComment { .. }) => {
+                newline = true;
+            }
+            Token::Whitespace(_) => {}
+            Token::SingleQuotedString(more) => {
+                if let (Some(at), true) = (literal, newline)
+                    && let Some(TokenWithSpan { token: Token::SingleQuotedString(first), span }) =
+                        out.get_mut(at)
+                {
+                    first.push_str(more);
+                    span.end = token.span.end;
+                    newline = false;
+                    continue;
+                }
+                literal = Some(out.len());
+                newline = false;
+            }
+            _ => {
+                literal = None;
+                newline = false;
+            }
+        }
+        out.push(token);
+    }
+    out
+}
+
+/// Tries each form at the start of `rest`; gives the number of tokens that it replaced, 0 for none.
+fn production(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let Some(Token::Word(word)) = rest.first().map(|it| &it.token) else { return 0 };
+    if word.quote_style.is_some() {
+        return 0;
+    }
+    match word.value.to_ascii_uppercase().as_str() {
+        "TABLE" => table(rest, out),
+        "ONLY" => only(rest, out),
+        "VARIADIC" => variadic(rest, out),
+        "OVERRIDING" => overriding(rest, out),
+        "OPERATOR" => operator(rest, out),
+        "COLLATION" => collation_for(rest, out),
+        "NO" | "KEY" => key_lock(rest, out),
+        _ => 0,
+    }
+}
+
+fn table(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let leads = match out.last().map(|it| &it.token) {
+        None | Some(Token::LParen) => true,
+        Some(Token::Word(word)) => {
+            ["UNION", "ALL", "INTERSECT", "EXCEPT"].iter().any(|it| is_word(word, it))
+        }
+        Some(_) => false,
+    };
+    if !leads || !matches!(rest.get(1).map(|it| &it.token), Some(Token::Word(_))) {
+        return 0;
+    }
+    for token in [keyword("SELECT"), Token::Mul, keyword("FROM")] {
+        out.push(TokenWithSpan { token, span: rest[0].span });
+    }
+    1
+}
+
+fn only(rest: &[TokenWithSpan], out: &mut [TokenWithSpan]) -> usize {
+    let after = out.last().is_some_and(|it| match &it.token {
+        Token::Word(word) => {
+            ["FROM", "UPDATE", "JOIN", "TRUNCATE"].iter().any(|it| is_word(word, it))
+        }
+        Token::Comma => true,
+        _ => false,
+    });
+    let before_name = matches!(rest.get(1).map(|it| &it.token), Some(Token::Word(_)));
+    // Nothing replaces it: the caller skips one token.
+    usize::from(after && before_name)
+}
+
+fn variadic(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let in_call = matches!(out.last().map(|it| &it.token), Some(Token::LParen | Token::Comma));
+    if !in_call {
+        return 0;
+    }
+    out.push(TokenWithSpan { token: mark(VARIADIC), span: rest[0].span });
+    out.push(TokenWithSpan { token: Token::RArrow, span: rest[0].span });
+    1
+}
+
+fn overriding(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let [_, which, value, ..] = rest else { return 0 };
+    let (Token::Word(which), Token::Word(value)) = (&which.token, &value.token) else { return 0 };
+    let name = match which.value.to_ascii_uppercase().as_str() {
+        "SYSTEM" => OVERRIDING_SYSTEM,
+        "USER" => OVERRIDING_USER,
+        _ => return 0,
+    };
+    if !is_word(value, "VALUE") {
+        return 0;
+    }
+    let span = rest[0].span;
+    if matches!(out.last().map(|it| &it.token), Some(Token::RParen)) {
+        out.pop();
+        out.push(TokenWithSpan { token: Token::Comma, span });
+    } else {
+        out.push(TokenWithSpan { token: Token::LParen, span });
+    }
+    out.push(TokenWithSpan { token: mark(name), span });
+    out.push(TokenWithSpan { token: Token::RParen, span });
+    3
+}
+
+/// `OPERATOR(pg_catalog.~)`: the operator itself.
+fn operator(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let token = |at: usize| rest.get(at).map(|it| &it.token);
+    if token(1) != Some(&Token::LParen) {
+        return 0;
+    }
+    let schema = match (token(2), token(3)) {
+        (Some(Token::Word(word)), Some(Token::Period)) if is_word(word, "pg_catalog") => 2,
+        (Some(Token::Word(_)), _) => return 0,
+        _ => 0,
+    };
+    let (Some(found), Some(Token::RParen)) = (rest.get(2 + schema), token(3 + schema)) else {
+        return 0;
+    };
+    out.push(found.clone());
+    4 + schema
+}
+
+fn collation_for(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let is_for = match rest.get(1).map(|it| &it.token) {
+        Some(Token::Word(word)) => is_word(word, "FOR"),
+        _ => false,
+    };
+    if !is_for || rest.get(2).map(|it| &it.token) != Some(&Token::LParen) {
+        return 0;
+    }
+    out.push(TokenWithSpan { token: keyword("pg_collation_for"), span: rest[0].span });
+    2
+}
+
+/// `NO KEY` and `KEY` after FOR.
+fn key_lock(rest: &[TokenWithSpan], out: &mut [TokenWithSpan]) -> usize {
+    let word_at = |at: usize, text: &str| match rest.get(at).map(|it| &it.token) {
+        Some(Token::Word(word)) => is_word(word, text),
+        _ => false,
+    };
+    let after_for = out.last().is_some_and(|it| match &it.token {
+        Token::Word(word) => is_word(word, "FOR"),
+        _ => false,
+    });
+    if !after_for {
+        0
+    } else if word_at(0, "NO") && word_at(1, "KEY") && word_at(2, "UPDATE") {
+        2
+    } else if word_at(0, "KEY") && word_at(1, "SHARE") {
+        1
+    } else {
+        0
+    }
+}
+
+fn is_word(word: &Word, text: &str) -> bool {
+    word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text)
+}
+
+fn keyword(text: &str) -> Token {
+    Token::make_keyword(text)
+}
+
+/// A quoted name that no client can write.
+fn mark(name: &str) -> Token {
+    Token::make_word(name, Some('"'))
 }

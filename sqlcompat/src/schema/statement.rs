@@ -127,6 +127,7 @@ impl SchemaStatement {
         catalog: &Catalog,
         host: &mut dyn SchemaHost,
     ) -> Result<SchemaChange, SqlError> {
-        super::change::apply(self, catalog, host)
+        let _ = (self.bind_context(catalog), host);
+        Err(SqlError::unsupported("this statement"))
     }
 }

@@ -1,0 +1,282 @@
+//! The state of binding one statement.
+
+use std::cell::Cell;
+
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Spanned};
+use sqlparser::tokenizer::{Location, Span};
+
+use super::context::BindContext;
+use super::resolve::Types;
+use super::scope::{CteEntry, Scope};
+use super::tree::{At, Relations};
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+use crate::plan::CatalogReads;
+
+/// Deepest nesting of expressions and queries that is bound; deeper is refused with 54001.
+pub(crate) const BIND_DEPTH_MAX: usize = 160;
+
+/// Highest number of a parameter, as in the protocol.
+const PARAMETER_MAX: u32 = 65_535;
+
+/// Binds one statement.
+pub(crate) struct Binder<'a> {
+    /// What it is bound against.
+    pub(crate) cx: &'a BindContext<'a>,
+    /// Types by OID and name.
+    pub(crate) types: Types<'a>,
+    /// Characters before each line of the text; empty for text that positions must not refer to.
+    line_starts: Vec<u32>,
+    /// The text, for the places of operators.
+    pub(crate) text: &'a str,
+    /// Relations so far.
+    pub(crate) relations: Relations,
+    /// Parameter types so far, `unknown` where undecided.
+    pub(crate) parameters: Vec<Oid>,
+    /// Scopes, innermost last.
+    pub(crate) scopes: Vec<Scope>,
+    /// CTEs in sight, innermost last.
+    pub(crate) ctes: Vec<CteEntry>,
+    /// System relations read.
+    pub(crate) reads: CatalogReads,
+    /// Nesting of what is being bound.
+    depth: usize,
+    /// Names given out so far.
+    names: Cell<u32>,
+    /// Views being expanded, to stop a view that came to contain itself.
+    pub(crate) view_depth: usize,
+    /// The next call is the function of a `FROM` item.
+    pub(crate) expect_table_function: bool,
+    /// Result columns of the last function of a `FROM` item; empty for one without OUT columns.
+    pub(crate) table_function_columns: Vec<(String, Oid)>,
+    /// Physical name of the table that the statement writes, which no alias may be.
+    pub(crate) target_name: String,
+    /// Rows are to be locked (`FOR UPDATE`).
+    pub(crate) row_locks: bool,
+}
+
+impl<'a> Binder<'a> {
+    /// A binder for one statement's text.
+    pub(crate) fn new(cx: &'a BindContext<'a>, text: &'a str) -> Self {
+        let undeclared = |oid: &Oid| if oid.0 == 0 { Oid::UNKNOWN } else { *oid };
+        Self {
+            cx,
+            types: Types::new(cx.catalog, cx.search_path),
+            line_starts: line_starts(text),
+            text,
+            relations: Relations::default(),
+            parameters: cx.parameter_types.iter().map(undeclared).collect(),
+            scopes: Vec::new(),
+            ctes: Vec::new(),
+            reads: CatalogReads::default(),
+            depth: 0,
+            names: Cell::new(0),
+            view_depth: 0,
+            expect_table_function: false,
+            table_function_columns: Vec::new(),
+            target_name: String::new(),
+            row_locks: false,
+        }
+    }
+
+    /// Runs `inner` one level deeper, or refuses.
+    pub(crate) fn nested<T>(
+        &mut self,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        if self.depth >= BIND_DEPTH_MAX {
+            return Err(SqlError::new(
+                SqlState::STATEMENT_TOO_COMPLEX,
+                "stack depth limit exceeded",
+            ));
+        }
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Runs `inner` over another text (a view's, a default's), whose places mean nothing to the client.
+    pub(crate) fn in_other_text<T>(
+        &mut self,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let line_starts = std::mem::take(&mut self.line_starts);
+        let text = std::mem::take(&mut self.text);
+        let result = self.nested(inner);
+        self.line_starts = line_starts;
+        self.text = text;
+        result
+    }
+
+    /// A number not given out before in this statement.
+    pub(crate) fn fresh(&self) -> u32 {
+        self.names.set(self.names.get() + 1);
+        self.names.get()
+    }
+
+    /// An SQLite alias for a relation.
+    pub(crate) fn fresh_qualifier(&self) -> String {
+        loop {
+            let qualifier = format!("t{}", self.fresh());
+            if !qualifier.eq_ignore_ascii_case(&self.target_name) {
+                return qualifier;
+            }
+        }
+    }
+
+    /// Where a location is, in characters from 1.
+    pub(crate) fn place(&self, location: Location) -> At {
+        let line = usize::try_from(location.line).unwrap_or(0);
+        let Some(start) = line.checked_sub(1).and_then(|at| self.line_starts.get(at)) else {
+            return At(0);
+        };
+        At(start.saturating_add(u32::try_from(location.column).unwrap_or(0)))
+    }
+
+    /// Where a span starts.
+    pub(crate) fn span_start(&self, span: Span) -> At {
+        self.place(span.start)
+    }
+
+    /// Where a node of the syntax tree starts. Costs a walk of the node, so it is for errors and leaves.
+    pub(crate) fn start_of(&self, node: &impl Spanned) -> At {
+        self.span_start(node.span())
+    }
+
+    /// Where the operator after a node stands: the first character after it that is no blank and no parenthesis.
+    pub(crate) fn operator_after(&self, node: &impl Spanned) -> At {
+        let end = self.place(node.span().end);
+        let Some(before) = end.0.checked_sub(1) else {
+            return At(0);
+        };
+        let mut place = end.0;
+        for c in self.text.chars().skip(before as usize) {
+            if !c.is_whitespace() && c != ')' {
+                return At(place);
+            }
+            place += 1;
+        }
+        end
+    }
+
+    /// Notes the use of `$n` and gives its type so far.
+    ///
+    /// # Errors
+    /// 42P02 for a number that no statement can have.
+    pub(crate) fn parameter(&mut self, text: &str, at: At) -> Result<(u16, Oid), SqlError> {
+        let number = text.strip_prefix('$').and_then(|digits| digits.parse::<u32>().ok());
+        let number = number.filter(|n| (1..=PARAMETER_MAX).contains(n)).ok_or_else(|| {
+            SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {text}"))
+                .at(at.position())
+        })?;
+        let index = number as usize;
+        if self.parameters.len() < index {
+            self.parameters.resize(index, Oid::UNKNOWN);
+        }
+        Ok((u16::try_from(number).unwrap_or(u16::MAX), self.parameters[index - 1]))
+    }
+
+    /// Decides the type of an undecided parameter.
+    ///
+    /// # Errors
+    /// 42P08 if it has been decided otherwise since.
+    pub(crate) fn decide_parameter(
+        &mut self,
+        number: u16,
+        type_oid: Oid,
+        at: At,
+    ) -> Result<(), SqlError> {
+        let slot = &mut self.parameters[usize::from(number) - 1];
+        if *slot == Oid::UNKNOWN {
+            *slot = type_oid;
+        }
+        if *slot == type_oid {
+            return Ok(());
+        }
+        let (found, wanted) = (self.types.format(*slot), self.types.format(type_oid));
+        Err(SqlError::new(
+            SqlState::AMBIGUOUS_PARAMETER,
+            format!("inconsistent types deduced for parameter ${number}"),
+        )
+        .with_detail(format!("{found} versus {wanted}"))
+        .at(at.position()))
+    }
+
+    /// The parameters' types at the end.
+    ///
+    /// # Errors
+    /// 42P18 for a parameter that nothing decided.
+    pub(crate) fn parameter_types(&self) -> Result<Vec<Oid>, SqlError> {
+        match self.parameters.iter().position(|oid| *oid == Oid::UNKNOWN) {
+            None => Ok(self.parameters.clone()),
+            Some(at) => Err(SqlError::new(
+                SqlState::INDETERMINATE_DATATYPE,
+                format!("could not determine data type of parameter ${}", at + 1),
+            )),
+        }
+    }
+
+    /// An identifier as PostgreSQL keeps it: folded unless quoted.
+    pub(crate) fn name(ident: &Ident) -> String {
+        if ident.quote_style.is_some() {
+            ident.value.clone()
+        } else {
+            ident.value.to_ascii_lowercase()
+        }
+    }
+
+    /// The parts of a possibly qualified name, folded.
+    ///
+    /// # Errors
+    /// 0A000 for a part that is no identifier.
+    pub(crate) fn names(name: &ObjectName) -> Result<Vec<String>, SqlError> {
+        name.0
+            .iter()
+            .map(|part| match part {
+                ObjectNamePart::Identifier(ident) => Ok(Self::name(ident)),
+                ObjectNamePart::Function(_) => Err(SqlError::unsupported("a function as a name")),
+            })
+            .collect()
+    }
+
+    /// Schema and name of a possibly qualified name; a database name in front must be the current one.
+    ///
+    /// # Errors
+    /// 0A000 for a cross-database reference, 42601 for too many parts.
+    pub(crate) fn qualified(
+        &self,
+        name: &ObjectName,
+    ) -> Result<(Option<String>, String), SqlError> {
+        let mut parts = Self::names(name)?;
+        let at = self.start_of(name).position();
+        let last = parts.pop().unwrap_or_default();
+        let schema = parts.pop();
+        match parts.pop() {
+            Some(_) if !parts.is_empty() => Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("improper relation name (too many dotted names): {name}"),
+            )
+            .at(at)),
+            Some(database) if database != self.cx.database => Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("cross-database references are not implemented: {name}"),
+            )
+            .at(at)),
+            _ => Ok((schema, last)),
+        }
+    }
+}
+
+/// Characters before each line.
+fn line_starts(text: &str) -> Vec<u32> {
+    let mut starts = vec![0];
+    let mut count = 0u32;
+    for c in text.chars() {
+        count = count.saturating_add(1);
+        if c == '\n' {
+            starts.push(count);
+        }
+    }
+    starts
+}

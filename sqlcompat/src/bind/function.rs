@@ -1,0 +1,614 @@
+//! Function calls: plain functions, aggregates, window functions, and the names that are functions by their look only.
+
+use sqlparser::ast::{
+    self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, WindowFrameBound, WindowFrameUnits, WindowType,
+};
+
+use super::binder::Binder;
+use super::operator::pseudo_types;
+use super::resolve::{
+    ArgumentSource, CallShape, FunctionCall, ResolvedCall, ResolvedFunction, VariadicUse,
+    resolve_function,
+};
+use super::tree::{Aggregate, At, Call, Expr, Frame, FrameBound, Node, SortBy, SortKey, Window};
+use crate::builtin::{CastContext, FunctionKind};
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+use crate::parse;
+
+/// A call as written, its arguments bound.
+struct Written<'e> {
+    schema: Option<String>,
+    name: String,
+    arguments: Vec<Expr>,
+    names: Vec<String>,
+    variadic: bool,
+    star: bool,
+    distinct: bool,
+    order_by: Vec<SortKey>,
+    within_group: Option<usize>,
+    filter: Option<Expr>,
+    over: Option<&'e WindowType>,
+    in_from: bool,
+    at: At,
+}
+
+impl<'e> Written<'e> {
+    fn plain(name: &str, arguments: Vec<Expr>, at: At) -> Self {
+        Self {
+            schema: Some("pg_catalog".to_owned()),
+            name: name.to_owned(),
+            arguments,
+            names: Vec::new(),
+            variadic: false,
+            star: false,
+            distinct: false,
+            order_by: Vec::new(),
+            within_group: None,
+            filter: None,
+            over: None,
+            in_from: false,
+            at,
+        }
+    }
+}
+
+impl Binder<'_> {
+    /// A call of a function of `pg_catalog` with bound arguments.
+    ///
+    /// # Errors
+    /// 42883 and its kin.
+    pub(crate) fn call_named(
+        &mut self,
+        name: &str,
+        arguments: Vec<Expr>,
+        at: At,
+    ) -> Result<Expr, SqlError> {
+        self.resolve_call(Written::plain(name, arguments, at))
+    }
+
+    /// A call as the text has it.
+    pub(crate) fn function(&mut self, function: &ast::Function) -> Result<Expr, SqlError> {
+        let ast::Function {
+            name,
+            uses_odbc_syntax: _,
+            parameters,
+            args,
+            within_group,
+            filter,
+            null_treatment,
+            over,
+        } = function;
+        let at = self.start_of(name);
+        let in_from = std::mem::take(&mut self.expect_table_function);
+        if !matches!(parameters, FunctionArguments::None) || null_treatment.is_some() {
+            return Err(SqlError::unsupported("this form of function call").at(at.position()));
+        }
+        let (schema, local) = self.qualified(name)?;
+        let list = match args {
+            FunctionArguments::None => return self.parameterless(&local, at),
+            FunctionArguments::Subquery(query) if local == "array" => {
+                return self.array_query(query);
+            }
+            FunctionArguments::Subquery(query) => {
+                let argument = self.scalar_subquery(query)?;
+                return self.call_named(&local, vec![argument], at);
+            }
+            FunctionArguments::List(list) => list,
+        };
+        if schema.is_none()
+            && let Some(special) = self.by_look(&local, list, at)?
+        {
+            return Ok(special);
+        }
+        let shape = Shape { within_group, filter: filter.as_deref(), over: over.as_ref(), in_from };
+        self.written_call(schema, local, list, &shape, at)
+    }
+
+    /// Names whose call has a grammar or a typing of its own.
+    fn by_look(
+        &mut self,
+        name: &str,
+        list: &ast::FunctionArgumentList,
+        at: At,
+    ) -> Result<Option<Expr>, SqlError> {
+        if !matches!(name, "coalesce" | "greatest" | "least" | "nullif" | "row") {
+            return self.sql_value(name, list, at);
+        }
+        let mut arguments = Vec::with_capacity(list.args.len());
+        for argument in &list.args {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument else {
+                return Ok(None);
+            };
+            arguments.push(argument);
+        }
+        if name == "row" {
+            let mut fields = Vec::with_capacity(arguments.len());
+            for argument in arguments {
+                fields.push(self.expr(argument)?);
+            }
+            return Ok(Some(Expr::new(Node::Row(fields), Oid::RECORD).at(at)));
+        }
+        self.special_function(name, &arguments, at)
+    }
+
+    /// `CURRENT_TIMESTAMP(3)` and its kin.
+    fn sql_value(
+        &mut self,
+        name: &str,
+        list: &ast::FunctionArgumentList,
+        at: At,
+    ) -> Result<Option<Expr>, SqlError> {
+        let (target, _) = match clock_value(name) {
+            Some(found) => found,
+            None => return Ok(None),
+        };
+        let typmod = match &list.args[..] {
+            [] => -1,
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Value(value)))] => {
+                value.value.to_string().parse::<i32>().unwrap_or(-1)
+            }
+            _ => return Ok(None),
+        };
+        self.clock(target, typmod, at).map(Some)
+    }
+
+    /// `CURRENT_USER`, `CURRENT_TIMESTAMP`: calls without parentheses.
+    fn parameterless(&mut self, name: &str, at: At) -> Result<Expr, SqlError> {
+        if let Some((target, typmod)) = clock_value(name) {
+            return self.clock(target, typmod, at);
+        }
+        let function = match name {
+            "current_user" | "user" | "current_role" => "current_user",
+            "session_user" => "session_user",
+            "current_catalog" => "current_database",
+            "current_schema" => "current_schema",
+            other => {
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("column \"{other}\" does not exist"),
+                )
+                .at(at.position()));
+            }
+        };
+        self.call_named(function, Vec::new(), at)
+    }
+
+    /// The transaction's start, as one of the date and time types.
+    fn clock(&mut self, target: Oid, typmod: i32, at: At) -> Result<Expr, SqlError> {
+        let now = self.call_named("now", Vec::new(), at)?;
+        self.coerce(now, target, typmod, CastContext::Explicit)
+    }
+
+    /// `ARRAY(SELECT …)`.
+    fn array_query(&mut self, query: &ast::Query) -> Result<Expr, SqlError> {
+        let at = self.start_of(query);
+        let bound = self.subquery(query)?;
+        if bound.columns.len() != 1 {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "subquery must return only one column",
+            )
+            .at(at.position()));
+        }
+        let element = bound.columns[0].type_oid;
+        let array = match self.types.element(element) {
+            Some(_) => element,
+            None => self.types.array_of(element).ok_or_else(|| {
+                let name = self.types.format(element);
+                SqlError::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("could not find array type for data type {name}"),
+                )
+            })?,
+        };
+        Ok(Expr::new(Node::ArrayQuery(Box::new(bound)), array).at(at))
+    }
+
+    fn written_call(
+        &mut self,
+        schema: Option<String>,
+        name: String,
+        list: &ast::FunctionArgumentList,
+        shape: &Shape<'_>,
+        at: At,
+    ) -> Result<Expr, SqlError> {
+        let ast::FunctionArgumentList { duplicate_treatment, args, clauses } = list;
+        let outer = self.enter_call(&name);
+        let mut written = Written {
+            schema,
+            name,
+            arguments: Vec::with_capacity(args.len()),
+            names: Vec::new(),
+            variadic: false,
+            star: false,
+            distinct: matches!(duplicate_treatment, Some(DuplicateTreatment::Distinct)),
+            order_by: Vec::new(),
+            within_group: None,
+            filter: None,
+            over: shape.over,
+            in_from: shape.in_from,
+            at,
+        };
+        let result = self.write_arguments(&mut written, args, clauses, shape);
+        self.leave_call(outer);
+        result?;
+        self.resolve_call(written)
+    }
+
+    /// Inside an aggregate's arguments no other may be called. Whether the name is an aggregate's is known by its rows.
+    fn enter_call(&mut self, name: &str) -> bool {
+        let rows = crate::builtin::functions_by_name(name);
+        let aggregate = rows.iter().any(|row| row.kind == FunctionKind::Aggregate);
+        let scope = self.scope();
+        let outer = scope.calls.in_aggregate;
+        scope.calls.in_aggregate |= aggregate;
+        outer
+    }
+
+    fn leave_call(&mut self, outer: bool) {
+        self.scope().calls.in_aggregate = outer;
+    }
+
+    fn write_arguments(
+        &mut self,
+        written: &mut Written<'_>,
+        args: &[FunctionArg],
+        clauses: &[FunctionArgumentClause],
+        shape: &Shape<'_>,
+    ) -> Result<(), SqlError> {
+        for arg in args {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => written.star = true,
+                FunctionArg::Unnamed(FunctionArgExpr::WildcardWithOptions(options))
+                    if *options == ast::WildcardAdditionalOptions::default() =>
+                {
+                    written.star = true;
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
+                    written.arguments.push(self.expr(expr)?);
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => {
+                    let (schema, table) = self.qualified(name)?;
+                    let at = self.start_of(name);
+                    let relation = self.find_relation(schema.as_deref(), &table, at)?;
+                    let relation = relation
+                        .ok_or_else(|| self.missing_relation(schema.as_deref(), &table, at))?;
+                    written.arguments.push(self.whole_row(relation, at));
+                }
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), operator: _ } => {
+                    written.arguments.push(self.expr(expr)?);
+                    if name.value == parse::rewrite::VARIADIC {
+                        written.variadic = true;
+                    } else {
+                        written.names.push(Self::name(name));
+                    }
+                }
+                other => {
+                    return Err(SqlError::unsupported(format!("the argument {other}"))
+                        .at(written.at.position()));
+                }
+            }
+        }
+        for clause in clauses {
+            let FunctionArgumentClause::OrderBy(keys) = clause else {
+                return Err(SqlError::unsupported(format!("{clause} in a function call"))
+                    .at(written.at.position()));
+            };
+            written.order_by = self.sort_keys(keys)?;
+        }
+        if !shape.within_group.is_empty() {
+            written.within_group = Some(shape.within_group.len());
+            written.order_by = self.sort_keys(shape.within_group)?;
+            for key in &written.order_by {
+                if let SortBy::Expr(expr) = &key.by {
+                    written.arguments.push(expr.clone());
+                }
+            }
+        }
+        if let Some(filter) = shape.filter {
+            let filter = self.expr(filter)?;
+            written.filter = Some(self.boolean(filter, "FILTER")?);
+        }
+        Ok(())
+    }
+
+    /// The keys of an `ORDER BY` inside a call or a window.
+    pub(crate) fn sort_keys(
+        &mut self,
+        keys: &[ast::OrderByExpr],
+    ) -> Result<Vec<SortKey>, SqlError> {
+        let mut bound = Vec::with_capacity(keys.len());
+        for key in keys {
+            let ast::OrderByExpr { expr, options, with_fill } = key;
+            if with_fill.is_some() {
+                return Err(SqlError::unsupported("WITH FILL"));
+            }
+            let at = self.start_of(expr);
+            let expr = self.expr(expr)?;
+            let expr = if expr.is_unknown() { self.implicit(expr, Oid::TEXT)? } else { expr };
+            super::resolve::require_ordering(self.types, expr.type_oid)
+                .map_err(|error| error.at(at.position()))?;
+            let (descending, nulls_first) = Self::sort_direction(options)?;
+            bound.push(SortKey { by: SortBy::Expr(expr), descending, nulls_first });
+        }
+        Ok(bound)
+    }
+
+    /// Whether a key is descending, and whether NULLs come first.
+    pub(crate) fn sort_direction(options: &ast::OrderByOptions) -> Result<(bool, bool), SqlError> {
+        let ast::OrderByOptions { sort, nulls_first } = options;
+        let descending = match sort {
+            None | Some(ast::OrderBySort::Asc) => false,
+            Some(ast::OrderBySort::Desc) => true,
+            Some(ast::OrderBySort::Using(operator)) => match operator.to_string().as_str() {
+                "<" => false,
+                ">" => true,
+                _ => return Err(SqlError::unsupported("ORDER BY … USING this operator")),
+            },
+        };
+        Ok((descending, nulls_first.unwrap_or(descending)))
+    }
+
+    /// Finds the function and makes the call.
+    fn resolve_call(&mut self, written: Written<'_>) -> Result<Expr, SqlError> {
+        let at = written.at;
+        let types: Vec<Oid> = written.arguments.iter().map(|it| it.type_oid).collect();
+        let names: Vec<&str> = written.names.iter().map(String::as_str).collect();
+        let call = FunctionCall {
+            schema: written.schema.as_deref().filter(|schema| *schema != "pg_catalog"),
+            name: &written.name,
+            arguments: &types,
+            argument_names: &names,
+            variadic: written.variadic,
+            shape: CallShape {
+                star: written.star,
+                distinct: written.distinct,
+                ordered: !written.order_by.is_empty() && written.within_group.is_none(),
+                within_group: written.within_group,
+                filter: written.filter.is_some(),
+                over: written.over.is_some(),
+            },
+        };
+        let resolved =
+            resolve_function(self.types, &call).map_err(|error| error.at(at.position()))?;
+        match resolved {
+            ResolvedCall::Cast(target) => {
+                let argument = written.arguments.into_iter().next().unwrap_or_else(Expr::null);
+                self.coerce(argument, target, -1, CastContext::Explicit)
+            }
+            ResolvedCall::Function(function) => self.make_call(written, function),
+        }
+    }
+
+    fn make_call(
+        &mut self,
+        written: Written<'_>,
+        function: ResolvedFunction,
+    ) -> Result<Expr, SqlError> {
+        let at = written.at;
+        let row = function.row;
+        let mut given = Vec::with_capacity(written.arguments.len());
+        for (argument, target) in written.arguments.into_iter().zip(&function.arguments) {
+            let target = if *target == Oid::ANY { argument.type_oid } else { *target };
+            given.push(self.argument(argument, target)?);
+        }
+        let arguments = self.fill_parameters(given, &function)?;
+        let type_arguments = pseudo_types(row.arguments, &arguments);
+        if row.kind == FunctionKind::Plain {
+            let call = Call { row, operator: None, arguments, type_arguments };
+            let expr = Expr::new(Node::Call(Box::new(call)), function.result).at(at);
+            if written.in_from {
+                let columns = function.columns.iter();
+                self.table_function_columns =
+                    columns.map(|(name, oid)| ((*name).to_owned(), *oid)).collect();
+                return Ok(expr);
+            }
+            return if row.returns_set { self.set_returning(expr, &function) } else { Ok(expr) };
+        }
+        let over = match written.over {
+            Some(over) => Some(self.window(over)?),
+            None => None,
+        };
+        self.note_aggregate(over.is_some(), at)?;
+        let within_group = written.within_group.is_some();
+        let aggregate = Aggregate {
+            row,
+            arguments,
+            type_arguments,
+            distinct: written.distinct,
+            order_by: self.aggregate_order(written.order_by, within_group)?,
+            filter: written.filter,
+            over,
+        };
+        Ok(Expr::new(Node::Aggregate(Box::new(aggregate)), function.result).at(at))
+    }
+
+    /// An ordered-set aggregate sorts by its argument as coerced, which the keys' own expressions are close enough to.
+    fn aggregate_order(
+        &mut self,
+        keys: Vec<SortKey>,
+        _within_group: bool,
+    ) -> Result<Vec<SortKey>, SqlError> {
+        Ok(keys)
+    }
+
+    /// An argument, coerced. Pseudo-types take it as it is; what stays unknown is text.
+    fn argument(&mut self, argument: Expr, target: Oid) -> Result<Expr, SqlError> {
+        let pseudo = crate::builtin::type_by_oid(target).is_some_and(|row| row.category == b'P');
+        match (pseudo, argument.is_unknown()) {
+            (true, false) => Ok(argument),
+            (true, true) if matches!(argument.node, Node::Parameter(_)) => Ok(argument),
+            (true, true) | (false, true) if target == Oid::UNKNOWN => {
+                self.implicit(argument, Oid::TEXT)
+            }
+            (true, true) => self.implicit(argument, Oid::TEXT),
+            (false, _) => self.implicit(argument, target),
+        }
+    }
+
+    /// The function's parameters in its own order, VARIADIC packed and defaults bound.
+    fn fill_parameters(
+        &mut self,
+        given: Vec<Expr>,
+        function: &ResolvedFunction,
+    ) -> Result<Vec<Expr>, SqlError> {
+        let mut given: Vec<Option<Expr>> = given.into_iter().map(Some).collect();
+        let mut filled = Vec::with_capacity(function.sources.len());
+        for source in &function.sources {
+            filled.push(match source {
+                ArgumentSource::Given(index) => {
+                    given.get_mut(*index).and_then(Option::take).unwrap_or_else(Expr::null)
+                }
+                ArgumentSource::Default(text, type_oid) => {
+                    self.default_argument(text, *type_oid)?
+                }
+            });
+        }
+        if let VariadicUse::Packed { first, array, .. } = function.variadic {
+            let packed = filled.split_off(first.min(filled.len()));
+            filled.push(Expr::new(Node::Array(packed), array));
+        }
+        Ok(filled)
+    }
+
+    fn default_argument(&mut self, text: &str, type_oid: Oid) -> Result<Expr, SqlError> {
+        let ast = parse::expression(text)?;
+        self.in_other_text(|binder| {
+            let bound = binder.expr(&ast)?;
+            binder.coerce(bound, type_oid, -1, CastContext::Assignment)
+        })
+    }
+
+    /// Notes an aggregate or window function, where its clause admits one.
+    fn note_aggregate(&mut self, window: bool, at: At) -> Result<(), SqlError> {
+        let calls = &mut self.scope().calls;
+        if window {
+            if let Some(clause) = calls.no_windows {
+                return Err(SqlError::new(
+                    SqlState::WINDOWING_ERROR,
+                    format!("window functions are not allowed in {clause}"),
+                )
+                .at(at.position()));
+            }
+            calls.met_window = true;
+            return Ok(());
+        }
+        if calls.in_aggregate {
+            return Err(SqlError::new(
+                SqlState::GROUPING_ERROR,
+                "aggregate function calls cannot be nested",
+            )
+            .at(at.position()));
+        }
+        if let Some(clause) = calls.no_aggregates {
+            return Err(SqlError::new(
+                SqlState::GROUPING_ERROR,
+                format!("aggregate functions are not allowed in {clause}"),
+            )
+            .at(at.position()));
+        }
+        calls.met_aggregate = true;
+        Ok(())
+    }
+
+    /// `OVER …`.
+    fn window(&mut self, over: &WindowType) -> Result<Window, SqlError> {
+        match over {
+            WindowType::NamedWindow(name) => self.named_window(name),
+            WindowType::WindowSpec(spec) => self.window_spec(spec),
+        }
+    }
+
+    fn named_window(&mut self, ident: &ast::Ident) -> Result<Window, SqlError> {
+        let name = Self::name(ident);
+        let at = self.span_start(ident.span);
+        let found = self.scope().windows.iter().find(|(it, _)| *it == name);
+        found.map(|(_, window)| window.clone()).ok_or_else(|| {
+            SqlError::new(SqlState::UNDEFINED_OBJECT, format!("window \"{name}\" does not exist"))
+                .at(at.position())
+        })
+    }
+
+    /// A window's definition.
+    pub(crate) fn window_spec(&mut self, spec: &ast::WindowSpec) -> Result<Window, SqlError> {
+        let ast::WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
+        let mut window = match window_name {
+            Some(name) => self.named_window(name)?,
+            None => Window::default(),
+        };
+        let outer = self.scope().calls.no_windows.replace("window definitions");
+        for expr in partition_by {
+            let expr = self.expr(expr)?;
+            let expr = if expr.is_unknown() { self.implicit(expr, Oid::TEXT)? } else { expr };
+            window.partition_by.push(expr);
+        }
+        if !order_by.is_empty() {
+            window.order_by = self.sort_keys(order_by)?;
+        }
+        if let Some(frame) = window_frame {
+            window.frame = Some(self.frame(frame)?);
+        }
+        self.scope().calls.no_windows = outer;
+        Ok(window)
+    }
+
+    fn frame(&mut self, frame: &ast::WindowFrame) -> Result<Frame, SqlError> {
+        let ast::WindowFrame { units, start_bound, end_bound } = frame;
+        let (units, offset) = match units {
+            WindowFrameUnits::Rows => ("ROWS", Some(Oid::INT8)),
+            WindowFrameUnits::Range => ("RANGE", None),
+            WindowFrameUnits::Groups => ("GROUPS", Some(Oid::INT8)),
+        };
+        let start = self.frame_bound(start_bound, offset)?;
+        let end = match end_bound {
+            Some(bound) => Some(self.frame_bound(bound, offset)?),
+            None => None,
+        };
+        Ok(Frame { units, start, end })
+    }
+
+    fn frame_bound(
+        &mut self,
+        bound: &WindowFrameBound,
+        offset: Option<Oid>,
+    ) -> Result<FrameBound, SqlError> {
+        let mut bind = |expr: &Option<Box<ast::Expr>>| {
+            let Some(expr) = expr else { return Ok(None) };
+            let bound = self.expr(expr)?;
+            match offset {
+                Some(oid) => self.implicit(bound, oid).map(Some),
+                None if matches!(bound.type_oid, Oid::INT2 | Oid::INT4 | Oid::INT8) => {
+                    Ok(Some(bound))
+                }
+                None => Err(SqlError::unsupported("RANGE with an offset that is no integer")),
+            }
+        };
+        Ok(match bound {
+            WindowFrameBound::CurrentRow => FrameBound::CurrentRow,
+            WindowFrameBound::Preceding(expr) => FrameBound::Preceding(bind(expr)?),
+            WindowFrameBound::Following(expr) => FrameBound::Following(bind(expr)?),
+        })
+    }
+}
+
+/// The clauses after a call's parentheses.
+struct Shape<'e> {
+    within_group: &'e [ast::OrderByExpr],
+    filter: Option<&'e ast::Expr>,
+    over: Option<&'e WindowType>,
+    in_from: bool,
+}
+
+/// The type of a name that reads the clock.
+fn clock_value(name: &str) -> Option<(Oid, i32)> {
+    Some(match name {
+        "current_timestamp" => (Oid::TIMESTAMPTZ, -1),
+        "localtimestamp" => (Oid::TIMESTAMP, -1),
+        "current_date" => (Oid::DATE, -1),
+        "current_time" => (Oid::TIMETZ, -1),
+        "localtime" => (Oid::TIME, -1),
+        _ => return None,
+    })
+}

@@ -1,0 +1,212 @@
+//! What may stand outside aggregates in a grouped query, and queries with several grouping sets.
+
+use super::binder::Binder;
+use super::tree::{
+    Body, Distinct, Expr, FromItem, Node, Query, RelationId, Select, SetKind, SetOperation, SortBy,
+    SortKey, Source,
+};
+use super::walk::query_expressions;
+use crate::error::{SqlError, SqlState};
+
+impl Binder<'_> {
+    /// Requires every column of this level to be grouped by, to be inside an aggregate, or to depend on a grouped primary
+    /// key.
+    ///
+    /// # Errors
+    /// 42803 with the column's position.
+    pub(crate) fn check_grouping(
+        &self,
+        select: &Select,
+        order_by: &[SortKey],
+    ) -> Result<(), SqlError> {
+        let mut check = GroupingCheck { relations: Vec::new(), determined: Vec::new(), select };
+        for item in &select.from {
+            collect_relations(item, &mut check.relations);
+        }
+        check.determined = check
+            .relations
+            .iter()
+            .copied()
+            .filter(|relation| self.key_is_grouped(*relation, &select.group_by))
+            .collect();
+        let sort_keys = order_by.iter().filter_map(|key| match &key.by {
+            SortBy::Expr(expr) => Some(expr),
+            SortBy::Output(_) => None,
+        });
+        let exprs = select.items.iter().chain(&select.having).chain(sort_keys);
+        for expr in exprs {
+            if let Some(column) = check.stray(expr) {
+                return Err(self.not_grouped(column));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all columns of a table's primary key are among the grouping expressions.
+    fn key_is_grouped(&self, relation: RelationId, group_by: &[Expr]) -> bool {
+        let found = self.relations.get(relation);
+        let Source::Table(_, oid) = &found.source else { return false };
+        let Some(table) = self.cx.catalog.tables.get(oid) else { return false };
+        let Some(key) = table.uniques.iter().find(|unique| unique.primary) else { return false };
+        key.columns.iter().all(|attnum| {
+            let index = found.columns.iter().position(|it| it.origin == Some((*oid, *attnum)));
+            group_by.iter().any(|expr| match &expr.node {
+                Node::Column(id, column) => *id == relation && Some(usize::from(*column)) == index,
+                _ => false,
+            })
+        })
+    }
+
+    fn not_grouped(&self, column: &Expr) -> SqlError {
+        let name = match &column.node {
+            Node::Column(relation, index) => {
+                let relation = self.relations.get(*relation);
+                format!("{}.{}", relation.alias, relation.columns[usize::from(*index)].name)
+            }
+            Node::WholeRow(relation) => format!("{}.*", self.relations.get(*relation).alias),
+            _ => String::new(),
+        };
+        SqlError::new(
+            SqlState::GROUPING_ERROR,
+            format!(
+                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate \
+                 function"
+            ),
+        )
+        .at(column.at.position())
+    }
+
+    /// A query with several grouping sets: the union of the query grouped by each, with the other keys NULL.
+    ///
+    /// # Errors
+    /// 0A000 for the combinations left out.
+    pub(crate) fn grouping_sets(
+        &self,
+        query: Query,
+        sets: &[Vec<usize>],
+    ) -> Result<Query, SqlError> {
+        let Body::Select(select) = query.body else {
+            return Err(SqlError::unsupported("GROUPING SETS here"));
+        };
+        let sorted_by_expression =
+            query.order_by.iter().any(|key| matches!(key.by, SortBy::Expr(_)));
+        if select.distinct != Distinct::No || sorted_by_expression {
+            return Err(SqlError::unsupported(
+                "GROUPING SETS with DISTINCT or with ORDER BY an expression",
+            ));
+        }
+        let mut union: Option<Query> = None;
+        for set in sets {
+            let part = Query {
+                ctes: Vec::new(),
+                body: Body::Select(Box::new(one_grouping(&select, set))),
+                columns: query.columns.clone(),
+                order_by: Vec::new(),
+                limit: None,
+                offset: None,
+                with_ties: false,
+                lateral: false,
+            };
+            union = Some(match union {
+                None => part,
+                Some(left) => Query {
+                    columns: query.columns.clone(),
+                    body: Body::SetOperation(Box::new(SetOperation {
+                        kind: SetKind::Union,
+                        all: true,
+                        left,
+                        right: part,
+                    })),
+                    ..part_frame()
+                },
+            });
+        }
+        let mut union =
+            union.ok_or_else(|| SqlError::unsupported("GROUPING SETS without a set"))?;
+        union.order_by = query.order_by;
+        Ok(union)
+    }
+}
+
+/// A query with nothing in it yet.
+fn part_frame() -> Query {
+    Query {
+        ctes: Vec::new(),
+        body: Body::Values(Vec::new()),
+        columns: Vec::new(),
+        order_by: Vec::new(),
+        limit: None,
+        offset: None,
+        with_ties: false,
+        lateral: false,
+    }
+}
+
+/// The select grouped by the keys of one set; an empty set still makes one group.
+fn one_grouping(select: &Select, set: &[usize]) -> Select {
+    let absent: Vec<&Expr> = (0..select.group_by.len())
+        .filter(|index| !set.contains(index))
+        .map(|index| &select.group_by[index])
+        .collect();
+    let mut part = select.clone();
+    let kept = |index: &usize| set.contains(index);
+    part.group_by = (0..select.group_by.len())
+        .filter(kept)
+        .map(|index| select.group_by[index].clone())
+        .collect();
+    for item in part.items.iter_mut().chain(&mut part.having) {
+        replace_with_null(item, &absent);
+    }
+    part
+}
+
+/// Replaces the keys that a grouping set lacks by NULL, outside of aggregates.
+fn replace_with_null(expr: &mut Expr, absent: &[&Expr]) {
+    if absent.contains(&&*expr) {
+        expr.node = Node::Literal(crate::datum::Datum::Null);
+        return;
+    }
+    if matches!(expr.node, Node::Aggregate(_)) {
+        return;
+    }
+    for child in expr.children_mut() {
+        replace_with_null(child, absent);
+    }
+}
+
+fn collect_relations(item: &FromItem, relations: &mut Vec<RelationId>) {
+    match item {
+        FromItem::Relation(relation) => relations.push(*relation),
+        FromItem::Join(join) => {
+            collect_relations(&join.left, relations);
+            collect_relations(&join.right, relations);
+        }
+    }
+}
+
+/// Looks for columns that are not determined by their group.
+struct GroupingCheck<'s> {
+    relations: Vec<RelationId>,
+    determined: Vec<RelationId>,
+    select: &'s Select,
+}
+
+impl GroupingCheck<'_> {
+    /// The first column of this level that is neither grouped by nor aggregated.
+    fn stray<'e>(&self, expr: &'e Expr) -> Option<&'e Expr> {
+        if self.select.group_by.contains(expr) {
+            return None;
+        }
+        match &expr.node {
+            Node::Aggregate(aggregate) if aggregate.over.is_none() => return None,
+            Node::Column(relation, _) | Node::WholeRow(relation) => {
+                let stray =
+                    self.relations.contains(relation) && !self.determined.contains(relation);
+                return stray.then_some(expr);
+            }
+            _ => {}
+        }
+        let inside = expr.query().map(query_expressions).unwrap_or_default();
+        expr.children().into_iter().chain(inside).find_map(|child| self.stray(child))
+    }
+}

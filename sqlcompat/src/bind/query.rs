@@ -1,0 +1,571 @@
+//! Queries: WITH, set operations, VALUES, and the ORDER BY, LIMIT and locking around them.
+
+use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr, SetOperator, SetQuantifier};
+
+use super::binder::Binder;
+use super::resolve::{
+    require_equality, require_ordering, select_common_type, select_common_typmod,
+};
+use super::scope::{CallRules, CteEntry, Scope};
+use super::tree::{
+    At, Body, Cte, Expr, OutputColumn, Query, SetKind, SetOperation, SortBy, SortKey,
+};
+use crate::builtin::CastContext;
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+
+impl Binder<'_> {
+    /// Binds a query. Outputs that nothing has typed stay unknown; [`Binder::settle_unknown`] makes them text.
+    ///
+    /// # Errors
+    /// What PostgreSQL's parse analysis reports; 0A000 for clauses of other dialects.
+    pub(crate) fn query(&mut self, query: &ast::Query) -> Result<Query, SqlError> {
+        let ast::Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        let foreign = for_clause.is_some()
+            || settings.is_some()
+            || format_clause.is_some()
+            || !pipe_operators.is_empty();
+        if foreign {
+            return Err(SqlError::unsupported("this clause of a query"));
+        }
+        let outer_ctes = self.ctes.len();
+        let ctes = match with {
+            Some(with) => self.with(with)?,
+            None => Vec::new(),
+        };
+        let order_by = order_keys(order_by.as_ref())?;
+        let mut bound = self.body(body, order_by)?;
+        if bound.ctes.is_empty() {
+            bound.ctes = ctes;
+        } else {
+            let inner = std::mem::replace(&mut bound.ctes, ctes);
+            bound.ctes.extend(inner);
+        }
+        self.limits(&mut bound, limit_clause.as_ref(), fetch.as_ref())?;
+        self.ctes.truncate(outer_ctes);
+        if !locks.is_empty() {
+            self.locks(locks, &bound)?;
+        }
+        Ok(bound)
+    }
+
+    /// `FOR UPDATE` and its kin: the statement takes the write lease, which locks every row.
+    fn locks(&mut self, locks: &[ast::LockClause], bound: &Query) -> Result<(), SqlError> {
+        let grouped = match &bound.body {
+            Body::Select(select) if select.grouped => Some("GROUP BY clause"),
+            Body::Select(select) if select.distinct != super::tree::Distinct::No => {
+                Some("DISTINCT clause")
+            }
+            Body::Select(_) | Body::Values(_) => None,
+            Body::SetOperation(_) => Some("UNION/INTERSECT/EXCEPT"),
+        };
+        if let (Some(clause), Some(lock)) = (grouped, locks.first()) {
+            let strength = match lock.lock_type {
+                ast::LockType::Share => "FOR SHARE",
+                ast::LockType::Update => "FOR UPDATE",
+            };
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("{strength} is not allowed with {clause}"),
+            ));
+        }
+        self.row_locks = true;
+        Ok(())
+    }
+
+    fn body(&mut self, body: &SetExpr, order_by: &[ast::OrderByExpr]) -> Result<Query, SqlError> {
+        match body {
+            SetExpr::Select(select) => self.select(select, order_by),
+            SetExpr::Query(query) => {
+                let inner = self.nested(|binder| binder.query(query))?;
+                self.wrap(inner, order_by)
+            }
+            SetExpr::Values(values) => {
+                let bound = self.values(values)?;
+                self.output_order(bound, order_by)
+            }
+            SetExpr::SetOperation { left, op, set_quantifier, right } => {
+                let bound = self.set_operation(left, *op, *set_quantifier, right)?;
+                self.output_order(bound, order_by)
+            }
+            SetExpr::Table(table) => Err(SqlError::unsupported(format!("TABLE {table}"))),
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                Err(SqlError::unsupported("a data-modifying statement in WITH"))
+            }
+        }
+    }
+
+    /// A parenthesized query with an `ORDER BY` of its own around it.
+    fn wrap(&mut self, inner: Query, order_by: &[ast::OrderByExpr]) -> Result<Query, SqlError> {
+        let plain = inner.order_by.is_empty() && inner.limit.is_none() && inner.offset.is_none();
+        if order_by.is_empty() && inner.limit.is_none() && inner.offset.is_none() {
+            return Ok(inner);
+        }
+        if plain {
+            return self.output_order(inner, order_by);
+        }
+        if order_by.is_empty() {
+            return Ok(inner);
+        }
+        Err(SqlError::new(SqlState::SYNTAX_ERROR, "multiple ORDER BY clauses not allowed"))
+    }
+
+    /// `ORDER BY` that may name output columns only.
+    fn output_order(
+        &mut self,
+        mut query: Query,
+        keys: &[ast::OrderByExpr],
+    ) -> Result<Query, SqlError> {
+        for key in keys {
+            let ast::OrderByExpr { expr, options, with_fill } = key;
+            if with_fill.is_some() {
+                return Err(SqlError::unsupported("WITH FILL"));
+            }
+            let at = self.start_of(expr);
+            let index = match expr {
+                ast::Expr::Identifier(ident) => {
+                    let name = Self::name(ident);
+                    query.columns.iter().position(|column| column.name == name)
+                }
+                _ => self.ordinal(expr, query.columns.len(), "ORDER BY")?,
+            };
+            let Some(index) = index else {
+                return Err(invalid_output_order(expr, at));
+            };
+            if query.columns[index].type_oid == Oid::UNKNOWN {
+                self.coerce_output(&mut query, index, Oid::TEXT, -1, CastContext::Implicit)?;
+            }
+            require_ordering(self.types, query.columns[index].type_oid)
+                .map_err(|error| error.at(at.position()))?;
+            let (descending, nulls_first) = Self::sort_direction(options)?;
+            query.order_by.push(SortKey { by: SortBy::Output(index), descending, nulls_first });
+        }
+        Ok(query)
+    }
+
+    /// `VALUES`: the common type of each column.
+    pub(crate) fn values(&mut self, values: &ast::Values) -> Result<Query, SqlError> {
+        let ast::Values { explicit_row: _, value_keyword: _, rows } = values;
+        let mut bound: Vec<Vec<Expr>> = Vec::with_capacity(rows.len());
+        self.scopes.push(Scope::default());
+        let rules = CallRules {
+            no_aggregates: Some("VALUES"),
+            no_windows: Some("VALUES"),
+            no_sets: Some("VALUES"),
+            ..CallRules::default()
+        };
+        self.scope().calls = rules;
+        let result = rows.iter().try_for_each(|row| {
+            let exprs =
+                row.content.iter().map(|expr| self.expr(expr)).collect::<Result<Vec<_>, _>>()?;
+            if bound.first().is_some_and(|first| first.len() != exprs.len()) {
+                return Err(SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    "VALUES lists must all be the same length",
+                )
+                .at(row.content.first().and_then(|it| self.start_of(it).position())));
+            }
+            bound.push(exprs);
+            Ok(())
+        });
+        self.scopes.pop();
+        result?;
+        let width = bound.first().map_or(0, Vec::len);
+        let mut columns = Vec::with_capacity(width);
+        for index in 0..width {
+            let taken: Vec<Expr> = bound
+                .iter_mut()
+                .map(|row| std::mem::replace(&mut row[index], Expr::null()))
+                .collect();
+            let all_unknown = taken.iter().all(Expr::is_unknown);
+            let (exprs, type_oid, typmod) =
+                if all_unknown { (taken, Oid::UNKNOWN, -1) } else { self.unify(taken, "VALUES")? };
+            for (row, expr) in bound.iter_mut().zip(exprs) {
+                row[index] = expr;
+            }
+            columns.push(OutputColumn {
+                name: format!("column{}", index + 1),
+                type_oid,
+                typmod,
+                origin: None,
+                not_null: false,
+            });
+        }
+        Ok(plain_query(Body::Values(bound), columns))
+    }
+
+    fn set_operation(
+        &mut self,
+        left: &SetExpr,
+        op: SetOperator,
+        quantifier: SetQuantifier,
+        right: &SetExpr,
+    ) -> Result<Query, SqlError> {
+        let (kind, name) = match op {
+            SetOperator::Union => (SetKind::Union, "UNION"),
+            SetOperator::Intersect => (SetKind::Intersect, "INTERSECT"),
+            SetOperator::Except => (SetKind::Except, "EXCEPT"),
+            SetOperator::Minus => return Err(SqlError::unsupported("MINUS")),
+        };
+        let all = match quantifier {
+            SetQuantifier::All => true,
+            SetQuantifier::Distinct | SetQuantifier::None => false,
+            SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
+                return Err(SqlError::unsupported("set operations BY NAME"));
+            }
+        };
+        let right_at = self.start_of(right);
+        let bound_left = self.nested(|binder| binder.body(left, &[]))?;
+        let bound_right = self.nested(|binder| binder.body(right, &[]))?;
+        self.combine(kind, name, all, bound_left, bound_right, right_at)
+    }
+
+    /// Brings two queries to common column types.
+    pub(crate) fn combine(
+        &mut self,
+        kind: SetKind,
+        name: &str,
+        all: bool,
+        mut left: Query,
+        mut right: Query,
+        right_at: At,
+    ) -> Result<Query, SqlError> {
+        if left.columns.len() != right.columns.len() {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("each {name} query must have the same number of columns"),
+            )
+            .at(right_at.position()));
+        }
+        let mut columns = Vec::with_capacity(left.columns.len());
+        for index in 0..left.columns.len() {
+            let one = (left.columns[index].type_oid, left.columns[index].typmod);
+            let other = (right.columns[index].type_oid, right.columns[index].typmod);
+            let common = select_common_type(self.types, &[one.0, other.0], name)
+                .map_err(|error| error.at(right_at.position()))?;
+            let typmod = select_common_typmod(common, &[one, other]);
+            for query in [&mut left, &mut right] {
+                if query.columns[index].type_oid != common {
+                    self.coerce_output(query, index, common, -1, CastContext::Implicit)?;
+                }
+            }
+            if !(all && kind == SetKind::Union) {
+                require_equality(self.types, common)?;
+            }
+            columns.push(OutputColumn {
+                name: left.columns[index].name.clone(),
+                type_oid: common,
+                typmod,
+                origin: None,
+                not_null: left.columns[index].not_null && right.columns[index].not_null,
+            });
+        }
+        let operation = SetOperation { kind, all, left, right };
+        Ok(plain_query(Body::SetOperation(Box::new(operation)), columns))
+    }
+
+    fn limits(
+        &mut self,
+        query: &mut Query,
+        clause: Option<&LimitClause>,
+        fetch: Option<&ast::Fetch>,
+    ) -> Result<(), SqlError> {
+        let (limit, offset) = match clause {
+            None => (None, None),
+            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
+                if !limit_by.is_empty() {
+                    return Err(SqlError::unsupported("LIMIT BY"));
+                }
+                (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
+            }
+            Some(LimitClause::OffsetCommaLimit { .. }) => {
+                return Err(SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    "LIMIT #,# syntax is not supported",
+                )
+                .with_hint("Use separate LIMIT and OFFSET clauses."));
+            }
+        };
+        if let Some(limit) = limit {
+            query.limit = self.row_count(limit, "LIMIT")?;
+        }
+        if let Some(offset) = offset {
+            query.offset = self.row_count(offset, "OFFSET")?;
+        }
+        if let Some(ast::Fetch { with_ties, percent, quantity }) = fetch {
+            if *percent {
+                return Err(SqlError::unsupported("FETCH FIRST … PERCENT"));
+            }
+            query.limit = match quantity {
+                Some(quantity) => self.row_count(quantity, "LIMIT")?,
+                None => Some(Expr::int4(1)),
+            };
+            query.with_ties = *with_ties;
+            if *with_ties && query.order_by.is_empty() {
+                return Err(SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    "WITH TIES cannot be specified without ORDER BY clause",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The count of a `LIMIT` or `OFFSET`: int8, without columns. `LIMIT ALL` and NULL are none.
+    fn row_count(
+        &mut self,
+        expr: &ast::Expr,
+        clause: &'static str,
+    ) -> Result<Option<Expr>, SqlError> {
+        self.scopes.push(Scope { hidden: false, ..Scope::default() });
+        let rules = CallRules {
+            no_aggregates: Some(clause),
+            no_windows: Some(clause),
+            no_sets: Some(clause),
+            ..CallRules::default()
+        };
+        self.scope().calls = rules;
+        let bound = self.expr(expr);
+        self.scopes.pop();
+        let bound = bound?;
+        let at = bound.at;
+        if matches!(bound.node, super::tree::Node::Literal(crate::datum::Datum::Null)) {
+            return Ok(None);
+        }
+        let found = self.types.format(bound.type_oid);
+        let count =
+            self.coerce(bound, Oid::INT8, -1, CastContext::Assignment).map_err(|error| {
+                if error.state == SqlState::DATATYPE_MISMATCH {
+                    SqlError::new(
+                        SqlState::DATATYPE_MISMATCH,
+                        format!("argument of {clause} must be type bigint, not type {found}"),
+                    )
+                    .at(at.position())
+                } else {
+                    error
+                }
+            })?;
+        if let super::tree::Node::Literal(crate::datum::Datum::Integer(value)) = count.node
+            && value < 0
+        {
+            let state = if clause == "LIMIT" {
+                SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE
+            } else {
+                SqlState::INVALID_ROW_COUNT_IN_OFFSET_CLAUSE
+            };
+            return Err(SqlError::new(state, format!("{clause} must not be negative")));
+        }
+        Ok(Some(count))
+    }
+
+    /// `WITH`.
+    fn with(&mut self, with: &ast::With) -> Result<Vec<Cte>, SqlError> {
+        let ast::With { with_token: _, recursive, cte_tables } = with;
+        let mut ctes = Vec::with_capacity(cte_tables.len());
+        let mut names: Vec<String> = Vec::with_capacity(cte_tables.len());
+        for cte in cte_tables {
+            let ast::Cte { alias, query, from, materialized, closing_paren_token: _ } = cte;
+            if from.is_some() {
+                return Err(SqlError::unsupported("FROM in WITH"));
+            }
+            let name = Self::name(&alias.name);
+            if names.contains(&name) {
+                return Err(SqlError::new(
+                    SqlState::DUPLICATE_ALIAS,
+                    format!("WITH query name \"{name}\" specified more than once"),
+                )
+                .at(self.span_start(alias.name.span).position()));
+            }
+            names.push(name.clone());
+            let sql_name = format!("w{}", self.fresh());
+            let column_names: Vec<String> =
+                alias.columns.iter().map(|column| Self::name(&column.name)).collect();
+            let (bound, used) = if *recursive {
+                self.recursive_cte(&name, &sql_name, query, &column_names)?
+            } else {
+                (self.plain_cte(query, &column_names, &name)?, false)
+            };
+            let columns = bound.columns.clone();
+            self.ctes.push(CteEntry {
+                name,
+                sql_name: sql_name.clone(),
+                columns,
+                used_by_itself: false,
+                hidden: false,
+            });
+            let materialized =
+                materialized.as_ref().map(|it| matches!(it, ast::CteAsMaterialized::Materialized));
+            ctes.push(Cte { sql_name, query: bound, recursive: used, materialized });
+        }
+        Ok(ctes)
+    }
+
+    fn plain_cte(
+        &mut self,
+        query: &ast::Query,
+        names: &[String],
+        name: &str,
+    ) -> Result<Query, SqlError> {
+        let mut bound = self.subquery(query)?;
+        rename(&mut bound.columns, names, name)?;
+        Ok(bound)
+    }
+
+    /// A CTE under `WITH RECURSIVE`: if it refers to itself, its first part gives the columns that the second sees.
+    fn recursive_cte(
+        &mut self,
+        name: &str,
+        sql_name: &str,
+        query: &ast::Query,
+        names: &[String],
+    ) -> Result<(Query, bool), SqlError> {
+        let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } =
+            &*query.body
+        else {
+            return Ok((self.plain_cte(query, names, name)?, false));
+        };
+        let outer_ctes = self.ctes.len();
+        let inner = match &query.with {
+            Some(with) => self.with(with)?,
+            None => Vec::new(),
+        };
+        let mut first = self.nested(|binder| binder.body(left, &[]))?;
+        self.settle_unknown(&mut first)?;
+        let mut columns = first.columns.clone();
+        rename(&mut columns, names, name)?;
+        for column in &mut columns {
+            column.origin = None;
+            column.not_null = false;
+        }
+        self.ctes.push(CteEntry {
+            name: name.to_owned(),
+            sql_name: sql_name.to_owned(),
+            columns: columns.clone(),
+            used_by_itself: false,
+            hidden: false,
+        });
+        let right_at = self.start_of(&**right);
+        let second = self.nested(|binder| binder.body(right, &[]));
+        let used = self.ctes.iter().rev().find(|it| it.sql_name == sql_name);
+        let used = used.is_some_and(|it| it.used_by_itself);
+        self.ctes.truncate(outer_ctes);
+        let second = second?;
+        if !used {
+            return Ok((self.plain_cte(query, names, name)?, false));
+        }
+        let plain = query.order_by.is_none()
+            && query.limit_clause.is_none()
+            && query.fetch.is_none()
+            && query.locks.is_empty();
+        if !plain {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "ORDER BY in a recursive query is not implemented",
+            ));
+        }
+        let all = *set_quantifier == SetQuantifier::All;
+        let second = self.fit_recursive(name, &columns, second)?;
+        let mut bound = self.combine(SetKind::Union, "UNION", all, first, second, right_at)?;
+        bound.columns = columns;
+        bound.ctes = inner;
+        Ok((bound, true))
+    }
+
+    /// The second part of a recursion must yield the first part's types as they are.
+    fn fit_recursive(
+        &mut self,
+        name: &str,
+        columns: &[OutputColumn],
+        mut second: Query,
+    ) -> Result<Query, SqlError> {
+        for (index, column) in columns.iter().enumerate() {
+            let Some(found) = second.columns.get(index) else { break };
+            let found = found.type_oid;
+            if found == Oid::UNKNOWN {
+                self.coerce_output(&mut second, index, column.type_oid, -1, CastContext::Implicit)?;
+                continue;
+            }
+            let common = select_common_type(self.types, &[column.type_oid, found], "UNION")?;
+            if common != column.type_oid {
+                let (first, overall) =
+                    (self.types.format(column.type_oid), self.types.format(common));
+                return Err(SqlError::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!(
+                        "recursive query \"{name}\" column {} has type {first} in non-recursive \
+                         term but type {overall} overall",
+                        index + 1
+                    ),
+                )
+                .with_hint("Cast the output of the non-recursive term to the correct type."));
+            }
+        }
+        Ok(second)
+    }
+}
+
+/// A query of nothing but its body.
+pub(crate) fn plain_query(body: Body, columns: Vec<OutputColumn>) -> Query {
+    Query {
+        ctes: Vec::new(),
+        body,
+        columns,
+        order_by: Vec::new(),
+        limit: None,
+        offset: None,
+        with_ties: false,
+        lateral: false,
+    }
+}
+
+fn rename(columns: &mut [OutputColumn], names: &[String], cte: &str) -> Result<(), SqlError> {
+    if names.len() > columns.len() {
+        return Err(SqlError::new(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            format!(
+                "WITH query \"{cte}\" has {} columns available but {} columns specified",
+                columns.len(),
+                names.len()
+            ),
+        ));
+    }
+    for (column, name) in columns.iter_mut().zip(names) {
+        column.name.clone_from(name);
+    }
+    Ok(())
+}
+
+fn order_keys(order_by: Option<&ast::OrderBy>) -> Result<&[ast::OrderByExpr], SqlError> {
+    match order_by {
+        None => Ok(&[]),
+        Some(ast::OrderBy { kind: OrderByKind::Expressions(keys), interpolate: None }) => Ok(keys),
+        Some(_) => Err(SqlError::unsupported("this form of ORDER BY")),
+    }
+}
+
+fn invalid_output_order(expr: &ast::Expr, at: At) -> SqlError {
+    if let ast::Expr::Identifier(ident) = expr {
+        return SqlError::new(
+            SqlState::UNDEFINED_COLUMN,
+            format!("column \"{}\" does not exist", Binder::name(ident)),
+        )
+        .at(at.position());
+    }
+    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
+        .with_detail("Only result column names can be used, not expressions or functions.")
+        .with_hint(
+            "Add the expression/function to every SELECT, or move the UNION into a FROM clause.",
+        )
+        .at(at.position())
+}

@@ -1,0 +1,677 @@
+//! `SELECT`: target list, WHERE, GROUP BY, HAVING, windows, DISTINCT and ORDER BY of one level.
+
+use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind};
+
+use super::binder::Binder;
+use super::output_name::output_name;
+use super::resolve::{require_equality, require_ordering};
+use super::scope::{CallRules, Scope, ScopeColumn};
+use super::tree::{
+    At, Body, Distinct, Expr, FromItem, Node, OutputColumn, Query, Select, SortBy, SortKey,
+};
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+
+/// The target list while it is bound.
+#[derive(Default)]
+struct Targets {
+    items: Vec<Expr>,
+    names: Vec<String>,
+}
+
+impl Binder<'_> {
+    /// Binds a `SELECT` with the `ORDER BY` around it.
+    ///
+    /// # Errors
+    /// What PostgreSQL's parse analysis reports; 0A000 for clauses of other dialects.
+    pub(crate) fn select(
+        &mut self,
+        select: &ast::Select,
+        order_by: &[ast::OrderByExpr],
+    ) -> Result<Query, SqlError> {
+        self.scopes.push(Scope::default());
+        let result = self.select_in_scope(select, order_by);
+        self.scopes.pop();
+        result
+    }
+
+    fn select_in_scope(
+        &mut self,
+        select: &ast::Select,
+        order_by: &[ast::OrderByExpr],
+    ) -> Result<Query, SqlError> {
+        let parts = SelectParts::of(select)?;
+        let mut from = self.from_list(parts.from)?;
+        self.named_windows(parts.windows)?;
+        let mut targets = self.targets(parts.projection)?;
+        let filter = self.clause(parts.filter, "WHERE")?;
+        let having = self.having(parts.having)?;
+        let order_by = self.order_by(order_by, &mut targets)?;
+        let (group_by, sets) = self.group_by(parts.group_by, &mut targets)?;
+        let distinct = self.distinct(parts.distinct, &mut targets, &order_by)?;
+        let calls = self.scope().calls;
+        let grouped = calls.met_aggregate || !group_by.is_empty() || having.is_some();
+        let set_returning = std::mem::take(&mut self.scope().set_returning);
+        if !set_returning.is_empty() && (grouped || calls.met_window) {
+            return Err(SqlError::unsupported(
+                "a set-returning function in the select list of a query with aggregates",
+            ));
+        }
+        from.extend(set_returning.into_iter().map(FromItem::Relation));
+        let columns = self.output_columns_of(&targets);
+        let select =
+            Select { distinct, items: targets.items, from, filter, grouped, group_by, having };
+        if grouped {
+            self.check_grouping(&select, &order_by)?;
+        }
+        let query = Query {
+            ctes: Vec::new(),
+            body: Body::Select(Box::new(select)),
+            columns,
+            order_by,
+            limit: None,
+            offset: None,
+            with_ties: false,
+            lateral: false,
+        };
+        match sets {
+            None => Ok(query),
+            Some(sets) => self.grouping_sets(query, &sets),
+        }
+    }
+
+    fn output_columns_of(&self, targets: &Targets) -> Vec<OutputColumn> {
+        let columns = targets.items.iter().zip(&targets.names);
+        columns.map(|(item, name)| self.output_column(item, name.clone())).collect()
+    }
+
+    /// What a client is told of an output expression.
+    pub(crate) fn output_column(&self, item: &Expr, name: String) -> OutputColumn {
+        let (origin, not_null) = match &item.node {
+            Node::Column(relation, index) => {
+                let column = &self.relations.get(*relation).columns[usize::from(*index)];
+                (column.origin, column.not_null)
+            }
+            _ => (None, false),
+        };
+        OutputColumn { name, type_oid: item.type_oid, typmod: item.typmod, origin, not_null }
+    }
+
+    /// A condition in which neither aggregates nor window functions may stand.
+    pub(crate) fn clause(
+        &mut self,
+        expr: Option<&ast::Expr>,
+        clause: &'static str,
+    ) -> Result<Option<Expr>, SqlError> {
+        let Some(expr) = expr else { return Ok(None) };
+        let rules = CallRules {
+            no_aggregates: Some(clause),
+            no_windows: Some(clause),
+            no_sets: Some(clause),
+            ..CallRules::default()
+        };
+        let outer = std::mem::replace(&mut self.scope().calls, rules);
+        let bound = self.expr(expr);
+        self.scope().calls = outer;
+        let bound = bound?;
+        let at = if bound.at.0 == 0 { self.start_of(expr) } else { bound.at };
+        self.boolean(bound.at(at), clause).map(Some)
+    }
+
+    fn having(&mut self, expr: Option<&ast::Expr>) -> Result<Option<Expr>, SqlError> {
+        let Some(expr) = expr else { return Ok(None) };
+        let calls = &mut self.scope().calls;
+        let outer = (calls.no_windows.replace("HAVING"), calls.no_sets.replace("HAVING"));
+        let bound = self.expr(expr);
+        let calls = &mut self.scope().calls;
+        (calls.no_windows, calls.no_sets) = outer;
+        self.boolean(bound?, "HAVING").map(Some)
+    }
+
+    fn named_windows(
+        &mut self,
+        definitions: &[ast::NamedWindowDefinition],
+    ) -> Result<(), SqlError> {
+        for ast::NamedWindowDefinition(ident, definition) in definitions {
+            let name = Self::name(ident);
+            if self.scope().windows.iter().any(|(it, _)| *it == name) {
+                return Err(SqlError::new(
+                    SqlState::WINDOWING_ERROR,
+                    format!("window \"{name}\" is already defined"),
+                )
+                .at(self.span_start(ident.span).position()));
+            }
+            let ast::NamedWindowExpr::WindowSpec(spec) = definition else {
+                return Err(SqlError::unsupported("a window that is another by name"));
+            };
+            let window = self.window_spec(spec)?;
+            self.scope().windows.push((name, window));
+        }
+        Ok(())
+    }
+
+    /// Binds a target list; also of RETURNING.
+    ///
+    /// # Errors
+    /// What binding the items reports.
+    pub(crate) fn target_list(
+        &mut self,
+        projection: &[SelectItem],
+    ) -> Result<(Vec<Expr>, Vec<OutputColumn>), SqlError> {
+        let targets = self.targets(projection)?;
+        let columns = self.output_columns_of(&targets);
+        Ok((targets.items, columns))
+    }
+
+    fn targets(&mut self, projection: &[SelectItem]) -> Result<Targets, SqlError> {
+        let mut targets = Targets::default();
+        for item in projection {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    let bound = self.expr(expr)?;
+                    targets.names.push(output_name(expr));
+                    targets.items.push(self.placed(bound, expr));
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    let bound = self.expr(expr)?;
+                    targets.names.push(Self::name(alias));
+                    targets.items.push(self.placed(bound, expr));
+                }
+                SelectItem::Wildcard(options) => {
+                    plain_wildcard(options)?;
+                    let at = self.span_start(options.wildcard_token.0.span);
+                    self.expand_all(&mut targets, at)?;
+                }
+                SelectItem::QualifiedWildcard(kind, options) => {
+                    plain_wildcard(options)?;
+                    self.expand_qualified(kind, &mut targets)?;
+                }
+                SelectItem::ExprWithAliases { .. } => {
+                    return Err(SqlError::unsupported("several aliases of one column"));
+                }
+            }
+        }
+        Ok(targets)
+    }
+
+    /// An expression with a place for errors, where it has none yet and may need one.
+    fn placed(&self, bound: Expr, expr: &ast::Expr) -> Expr {
+        if bound.at.0 == 0 && bound.is_unknown() {
+            let at = self.start_of(expr);
+            return bound.at(at);
+        }
+        bound
+    }
+
+    fn expand_all(&mut self, targets: &mut Targets, at: At) -> Result<(), SqlError> {
+        let scope = &self.scopes[self.scopes.len() - 1];
+        if scope.relations.is_empty() {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "SELECT * with no tables specified is not valid",
+            )
+            .at(at.position()));
+        }
+        for column in &scope.columns {
+            targets.names.push(self.scope_column_name(column).to_owned());
+            targets.items.push(self.scope_column(column, at));
+        }
+        Ok(())
+    }
+
+    fn expand_qualified(
+        &mut self,
+        kind: &SelectItemQualifiedWildcardKind,
+        targets: &mut Targets,
+    ) -> Result<(), SqlError> {
+        let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
+            return Err(SqlError::unsupported("the expansion of a composite value"));
+        };
+        let at = self.start_of(name);
+        let (schema, table) = self.qualified(name)?;
+        let relation = self
+            .find_relation(schema.as_deref(), &table, at)?
+            .ok_or_else(|| self.missing_relation(schema.as_deref(), &table, at))?;
+        let columns = &self.relations.get(relation).columns;
+        for (index, column) in (0u16..).zip(columns).filter(|(_, column)| !column.system) {
+            targets.names.push(column.name.clone());
+            targets.items.push(self.column(relation, index, at));
+        }
+        Ok(())
+    }
+
+    /// `ORDER BY` of a `SELECT`: an ordinal, an output name, or an expression over the input.
+    fn order_by(
+        &mut self,
+        keys: &[ast::OrderByExpr],
+        targets: &mut Targets,
+    ) -> Result<Vec<SortKey>, SqlError> {
+        let mut bound = Vec::with_capacity(keys.len());
+        for key in keys {
+            let ast::OrderByExpr { expr, options, with_fill } = key;
+            if with_fill.is_some() {
+                return Err(SqlError::unsupported("WITH FILL"));
+            }
+            let at = self.start_of(expr);
+            let by = match self.output_reference(expr, targets, "ORDER BY")? {
+                Some(index) => SortBy::Output(index),
+                None => {
+                    let expr = self.expr(expr)?;
+                    match targets.items.iter().position(|item| *item == expr) {
+                        Some(index) => SortBy::Output(index),
+                        None => SortBy::Expr(expr),
+                    }
+                }
+            };
+            let by = self.sortable(by, targets, at)?;
+            let (descending, nulls_first) = Self::sort_direction(options)?;
+            bound.push(SortKey { by, descending, nulls_first });
+        }
+        Ok(bound)
+    }
+
+    /// Settles what is ordered by as text if it has no type, and requires an order of it.
+    fn sortable(&mut self, by: SortBy, targets: &mut Targets, at: At) -> Result<SortBy, SqlError> {
+        let (by, type_oid) = match by {
+            SortBy::Output(index) => {
+                self.settle_item(&mut targets.items[index])?;
+                (SortBy::Output(index), targets.items[index].type_oid)
+            }
+            SortBy::Expr(mut expr) => {
+                self.settle_item(&mut expr)?;
+                let type_oid = expr.type_oid;
+                (SortBy::Expr(expr), type_oid)
+            }
+        };
+        require_ordering(self.types, type_oid).map_err(|error| error.at(at.position()))?;
+        Ok(by)
+    }
+
+    fn settle_item(&mut self, item: &mut Expr) -> Result<(), SqlError> {
+        if item.is_unknown() {
+            let untyped = std::mem::replace(item, Expr::null());
+            *item = self.implicit(untyped, Oid::TEXT)?;
+        }
+        Ok(())
+    }
+
+    /// The output column that a key of `ORDER BY` or `DISTINCT ON` means by ordinal or by name.
+    fn output_reference(
+        &mut self,
+        expr: &ast::Expr,
+        targets: &Targets,
+        clause: &str,
+    ) -> Result<Option<usize>, SqlError> {
+        match expr {
+            ast::Expr::Identifier(ident) => {
+                let name = Self::name(ident);
+                let at = self.span_start(ident.span);
+                named_target(targets, &name, clause, at)
+            }
+            _ => self.ordinal(expr, targets.items.len(), clause),
+        }
+    }
+
+    /// The output column that an integer literal means.
+    pub(crate) fn ordinal(
+        &self,
+        expr: &ast::Expr,
+        count: usize,
+        clause: &str,
+    ) -> Result<Option<usize>, SqlError> {
+        let ast::Expr::Value(value) = expr else { return Ok(None) };
+        let at = self.span_start(value.span);
+        let ast::Value::Number(text, _) = &value.value else {
+            if matches!(value.value, ast::Value::Placeholder(_)) {
+                return Ok(None);
+            }
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("non-integer constant in {clause}"),
+            )
+            .at(at.position()));
+        };
+        let number: Option<usize> = text.parse().ok();
+        let Some(number) = number else {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("non-integer constant in {clause}"),
+            )
+            .at(at.position()));
+        };
+        if (1..=count).contains(&number) {
+            return Ok(Some(number - 1));
+        }
+        Err(SqlError::new(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            format!("{clause} position {number} is not in select list"),
+        )
+        .at(at.position()))
+    }
+
+    /// `GROUP BY`: input columns, then output names and ordinals; and the grouping sets, if there are any.
+    fn group_by(
+        &mut self,
+        group_by: &GroupByExpr,
+        targets: &mut Targets,
+    ) -> Result<(Vec<Expr>, Option<Vec<Vec<usize>>>), SqlError> {
+        let GroupByExpr::Expressions(exprs, modifiers) = group_by else {
+            return Err(SqlError::unsupported("GROUP BY ALL"));
+        };
+        if !modifiers.is_empty() {
+            return Err(SqlError::unsupported("this modifier of GROUP BY"));
+        }
+        let rules = CallRules {
+            no_aggregates: Some("GROUP BY"),
+            no_windows: Some("GROUP BY"),
+            ..self.scope().calls
+        };
+        let outer = std::mem::replace(&mut self.scope().calls, rules);
+        let result = self.grouping_elements(exprs, targets);
+        self.scope().calls = outer;
+        result
+    }
+
+    fn grouping_elements(
+        &mut self,
+        exprs: &[ast::Expr],
+        targets: &mut Targets,
+    ) -> Result<(Vec<Expr>, Option<Vec<Vec<usize>>>), SqlError> {
+        let mut keys: Vec<Expr> = Vec::new();
+        let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
+        let mut several = false;
+        for expr in exprs {
+            let alternatives = match expr {
+                ast::Expr::GroupingSets(sets) => grouping_set_lists(sets),
+                ast::Expr::Rollup(lists) => rollup(lists),
+                ast::Expr::Cube(lists) => cube(lists)?,
+                ast::Expr::Tuple(fields) if fields.is_empty() => vec![Vec::new()],
+                ast::Expr::Tuple(fields) => vec![fields.iter().collect()],
+                plain => vec![vec![plain]],
+            };
+            several |= !matches!(expr, ast::Expr::Tuple(_)) && alternatives.len() != 1
+                || matches!(
+                    expr,
+                    ast::Expr::GroupingSets(_) | ast::Expr::Rollup(_) | ast::Expr::Cube(_)
+                )
+                || matches!(expr, ast::Expr::Tuple(fields) if fields.is_empty());
+            let mut bound = Vec::with_capacity(alternatives.len());
+            for alternative in alternatives {
+                let mut set = Vec::with_capacity(alternative.len());
+                for expr in alternative {
+                    set.push(self.grouping_key(expr, targets, &mut keys)?);
+                }
+                bound.push(set);
+            }
+            let combined =
+                sets.iter().flat_map(|set| bound.iter().map(|more| [&set[..], more].concat()));
+            sets = combined.collect();
+        }
+        Ok((keys, several.then_some(sets)))
+    }
+
+    /// Binds one grouping expression and gives its index among the keys.
+    fn grouping_key(
+        &mut self,
+        expr: &ast::Expr,
+        targets: &mut Targets,
+        keys: &mut Vec<Expr>,
+    ) -> Result<usize, SqlError> {
+        let at = self.start_of(expr);
+        let mut key = match expr {
+            ast::Expr::Identifier(ident) => {
+                let name = Self::name(ident);
+                let local = self.local_column(&name, at)?;
+                match local {
+                    Some(column) => column,
+                    None => match named_target(targets, &name, "GROUP BY", at)? {
+                        Some(index) => self.target_key(targets, index)?,
+                        None => self.expr(expr)?,
+                    },
+                }
+            }
+            _ => match self.ordinal(expr, targets.items.len(), "GROUP BY")? {
+                Some(index) => self.target_key(targets, index)?,
+                None => self.expr(expr)?,
+            },
+        };
+        self.settle_item(&mut key)?;
+        if let Some(call) = first_aggregate(&key) {
+            return Err(SqlError::new(
+                SqlState::GROUPING_ERROR,
+                "aggregate functions are not allowed in GROUP BY",
+            )
+            .at(call.position()));
+        }
+        require_equality(self.types, key.type_oid).map_err(|error| error.at(at.position()))?;
+        Ok(keys.iter().position(|it| *it == key).unwrap_or_else(|| {
+            keys.push(key);
+            keys.len() - 1
+        }))
+    }
+
+    fn target_key(&mut self, targets: &mut Targets, index: usize) -> Result<Expr, SqlError> {
+        self.settle_item(&mut targets.items[index])?;
+        Ok(targets.items[index].clone())
+    }
+
+    /// A column of this level, by unqualified name.
+    fn local_column(&mut self, name: &str, at: At) -> Result<Option<Expr>, SqlError> {
+        let scope = &self.scopes[self.scopes.len() - 1];
+        let mut found: Vec<&ScopeColumn> =
+            scope.columns.iter().filter(|column| self.scope_column_name(column) == name).collect();
+        if found.len() > 1 {
+            return Err(SqlError::new(
+                SqlState::AMBIGUOUS_COLUMN,
+                format!("column reference \"{name}\" is ambiguous"),
+            )
+            .at(at.position()));
+        }
+        Ok(found.pop().map(|column| self.scope_column(column, at)))
+    }
+
+    fn distinct(
+        &mut self,
+        distinct: Option<&ast::Distinct>,
+        targets: &mut Targets,
+        order_by: &[SortKey],
+    ) -> Result<Distinct, SqlError> {
+        match distinct {
+            None | Some(ast::Distinct::All) => Ok(Distinct::No),
+            Some(ast::Distinct::Distinct) => {
+                for item in &mut targets.items {
+                    self.settle_item(item)?;
+                    require_equality(self.types, item.type_oid)
+                        .map_err(|error| error.at(item.at.position()))?;
+                }
+                if order_by.iter().any(|key| matches!(key.by, SortBy::Expr(_))) {
+                    return Err(SqlError::new(
+                        SqlState::INVALID_COLUMN_REFERENCE,
+                        "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+                    )
+                    .at(order_by.iter().find_map(|key| match &key.by {
+                        SortBy::Expr(expr) => expr.at.position(),
+                        SortBy::Output(_) => None,
+                    })));
+                }
+                Ok(Distinct::Rows)
+            }
+            Some(ast::Distinct::On(exprs)) => self.distinct_on(exprs, targets, order_by),
+        }
+    }
+
+    fn distinct_on(
+        &mut self,
+        exprs: &[ast::Expr],
+        targets: &mut Targets,
+        order_by: &[SortKey],
+    ) -> Result<Distinct, SqlError> {
+        let mut keys = Vec::with_capacity(exprs.len());
+        for expr in exprs {
+            let at = self.start_of(expr);
+            let key = match self.output_reference(expr, targets, "DISTINCT ON")? {
+                Some(index) => self.target_key(targets, index)?,
+                None => self.expr(expr)?,
+            };
+            require_equality(self.types, key.type_oid).map_err(|error| error.at(at.position()))?;
+            keys.push(key);
+        }
+        let leading = order_by.iter().take(keys.len()).map(|key| match &key.by {
+            SortBy::Output(index) => &targets.items[*index],
+            SortBy::Expr(expr) => expr,
+        });
+        let matches = leading.into_iter().all(|key| keys.contains(key));
+        if !matches {
+            return Err(SqlError::new(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+            ));
+        }
+        Ok(Distinct::On(keys))
+    }
+}
+
+/// The clauses of a `SELECT` that PostgreSQL has.
+struct SelectParts<'e> {
+    distinct: Option<&'e ast::Distinct>,
+    projection: &'e [SelectItem],
+    from: &'e [ast::TableWithJoins],
+    filter: Option<&'e ast::Expr>,
+    group_by: &'e GroupByExpr,
+    having: Option<&'e ast::Expr>,
+    windows: &'e [ast::NamedWindowDefinition],
+}
+
+impl<'e> SelectParts<'e> {
+    /// Takes a `SELECT` apart.
+    ///
+    /// # Errors
+    /// 0A000 for clauses of other dialects.
+    fn of(select: &'e ast::Select) -> Result<Self, SqlError> {
+        let ast::Select {
+            select_token: _,
+            optimizer_hints,
+            distinct,
+            select_modifiers,
+            top,
+            top_before_distinct: _,
+            projection,
+            exclude,
+            into,
+            from,
+            lateral_views,
+            prewhere,
+            selection,
+            connect_by,
+            group_by,
+            cluster_by,
+            distribute_by,
+            sort_by,
+            having,
+            named_window,
+            qualify,
+            window_before_qualify: _,
+            value_table_mode,
+            flavor,
+        } = select;
+        if into.is_some() {
+            return Err(SqlError::unsupported("SELECT INTO"));
+        }
+        let foreign = !optimizer_hints.is_empty()
+            || select_modifiers.is_some()
+            || top.is_some()
+            || exclude.is_some()
+            || !lateral_views.is_empty()
+            || prewhere.is_some()
+            || !connect_by.is_empty()
+            || !cluster_by.is_empty()
+            || !distribute_by.is_empty()
+            || !sort_by.is_empty()
+            || qualify.is_some()
+            || value_table_mode.is_some()
+            || *flavor != ast::SelectFlavor::Standard;
+        if foreign {
+            return Err(SqlError::unsupported("this clause of SELECT"));
+        }
+        Ok(Self {
+            distinct: distinct.as_ref(),
+            projection,
+            from,
+            filter: selection.as_ref(),
+            group_by,
+            having: having.as_ref(),
+            windows: named_window,
+        })
+    }
+}
+
+fn plain_wildcard(options: &ast::WildcardAdditionalOptions) -> Result<(), SqlError> {
+    let ast::WildcardAdditionalOptions {
+        wildcard_token: _,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias,
+    } = options;
+    let plain = opt_ilike.is_none()
+        && opt_exclude.is_none()
+        && opt_except.is_none()
+        && opt_replace.is_none()
+        && opt_rename.is_none()
+        && opt_alias.is_none();
+    if plain { Ok(()) } else { Err(SqlError::unsupported("options of *")) }
+}
+
+/// The output column of this name; two of them must be the same expression.
+fn named_target(
+    targets: &Targets,
+    name: &str,
+    clause: &str,
+    at: At,
+) -> Result<Option<usize>, SqlError> {
+    let mut found = (0..targets.items.len()).filter(|index| targets.names[*index] == name);
+    let Some(first) = found.next() else { return Ok(None) };
+    if found.any(|index| targets.items[index] != targets.items[first]) {
+        return Err(SqlError::new(
+            SqlState::AMBIGUOUS_COLUMN,
+            format!("{clause} \"{name}\" is ambiguous"),
+        )
+        .at(at.position()));
+    }
+    Ok(Some(first))
+}
+
+/// Where the first aggregate inside stands; subqueries are not entered.
+fn first_aggregate(expr: &Expr) -> Option<At> {
+    match &expr.node {
+        Node::Aggregate(aggregate) if aggregate.over.is_none() => Some(expr.at),
+        _ => expr.children().into_iter().find_map(first_aggregate),
+    }
+}
+
+/// A list that may hold `(a, b)`, `()`, or `a`.
+fn grouping_set_lists(sets: &[Vec<ast::Expr>]) -> Vec<Vec<&ast::Expr>> {
+    sets.iter().map(|set| set.iter().collect()).collect()
+}
+
+fn rollup(lists: &[Vec<ast::Expr>]) -> Vec<Vec<&ast::Expr>> {
+    (0..=lists.len()).rev().map(|count| lists[..count].iter().flatten().collect()).collect()
+}
+
+/// All subsets, largest first.
+fn cube(lists: &[Vec<ast::Expr>]) -> Result<Vec<Vec<&ast::Expr>>, SqlError> {
+    /// PostgreSQL's own bound.
+    const CUBE_MAX: usize = 12;
+    if lists.len() > CUBE_MAX {
+        return Err(SqlError::new(
+            SqlState::TOO_MANY_COLUMNS,
+            format!("CUBE is limited to {CUBE_MAX} elements"),
+        ));
+    }
+    let count = lists.len();
+    let chosen = |mask: u32| (0..count).filter(move |index| mask & (1 << (count - 1 - index)) != 0);
+    let masks = (0..1u32 << count).rev();
+    Ok(masks.map(|mask| chosen(mask).flat_map(|index| &lists[index]).collect()).collect())
+}

@@ -1,0 +1,323 @@
+//! What the data-modifying statements share: the target table, assignment of values to its columns, RETURNING.
+
+use sqlparser::ast::{self, Ident, ObjectName, SelectItem};
+
+use super::binder::Binder;
+use super::context::BindContext;
+use super::from::{table_relation, table_sql, undefined_table};
+use super::scope::Scope;
+use super::tree::{At, Expr, Node, OutputColumn, RelationId, Source};
+use crate::builtin::{self, CastContext};
+use crate::datum::Datum;
+use crate::error::{SqlError, SqlState};
+use crate::lower::{Lowering, quote_identifier};
+use crate::oid::Oid;
+use crate::parse;
+use crate::plan::{Plan, PlanKind, ResultColumn, Step, WritePlan, WriteVerb};
+use crate::schema::{self, Column, ColumnGeneration, Table, TableKind};
+
+/// The table that a statement writes.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// The table.
+    pub(crate) table: &'a Table,
+    /// It as a relation of the statement.
+    pub(crate) relation: RelationId,
+}
+
+/// A bound RETURNING.
+pub(crate) struct Returning {
+    items: Vec<Expr>,
+    columns: Vec<OutputColumn>,
+}
+
+impl<'a> Binder<'a> {
+    /// Finds the table that a statement writes, and brings it into a scope of its own.
+    ///
+    /// # Errors
+    /// 42P01, 42809, 42501 for system relations.
+    pub(crate) fn target(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&Ident>,
+        verb: &str,
+    ) -> Result<Target<'a>, SqlError> {
+        let at = self.start_of(name).position();
+        let (schema, local) = self.qualified(name)?;
+        let catalog = self.cx.catalog;
+        let found = catalog.relation(self.cx.search_path, schema.as_deref(), &local);
+        let table = match found {
+            Some(schema::Relation::Table(table)) => table,
+            Some(schema::Relation::View(_)) => {
+                return Err(SqlError::unsupported(format!("{verb} a view")).at(at));
+            }
+            Some(schema::Relation::Sequence(_)) => {
+                return Err(SqlError::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!("cannot change sequence \"{local}\""),
+                )
+                .at(at));
+            }
+            Some(schema::Relation::Index(..)) => {
+                return Err(SqlError::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!("\"{local}\" is an index"),
+                )
+                .at(at));
+            }
+            None => {
+                let system = builtin::relation(schema.as_deref().unwrap_or("pg_catalog"), &local);
+                return Err(match system {
+                    Some(_) => SqlError::new(
+                        SqlState::INSUFFICIENT_PRIVILEGE,
+                        format!("permission denied for table {local}"),
+                    ),
+                    None => undefined_table(schema.as_deref(), &local),
+                }
+                .at(at));
+            }
+        };
+        let mut relation = table_relation(table);
+        relation.qualifier.clone_from(&table.physical_name);
+        relation.source = Source::Given;
+        if let Some(alias) = alias {
+            relation.alias = Self::name(alias);
+        }
+        self.target_name.clone_from(&table.physical_name);
+        let id = self.relations.add(relation);
+        self.scopes.push(Scope::default());
+        let names = self.names_of(id, if alias.is_some() { None } else { schema });
+        self.add_names(names)?;
+        Ok(Target { table, relation: id })
+    }
+
+    /// A value on its way into a column: coerced by assignment.
+    ///
+    /// # Errors
+    /// 42804 with PostgreSQL's words for the column.
+    pub(crate) fn assign(
+        &mut self,
+        value: Expr,
+        column: &Column,
+        at: At,
+    ) -> Result<Expr, SqlError> {
+        let source = value.type_oid;
+        let at = if value.at.0 == 0 { at } else { value.at };
+        let known = source != Oid::UNKNOWN;
+        let assigned = self.coerce(value, column.type_oid, column.typmod, CastContext::Assignment);
+        assigned.map_err(|error| {
+            if !known || error.state != SqlState::DATATYPE_MISMATCH {
+                return error;
+            }
+            let (wanted, found) = (self.types.format(column.type_oid), self.types.format(source));
+            SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!(
+                    "column \"{}\" is of type {wanted} but expression is of type {found}",
+                    column.name
+                ),
+            )
+            .with_hint("You will need to rewrite or cast the expression.")
+            .at(at.position())
+        })
+    }
+
+    /// The value of a column that a statement leaves to its default.
+    ///
+    /// # Errors
+    /// What binding the stored expression reports.
+    pub(crate) fn column_default(&mut self, column: &Column) -> Result<Expr, SqlError> {
+        if let Some(default) = &column.default {
+            return self.stored_expression(&default.expression, column);
+        }
+        if let ColumnGeneration::IdentityAlways(sequence)
+        | ColumnGeneration::IdentityByDefault(sequence) = column.generation
+        {
+            let node = Node::Literal(Datum::Integer(i64::from(sequence.0)));
+            let sequence = Expr::new(node, Oid::REGCLASS);
+            let next = self.call_named("nextval", vec![sequence], At(0))?;
+            return self.coerce(next, column.type_oid, -1, CastContext::Assignment);
+        }
+        if let Some(schema::UserType::Domain(domain)) = self.cx.catalog.types.get(&column.type_oid)
+            && let Some(default) = &domain.default
+        {
+            return self.stored_expression(default, column);
+        }
+        let mut null = Expr::new(Node::Literal(Datum::Null), column.type_oid);
+        null.typmod = column.typmod;
+        Ok(null)
+    }
+
+    /// Whether a column left out by a statement gets anything but NULL.
+    pub(crate) fn has_default(&self, column: &Column) -> bool {
+        let domain = match self.cx.catalog.types.get(&column.type_oid) {
+            Some(schema::UserType::Domain(domain)) => domain.default.is_some(),
+            Some(schema::UserType::Enum(_)) | None => false,
+        };
+        column.default.is_some() || domain || column.generation != ColumnGeneration::Plain
+    }
+
+    fn stored_expression(&mut self, text: &str, column: &Column) -> Result<Expr, SqlError> {
+        let ast = parse::expression(text)?;
+        let scopes = std::mem::take(&mut self.scopes);
+        let bound = self.in_other_text(|binder| {
+            let bound = binder.expr(&ast)?;
+            binder.coerce(bound, column.type_oid, column.typmod, CastContext::Assignment)
+        });
+        self.scopes = scopes;
+        bound
+    }
+
+    /// The column that a name in a target list means.
+    ///
+    /// # Errors
+    /// 42703 in the words of INSERT and UPDATE.
+    pub(crate) fn target_column(
+        &self,
+        table: &'a Table,
+        name: &str,
+        at: At,
+    ) -> Result<&'a Column, SqlError> {
+        table.column_by_name(name).ok_or_else(|| {
+            SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{name}\" of relation \"{}\" does not exist", table.name),
+            )
+            .at(at.position())
+        })
+    }
+
+    /// Binds RETURNING over what is in scope.
+    ///
+    /// # Errors
+    /// 0A000 for columns of other relations than the target, which SQLite cannot return.
+    pub(crate) fn returning(
+        &mut self,
+        items: Option<&[SelectItem]>,
+        target: Target<'_>,
+    ) -> Result<Option<Returning>, SqlError> {
+        let Some(items) = items else { return Ok(None) };
+        let calls = &mut self.scope().calls;
+        calls.no_aggregates = Some("RETURNING");
+        calls.no_windows = Some("RETURNING");
+        calls.no_sets = Some("RETURNING");
+        let (mut items, mut columns) = self.target_list(items)?;
+        for (item, column) in items.iter_mut().zip(&mut columns) {
+            if item.is_unknown() {
+                let untyped = std::mem::replace(item, Expr::null());
+                *item = self.implicit(untyped, Oid::TEXT)?;
+                column.type_oid = Oid::TEXT;
+            }
+        }
+        let local = self.scope().relations.iter().map(|it| it.id).collect::<Vec<_>>();
+        let foreign = |it: &Expr| match it.node {
+            Node::Column(relation, _) | Node::WholeRow(relation) => {
+                relation != target.relation && local.contains(&relation)
+            }
+            _ => false,
+        };
+        if items.iter().any(|item| item.any(&mut |it| foreign(it))) {
+            return Err(SqlError::unsupported("RETURNING of columns of another table"));
+        }
+        Ok(Some(Returning { items, columns }))
+    }
+
+    /// The plan of a data-modifying statement of one step.
+    ///
+    /// # Errors
+    /// What lowering reports.
+    pub(crate) fn write_plan(
+        self,
+        target: Target<'_>,
+        verb: WriteVerb,
+        returning: Option<&Returning>,
+        write: impl FnOnce(&mut Lowering<'_>) -> Result<(), SqlError>,
+    ) -> Result<Plan, SqlError> {
+        let step = self.lowered(|lowering| {
+            write(lowering)?;
+            match returning {
+                Some(returning) => lowering.returning(&returning.items),
+                None => Ok(()),
+            }
+        })?;
+        let columns: Option<Vec<ResultColumn>> =
+            returning.map(|returning| self.result_columns(&returning.columns));
+        let kind = single_step(step, verb, columns.is_some(), target.table);
+        self.finish(columns, kind)
+    }
+}
+
+fn single_step(step: Step, verb: WriteVerb, returns: bool, table: &Table) -> PlanKind {
+    PlanKind::Write(WritePlan {
+        steps: vec![step],
+        rows_from: returns.then_some(0),
+        count_from: 0,
+        verb,
+        writes_temporary_only: table.kind == TableKind::Temporary,
+    })
+}
+
+impl Lowering<'_> {
+    /// ` RETURNING …`.
+    fn returning(&mut self, items: &[Expr]) -> Result<(), SqlError> {
+        self.out.push_str(" RETURNING ");
+        if items.is_empty() {
+            self.out.push_str("NULL");
+        }
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.expr(item)?;
+        }
+        Ok(())
+    }
+
+    /// The target's name as SQLite takes it.
+    pub(crate) fn target(&mut self, target: Target<'_>) {
+        self.out.push_str(&table_sql(target.table));
+    }
+
+    /// `"a" = value, …`.
+    ///
+    /// # Errors
+    /// What lowering a value reports.
+    pub(crate) fn assignments(&mut self, assignments: &[(&Column, Expr)]) -> Result<(), SqlError> {
+        for (index, (column, value)) in assignments.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.out.push_str(&quote_identifier(&column.physical_name));
+            self.out.push_str(" = ");
+            self.expr(value)?;
+        }
+        Ok(())
+    }
+
+    /// ` WHERE …`.
+    ///
+    /// # Errors
+    /// What lowering the condition reports.
+    pub(crate) fn filter(&mut self, filter: Option<&Expr>) -> Result<(), SqlError> {
+        if let Some(filter) = filter {
+            self.out.push_str(" WHERE ");
+            self.expr(filter)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an expression in a target list is the word DEFAULT.
+pub(crate) fn is_default(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Identifier(ident) => {
+            ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default")
+        }
+        _ => false,
+    }
+}
+
+/// A binder for a data-modifying statement; WITH is not part of these.
+pub(crate) fn binder<'a>(cx: &'a BindContext<'a>, text: &'a str) -> Binder<'a> {
+    Binder::new(cx, text)
+}

@@ -1,0 +1,67 @@
+//! What the input functions must know of user types, answered from the schema.
+
+use super::resolve::Types;
+use crate::builtin::TypeKind;
+use crate::oid::Oid;
+use crate::schema::{Catalog, UserType};
+use crate::types::{ObjectClass, TypeNames, TypeShape};
+
+/// The types of one moment, for reading literals.
+pub(crate) struct BinderNames<'a> {
+    /// Types by OID.
+    pub(crate) types: Types<'a>,
+    /// The schema.
+    pub(crate) catalog: &'a Catalog,
+}
+
+impl BinderNames<'_> {
+    fn labels(&self, type_oid: Oid) -> Option<&[(Oid, String)]> {
+        match self.catalog.types.get(&type_oid)? {
+            UserType::Enum(found) => Some(&found.labels),
+            UserType::Domain(_) => None,
+        }
+    }
+}
+
+impl TypeNames for BinderNames<'_> {
+    fn shape(&self, type_oid: Oid) -> Option<TypeShape> {
+        let info = self.types.info(type_oid)?;
+        if info.true_array {
+            return Some(TypeShape::Array(info.element));
+        }
+        match info.kind {
+            TypeKind::Enum => Some(TypeShape::Enum),
+            TypeKind::Domain => Some(TypeShape::Domain(info.base, info.base_typmod)),
+            TypeKind::Composite => {
+                let table = self.catalog.tables.get(&info.relation)?;
+                Some(TypeShape::Composite(table.columns.iter().map(|it| it.type_oid).collect()))
+            }
+            TypeKind::Base | TypeKind::Multirange | TypeKind::Pseudo | TypeKind::Range => None,
+        }
+    }
+
+    fn enum_position(&self, type_oid: Oid, label: &str) -> Option<usize> {
+        self.labels(type_oid)?.iter().position(|(_, found)| found == label)
+    }
+
+    fn enum_label(&self, type_oid: Oid, position: usize) -> Option<String> {
+        Some(self.labels(type_oid)?.get(position)?.1.clone())
+    }
+
+    fn type_name(&self, type_oid: Oid) -> Option<String> {
+        self.types.info(type_oid).map(|_| self.types.format(type_oid))
+    }
+
+    fn field_names(&self, type_oid: Oid) -> Option<Vec<String>> {
+        let table = self.catalog.tables.get(&self.types.info(type_oid)?.relation)?;
+        Some(table.columns.iter().map(|column| column.name.clone()).collect())
+    }
+
+    fn object_name(&self, _: ObjectClass, _: Oid) -> Option<String> {
+        None
+    }
+
+    fn object_oid(&self, _: ObjectClass, _: &str) -> Option<Oid> {
+        None
+    }
+}

@@ -1,0 +1,191 @@
+//! Walking the typed tree: the direct subexpressions of a node, and the expressions of a query.
+
+use super::tree::{
+    Aggregate, Body, Expr, FrameBound, FromItem, Node, Quantity, Query, Select, SortBy, SortKey,
+    Subscript, SubscriptIndex,
+};
+
+impl Expr {
+    /// The direct subexpressions; queries inside are not entered, see [`Expr::queries`].
+    #[must_use]
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.node {
+            Node::Literal(_)
+            | Node::Unknown(_)
+            | Node::Parameter(_)
+            | Node::Column(..)
+            | Node::WholeRow(_)
+            | Node::Subquery(_)
+            | Node::Exists(_)
+            | Node::ArrayQuery(_) => Vec::new(),
+            Node::Call(call) | Node::IsDistinct(call, _) | Node::NullIf(call) => {
+                call.arguments.iter().collect()
+            }
+            Node::Relabel(it)
+            | Node::Input(it)
+            | Node::Output(it)
+            | Node::ArrayCast(it)
+            | Node::Not(it)
+            | Node::IsNull(it, _)
+            | Node::IsTruth(it, _, _)
+            | Node::Field(it, _) => vec![it],
+            Node::And(terms)
+            | Node::Or(terms)
+            | Node::Coalesce(terms)
+            | Node::Extreme(_, terms)
+            | Node::Array(terms)
+            | Node::Row(terms)
+            | Node::InQuery(terms, _, _) => terms.iter().collect(),
+            Node::Between(parts, _) => parts.iter().collect(),
+            Node::InList(operand, list, _) => [&**operand].into_iter().chain(list).collect(),
+            Node::Case(whens, otherwise) => whens
+                .iter()
+                .flat_map(|(test, result)| [test, result])
+                .chain(otherwise.as_deref())
+                .collect(),
+            Node::Quantified(quantified) => {
+                let array = match &quantified.over {
+                    Quantity::Array(array) => Some(array),
+                    Quantity::Query(_) => None,
+                };
+                quantified.call.arguments.iter().chain(array).collect()
+            }
+            Node::RowCompare(compare) => {
+                compare.pairs.iter().flat_map(|call| &call.arguments).collect()
+            }
+            Node::Subscript(subscript) => subscript_parts(subscript),
+            Node::Aggregate(aggregate) => aggregate_parts(aggregate),
+        }
+    }
+
+    /// The direct subexpressions of a node outside aggregates, to be changed.
+    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match &mut self.node {
+            Node::Call(call) | Node::IsDistinct(call, _) | Node::NullIf(call) => {
+                call.arguments.iter_mut().collect()
+            }
+            Node::Relabel(it)
+            | Node::Input(it)
+            | Node::Output(it)
+            | Node::ArrayCast(it)
+            | Node::Not(it)
+            | Node::IsNull(it, _)
+            | Node::IsTruth(it, _, _)
+            | Node::Field(it, _) => vec![it],
+            Node::And(terms)
+            | Node::Or(terms)
+            | Node::Coalesce(terms)
+            | Node::Extreme(_, terms)
+            | Node::Array(terms)
+            | Node::Row(terms)
+            | Node::InQuery(terms, _, _) => terms.iter_mut().collect(),
+            Node::Between(parts, _) => parts.iter_mut().collect(),
+            Node::InList(operand, list, _) => {
+                [&mut **operand].into_iter().chain(list.iter_mut()).collect()
+            }
+            Node::Case(whens, otherwise) => whens
+                .iter_mut()
+                .flat_map(|(test, result)| [test, result])
+                .chain(otherwise.as_deref_mut())
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The query directly inside, if the node has one.
+    #[must_use]
+    pub fn query(&self) -> Option<&Query> {
+        match &self.node {
+            Node::Subquery(query)
+            | Node::Exists(query)
+            | Node::ArrayQuery(query)
+            | Node::InQuery(_, query, _) => Some(query),
+            Node::Quantified(quantified) => match &quantified.over {
+                Quantity::Query(query) => Some(query),
+                Quantity::Array(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether this node or one below it, queries not entered, satisfies `test`.
+    pub fn any(&self, test: &mut impl FnMut(&Expr) -> bool) -> bool {
+        test(self) || self.children().into_iter().any(|child| child.any(test))
+    }
+}
+
+fn subscript_parts(subscript: &Subscript) -> Vec<&Expr> {
+    let mut parts = vec![&subscript.array];
+    for index in &subscript.indexes {
+        match index {
+            SubscriptIndex::Element(index) => parts.push(index),
+            SubscriptIndex::Slice(lower, upper) => parts.extend(lower.iter().chain(upper)),
+        }
+    }
+    parts
+}
+
+fn aggregate_parts(aggregate: &Aggregate) -> Vec<&Expr> {
+    let mut parts: Vec<&Expr> = aggregate.arguments.iter().collect();
+    parts.extend(sort_parts(&aggregate.order_by));
+    parts.extend(&aggregate.filter);
+    if let Some(over) = &aggregate.over {
+        parts.extend(&over.partition_by);
+        parts.extend(sort_parts(&over.order_by));
+        if let Some(frame) = &over.frame {
+            let bounds = [Some(&frame.start), frame.end.as_ref()];
+            parts.extend(bounds.into_iter().flatten().filter_map(|bound| match bound {
+                FrameBound::Preceding(offset) | FrameBound::Following(offset) => offset.as_ref(),
+                FrameBound::CurrentRow => None,
+            }));
+        }
+    }
+    parts
+}
+
+fn sort_parts(keys: &[SortKey]) -> impl Iterator<Item = &Expr> {
+    keys.iter().filter_map(|key| match &key.by {
+        SortBy::Expr(expr) => Some(expr),
+        SortBy::Output(_) => None,
+    })
+}
+
+/// All expressions of a query at its own level, in the order of its clauses; those of `WITH` and of `FROM` subqueries are
+/// not among them.
+#[must_use]
+pub(crate) fn query_expressions(query: &Query) -> Vec<&Expr> {
+    let mut found: Vec<&Expr> = Vec::new();
+    match &query.body {
+        Body::Select(select) => found.extend(select_expressions(select)),
+        Body::Values(rows) => found.extend(rows.iter().flatten()),
+        Body::SetOperation(operation) => {
+            found.extend(query_expressions(&operation.left));
+            found.extend(query_expressions(&operation.right));
+        }
+    }
+    found.extend(sort_parts(&query.order_by));
+    found.extend(query.limit.iter().chain(&query.offset));
+    found
+}
+
+fn select_expressions(select: &Select) -> Vec<&Expr> {
+    let mut found: Vec<&Expr> = select.items.iter().collect();
+    for item in &select.from {
+        join_conditions(item, &mut found);
+    }
+    found.extend(&select.filter);
+    found.extend(&select.group_by);
+    found.extend(&select.having);
+    if let super::tree::Distinct::On(keys) = &select.distinct {
+        found.extend(keys);
+    }
+    found
+}
+
+fn join_conditions<'a>(item: &'a FromItem, found: &mut Vec<&'a Expr>) {
+    if let FromItem::Join(join) = item {
+        join_conditions(&join.left, found);
+        join_conditions(&join.right, found);
+        found.extend(&join.on);
+    }
+}

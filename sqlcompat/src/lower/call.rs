@@ -1,0 +1,298 @@
+//! Calls: an operator of SQLite's, a template, a function of the library, or 0A000.
+
+use super::expression::Lowering;
+use super::native::{Native, native, native_aggregate};
+use crate::bind::tree::{Aggregate, Call, Expr, Frame, FrameBound, Node, SortBy, SortKey, Window};
+use crate::builtin::{FunctionRow, implementation_name};
+use crate::datum::Datum;
+use crate::error::SqlError;
+use crate::functions::implemented;
+use crate::oid::Oid;
+
+/// `text || any` and `any || text`, which are written in SQL in PostgreSQL.
+const TEXT_ANY_CONCATENATION: [Oid; 2] = [Oid(2003), Oid(2004)];
+
+impl Lowering<'_> {
+    /// Writes a call.
+    pub(super) fn call(&mut self, call: &Call) -> Result<(), SqlError> {
+        match native(call.row) {
+            Some(Native::Comparison(operator)) => self.comparison(operator, call),
+            Some(Native::Identity) => self.argument(call, 0),
+            Some(Native::Template(template)) => self.template(template, call),
+            None if TEXT_ANY_CONCATENATION.contains(&call.row.oid) => self.concatenation(call),
+            None => {
+                self.like_range(call)?;
+                self.library_call(call)
+            }
+        }
+    }
+
+    fn argument(&mut self, call: &Call, index: usize) -> Result<(), SqlError> {
+        match call.arguments.get(index) {
+            Some(argument) => self.expr(argument),
+            None => Err(missing(call.row)),
+        }
+    }
+
+    /// `(left operator right)`, under the collation of the type.
+    pub(super) fn comparison(&mut self, operator: &str, call: &Call) -> Result<(), SqlError> {
+        let [left, right] = &call.arguments[..] else {
+            return Err(missing(call.row));
+        };
+        self.out.push('(');
+        self.collated(left)?;
+        self.out.push(' ');
+        self.out.push_str(operator);
+        self.out.push(' ');
+        self.expr(right)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    fn template(&mut self, template: &str, call: &Call) -> Result<(), SqlError> {
+        let mut parts = template.split('#');
+        self.out.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let (digit, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+            let number: usize = digit.parse().unwrap_or(1);
+            self.argument(call, number - 1)?;
+            self.out.push_str(rest);
+        }
+        Ok(())
+    }
+
+    /// `a || b` where one is text and the other anything.
+    fn concatenation(&mut self, call: &Call) -> Result<(), SqlError> {
+        self.out.push('(');
+        for (index, argument) in call.arguments.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(" || ");
+            }
+            self.output(argument)?;
+        }
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// Opens a range that an index can serve before `column LIKE 'prefix%'`; [`Self::library_call`] writes the match itself.
+    fn like_range(&mut self, call: &Call) -> Result<(), SqlError> {
+        if call.row.source != "textlike" {
+            return Ok(());
+        }
+        let [operand, pattern] = &call.arguments[..] else { return Ok(()) };
+        let (Node::Column(..), Some(prefix)) = (innermost(operand), like_prefix(pattern)) else {
+            return Ok(());
+        };
+        self.range(operand, &prefix)
+    }
+
+    /// `(x >= 'abc' AND x < 'abd' AND …`; closed by the caller of [`Self::library_call`].
+    fn range(&mut self, operand: &Expr, prefix: &str) -> Result<(), SqlError> {
+        let Some(end) = successor(prefix) else { return Ok(()) };
+        self.out.push('(');
+        self.expr(operand)?;
+        self.out.push_str(" >= ");
+        self.out.push_str(&super::quote_text(prefix));
+        self.out.push_str(" AND ");
+        self.expr(operand)?;
+        self.out.push_str(" < ");
+        self.out.push_str(&super::quote_text(&end));
+        self.out.push_str(" AND ");
+        self.open_range = true;
+        Ok(())
+    }
+
+    /// `pg_…(arguments, type OIDs)`.
+    fn library_call(&mut self, call: &Call) -> Result<(), SqlError> {
+        let close = std::mem::take(&mut self.open_range);
+        let name = implementation_name(call.row);
+        if !implemented(&name) {
+            return Err(unsupported_function(call));
+        }
+        self.volatile |= call.row.volatility != crate::builtin::Volatility::Immutable;
+        self.out.push_str(&name);
+        self.arguments(&call.arguments, &call.type_arguments)?;
+        if close {
+            self.out.push(')');
+        }
+        Ok(())
+    }
+
+    /// `(arguments, type OIDs)`.
+    pub(super) fn arguments(
+        &mut self,
+        arguments: &[Expr],
+        type_arguments: &[Oid],
+    ) -> Result<(), SqlError> {
+        self.out.push('(');
+        self.list(arguments)?;
+        for (index, oid) in type_arguments.iter().enumerate() {
+            if index > 0 || !arguments.is_empty() {
+                self.out.push_str(", ");
+            }
+            self.out.push_str(&oid.to_string());
+        }
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// An aggregate or a window function.
+    pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<(), SqlError> {
+        let native = native_aggregate(aggregate.row);
+        let name = match &native {
+            Some(native) => native.name.to_owned(),
+            None => implementation_name(aggregate.row),
+        };
+        if native.is_none() && !implemented(&name) {
+            return Err(SqlError::unsupported(format!("the aggregate {}", aggregate.row.name)));
+        }
+        self.out.push_str(&name);
+        self.out.push('(');
+        self.aggregate_arguments(aggregate, native.is_some())?;
+        self.out.push(')');
+        if let Some(filter) = &aggregate.filter {
+            self.out.push_str(" FILTER (WHERE ");
+            self.expr(filter)?;
+            self.out.push(')');
+        }
+        if let Some(over) = &aggregate.over {
+            self.window(over)?;
+        }
+        Ok(())
+    }
+
+    fn aggregate_arguments(&mut self, aggregate: &Aggregate, native: bool) -> Result<(), SqlError> {
+        if aggregate.arguments.is_empty() {
+            self.out.push_str(if aggregate.row.name == "count" { "*" } else { "" });
+            return Ok(());
+        }
+        let types: &[Oid] = if native { &[] } else { &aggregate.type_arguments };
+        if aggregate.distinct {
+            if aggregate.arguments.len() + types.len() > 1 {
+                return Err(SqlError::unsupported(format!(
+                    "DISTINCT in the aggregate {}",
+                    aggregate.row.name
+                )));
+            }
+            self.out.push_str("DISTINCT ");
+        }
+        for (index, argument) in aggregate.arguments.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            let compared = aggregate.distinct || matches!(aggregate.row.name, "min" | "max");
+            if compared { self.collated(argument)? } else { self.expr(argument)? }
+        }
+        for oid in types {
+            self.out.push_str(&format!(", {oid}"));
+        }
+        if !aggregate.order_by.is_empty() {
+            self.out.push_str(" ORDER BY ");
+            self.sort_keys(&aggregate.order_by)?;
+        }
+        Ok(())
+    }
+
+    fn window(&mut self, window: &Window) -> Result<(), SqlError> {
+        let Window { partition_by, order_by, frame } = window;
+        self.out.push_str(" OVER (");
+        if !partition_by.is_empty() {
+            self.out.push_str("PARTITION BY ");
+            for (index, expr) in partition_by.iter().enumerate() {
+                if index > 0 {
+                    self.out.push_str(", ");
+                }
+                self.collated(expr)?;
+            }
+        }
+        if !order_by.is_empty() {
+            self.out.push_str(" ORDER BY ");
+            self.sort_keys(order_by)?;
+        }
+        if let Some(Frame { units, start, end }) = frame {
+            self.out.push(' ');
+            self.out.push_str(units);
+            match end {
+                None => {
+                    self.out.push(' ');
+                    self.frame_bound(start)?;
+                }
+                Some(end) => {
+                    self.out.push_str(" BETWEEN ");
+                    self.frame_bound(start)?;
+                    self.out.push_str(" AND ");
+                    self.frame_bound(end)?;
+                }
+            }
+        }
+        self.out.push(')');
+        Ok(())
+    }
+
+    fn frame_bound(&mut self, bound: &FrameBound) -> Result<(), SqlError> {
+        let (offset, direction) = match bound {
+            FrameBound::CurrentRow => {
+                self.out.push_str("CURRENT ROW");
+                return Ok(());
+            }
+            FrameBound::Preceding(offset) => (offset, " PRECEDING"),
+            FrameBound::Following(offset) => (offset, " FOLLOWING"),
+        };
+        match offset {
+            Some(offset) => self.expr(offset)?,
+            None => self.out.push_str("UNBOUNDED"),
+        }
+        self.out.push_str(direction);
+        Ok(())
+    }
+
+    /// The keys of an `ORDER BY` inside a call or a window.
+    fn sort_keys(&mut self, keys: &[SortKey]) -> Result<(), SqlError> {
+        for (index, key) in keys.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            if let SortBy::Expr(expr) = &key.by {
+                self.sort_expr(expr)?;
+                let nullable = self.is_nullable(expr);
+                self.direction(key, nullable);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is under relabelings.
+fn innermost(expr: &Expr) -> &Node {
+    match &expr.node {
+        Node::Relabel(inner) => innermost(inner),
+        node => node,
+    }
+}
+
+/// The text before the first wildcard of a literal pattern, if there is some.
+fn like_prefix(pattern: &Expr) -> Option<String> {
+    let Node::Literal(Datum::Text(pattern)) = &pattern.node else { return None };
+    let prefix: String = pattern.chars().take_while(|c| !matches!(c, '%' | '_' | '\\')).collect();
+    (!prefix.is_empty()).then_some(prefix)
+}
+
+/// The least text above all that begin with the prefix.
+fn successor(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    let last = chars.pop()?;
+    let next = char::from_u32(u32::from(last) + 1)?;
+    chars.push(next);
+    Some(chars.into_iter().collect())
+}
+
+fn missing(row: &FunctionRow) -> SqlError {
+    SqlError::unsupported(format!("the function {} with these arguments", row.name))
+}
+
+fn unsupported_function(call: &Call) -> SqlError {
+    match call.operator {
+        Some(operator) => SqlError::unsupported(format!("the operator {}", operator.name)),
+        None => SqlError::unsupported(format!("the function {}", call.row.name)),
+    }
+}

@@ -1,0 +1,621 @@
+//! Expressions in SQLite's SQL.
+
+use std::fmt::Write;
+
+use super::collation::collation;
+use super::literal::{quote_identifier, write_datum};
+use crate::bind::resolve::Types;
+use crate::bind::tree::{
+    ColumnSql, ELEMENT, Expr, Extreme, Negated, Node, Quantified, Quantity, Query, RelationId,
+    Relations, Subscript, SubscriptIndex,
+};
+use crate::error::SqlError;
+use crate::oid::Oid;
+
+/// Writes one statement's SQL.
+pub(crate) struct Lowering<'a> {
+    /// Types by OID.
+    pub(super) types: Types<'a>,
+    /// The statement's relations.
+    pub(super) relations: &'a Relations,
+    /// The text so far.
+    pub(crate) out: String,
+    /// A range for LIKE has been opened and must be closed after the call.
+    pub(super) open_range: bool,
+    /// Something was written whose value is not immutable.
+    pub(crate) volatile: bool,
+    /// How the element of a quantified comparison is written, innermost last.
+    elements: Vec<String>,
+    /// The next query names its outputs `c1`, `c2`, …: it is read from outside.
+    pub(super) named_outputs: bool,
+    /// Columns are written without their qualifier: schema expressions.
+    pub(crate) unqualified: bool,
+}
+
+impl<'a> Lowering<'a> {
+    /// A writer over a statement's relations.
+    pub(crate) fn new(types: Types<'a>, relations: &'a Relations) -> Self {
+        Self {
+            types,
+            relations,
+            out: String::with_capacity(256),
+            open_range: false,
+            volatile: false,
+            elements: Vec::new(),
+            named_outputs: false,
+            unqualified: false,
+        }
+    }
+
+    /// Writes an expression.
+    ///
+    /// # Errors
+    /// 0A000 for what neither SQLite nor the function library computes.
+    pub(crate) fn expr(&mut self, expr: &Expr) -> Result<(), SqlError> {
+        match &expr.node {
+            Node::Literal(datum) => write_datum(datum, &mut self.out),
+            Node::Unknown(text) => self.out.push_str(&super::quote_text(text)),
+            Node::Parameter(number) => self.push(format_args!("?{number}")),
+            Node::Column(relation, index) => self.column(*relation, *index),
+            Node::Call(call) => self.call(call)?,
+            Node::Relabel(inner) => self.expr(inner)?,
+            Node::Input(inner) => self.input(inner, expr)?,
+            Node::Output(inner) => self.output(inner)?,
+            Node::ArrayCast(inner) => {
+                self.out.push_str("pg_array_cast(");
+                self.expr(inner)?;
+                let (source, target) = (inner.type_oid, expr.type_oid);
+                self.push(format_args!(", {source}, {target}, {})", expr.typmod));
+            }
+            Node::And(terms) => self.connective(terms, " AND ", "1")?,
+            Node::Or(terms) => self.connective(terms, " OR ", "0")?,
+            Node::Not(inner) => {
+                self.out.push_str("(NOT ");
+                self.expr(inner)?;
+                self.out.push(')');
+            }
+            Node::IsNull(inner, negated) => {
+                self.out.push('(');
+                self.expr(inner)?;
+                self.out.push_str(if *negated == Negated::Yes {
+                    " IS NOT NULL)"
+                } else {
+                    " IS NULL)"
+                });
+            }
+            Node::IsTruth(inner, truth, negated) => self.truth_test(inner, *truth, *negated)?,
+            Node::IsDistinct(call, negated) => {
+                let operator = if *negated == Negated::Yes { "IS" } else { "IS NOT" };
+                if !super::is_native_comparison(call.row.oid) {
+                    return Err(SqlError::unsupported("IS DISTINCT FROM over these types"));
+                }
+                self.comparison(operator, call)?;
+            }
+            Node::Between(parts, negated) => self.between(parts, *negated)?,
+            Node::InList(operand, list, negated) => self.in_list(operand, list, *negated)?,
+            Node::Case(whens, otherwise) => self.case(whens, otherwise.as_deref())?,
+            Node::Coalesce(terms) => self.coalesce(terms)?,
+            Node::NullIf(call) => {
+                self.out.push_str("CASE WHEN ");
+                self.call(call)?;
+                self.out.push_str(" THEN NULL ELSE ");
+                self.expr(&call.arguments[0])?;
+                self.out.push_str(" END");
+            }
+            Node::Extreme(extreme, terms) => self.extreme(*extreme, terms)?,
+            Node::Subquery(query) => self.parenthesized(query)?,
+            Node::Exists(query) => {
+                self.out.push_str("EXISTS ");
+                self.parenthesized(query)?;
+            }
+            Node::InQuery(operands, query, negated) => {
+                self.in_query(operands, query, *negated)?;
+            }
+            Node::ArrayQuery(query) => self.array_query(query)?,
+            Node::Quantified(quantified) => self.quantified(quantified)?,
+            Node::Array(elements) => self.array(elements)?,
+            Node::Row(fields) => self.json_array(fields)?,
+            Node::RowCompare(compare) => self.row_compare(compare.operator, &compare.pairs)?,
+            Node::Subscript(subscript) => self.subscript(subscript, expr.type_oid)?,
+            Node::Field(inner, index) => {
+                self.open_blob(expr.type_oid);
+                self.out.push('(');
+                self.expr(inner)?;
+                self.push(format_args!(" ->> {index})"));
+            }
+            Node::WholeRow(relation) => self.whole_row(*relation)?,
+            Node::Aggregate(aggregate) => self.aggregate(aggregate)?,
+        }
+        Ok(())
+    }
+
+    /// Appends formatted text.
+    pub(super) fn push(&mut self, arguments: std::fmt::Arguments<'_>) {
+        let written = self.out.write_fmt(arguments);
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    }
+
+    /// Expressions separated by commas.
+    pub(super) fn list(&mut self, exprs: &[Expr]) -> Result<(), SqlError> {
+        for (index, expr) in exprs.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.expr(expr)?;
+        }
+        Ok(())
+    }
+
+    /// An expression under the collation of its type.
+    pub(super) fn collated(&mut self, expr: &Expr) -> Result<(), SqlError> {
+        self.expr(expr)?;
+        self.collate(expr.type_oid);
+        Ok(())
+    }
+
+    /// ` COLLATE …`, where the type has one.
+    pub(super) fn collate(&mut self, type_oid: Oid) {
+        let name = collation(self.types, type_oid);
+        if !name.is_empty() {
+            self.push(format_args!(" COLLATE {name}"));
+        }
+    }
+
+    pub(super) fn column(&mut self, relation: RelationId, index: u16) {
+        if relation == ELEMENT {
+            let element = self.elements.last().cloned().unwrap_or_default();
+            self.out.push_str(&element);
+            return;
+        }
+        let relation = self.relations.get(relation);
+        let column = &relation.columns[usize::from(index)];
+        match &column.sql {
+            ColumnSql::Constant(text) => self.out.push_str(text),
+            ColumnSql::Name(name) => {
+                if !relation.qualifier.is_empty() && !self.unqualified {
+                    self.out.push_str(&quote_identifier(&relation.qualifier));
+                    self.out.push('.');
+                }
+                self.out.push_str(&quote_identifier(name));
+            }
+            ColumnSql::JsonElement(element) => {
+                let qualifier = quote_identifier(&relation.qualifier);
+                let type_oid = column.type_oid;
+                self.open_blob(type_oid);
+                self.push(format_args!("({qualifier}.value ->> {element})"));
+            }
+        }
+    }
+
+    /// Text to a type, by its input function.
+    fn input(&mut self, inner: &Expr, whole: &Expr) -> Result<(), SqlError> {
+        self.volatile = true;
+        self.out.push_str("pg_in(");
+        if inner.type_oid == Oid::TEXT {
+            self.expr(inner)?;
+        } else {
+            self.output(inner)?;
+        }
+        let target = self.types.base(whole.type_oid);
+        self.push(format_args!(", {target}, {})", whole.typmod));
+        Ok(())
+    }
+
+    /// Any type to text, by its output function.
+    pub(super) fn output(&mut self, inner: &Expr) -> Result<(), SqlError> {
+        let base = self.types.base(inner.type_oid);
+        match base {
+            Oid::TEXT
+            | Oid::VARCHAR
+            | Oid::NAME
+            | Oid::CHAR
+            | Oid::BPCHAR
+            | Oid::JSON
+            | Oid::JSONB
+            | Oid::NUMERIC
+            | Oid::UNKNOWN
+            | Oid::CSTRING => self.expr(inner),
+            Oid::INT2 | Oid::INT4 | Oid::INT8 | Oid::OID | Oid::XID => {
+                self.out.push_str("CAST(");
+                self.expr(inner)?;
+                self.out.push_str(" AS TEXT)");
+                Ok(())
+            }
+            _ if self.types.is_enum(base) => self.expr(inner),
+            _ => {
+                self.volatile = true;
+                self.out.push_str("pg_out(");
+                self.expr(inner)?;
+                self.push(format_args!(", {base})"));
+                Ok(())
+            }
+        }
+    }
+
+    /// `AND` and `OR`, as a balanced tree: SQLite bounds the depth of expressions.
+    fn connective(
+        &mut self,
+        terms: &[Expr],
+        operator: &str,
+        neutral: &str,
+    ) -> Result<(), SqlError> {
+        match terms {
+            [] => self.out.push_str(neutral),
+            [only] => self.expr(only)?,
+            _ if terms.len() <= 8 => {
+                self.out.push('(');
+                for (index, term) in terms.iter().enumerate() {
+                    if index > 0 {
+                        self.out.push_str(operator);
+                    }
+                    self.expr(term)?;
+                }
+                self.out.push(')');
+            }
+            _ => {
+                let (left, right) = terms.split_at(terms.len() / 2);
+                self.out.push('(');
+                self.connective(left, operator, neutral)?;
+                self.out.push_str(operator);
+                self.connective(right, operator, neutral)?;
+                self.out.push(')');
+            }
+        }
+        Ok(())
+    }
+
+    fn truth_test(
+        &mut self,
+        inner: &Expr,
+        truth: Option<bool>,
+        negated: Negated,
+    ) -> Result<(), SqlError> {
+        self.out.push('(');
+        self.expr(inner)?;
+        self.out.push_str(if negated == Negated::Yes { " IS NOT " } else { " IS " });
+        self.out.push_str(match truth {
+            Some(true) => "TRUE",
+            Some(false) => "FALSE",
+            None => "NULL",
+        });
+        self.out.push(')');
+        Ok(())
+    }
+
+    fn between(&mut self, parts: &[Expr; 3], negated: Negated) -> Result<(), SqlError> {
+        let [operand, low, high] = parts;
+        self.out.push('(');
+        self.collated(operand)?;
+        self.out.push_str(if negated == Negated::Yes { " NOT BETWEEN " } else { " BETWEEN " });
+        self.expr(low)?;
+        self.out.push_str(" AND ");
+        self.expr(high)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    fn in_list(&mut self, operand: &Expr, list: &[Expr], negated: Negated) -> Result<(), SqlError> {
+        self.out.push('(');
+        self.collated(operand)?;
+        self.out.push_str(if negated == Negated::Yes { " NOT IN (" } else { " IN (" });
+        self.list(list)?;
+        self.out.push_str("))");
+        Ok(())
+    }
+
+    fn case(&mut self, whens: &[(Expr, Expr)], otherwise: Option<&Expr>) -> Result<(), SqlError> {
+        self.out.push_str("CASE");
+        for (test, result) in whens {
+            self.out.push_str(" WHEN ");
+            self.expr(test)?;
+            self.out.push_str(" THEN ");
+            self.expr(result)?;
+        }
+        if let Some(otherwise) = otherwise {
+            self.out.push_str(" ELSE ");
+            self.expr(otherwise)?;
+        }
+        self.out.push_str(" END");
+        Ok(())
+    }
+
+    /// SQLite's `coalesce` wants at least two arguments.
+    fn coalesce(&mut self, terms: &[Expr]) -> Result<(), SqlError> {
+        if let [only] = terms {
+            return self.expr(only);
+        }
+        self.out.push_str("coalesce(");
+        self.list(terms)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// The largest or smallest that is not NULL.
+    fn extreme(&mut self, extreme: Extreme, terms: &[Expr]) -> Result<(), SqlError> {
+        let function = match extreme {
+            Extreme::Greatest => "max",
+            Extreme::Least => "min",
+        };
+        if terms.iter().any(|term| term.any(&mut |it| matches!(it.node, Node::Aggregate(_)))) {
+            return self.nested_extreme(extreme, terms);
+        }
+        self.push(format_args!("(SELECT {function}(column1"));
+        if let Some(term) = terms.first() {
+            self.collate(term.type_oid);
+        }
+        self.out.push_str(") FROM (VALUES ");
+        for (index, term) in terms.iter().enumerate() {
+            self.out.push_str(if index > 0 { ", (" } else { "(" });
+            self.expr(term)?;
+            self.out.push(')');
+        }
+        self.out.push_str("))");
+        Ok(())
+    }
+
+    /// Aggregates cannot move into a subquery; their values are compared in place.
+    fn nested_extreme(&mut self, extreme: Extreme, terms: &[Expr]) -> Result<(), SqlError> {
+        let (Some((last, rest)), function) = (
+            terms.split_last(),
+            match extreme {
+                Extreme::Greatest => "max",
+                Extreme::Least => "min",
+            },
+        ) else {
+            return Ok(());
+        };
+        if rest.is_empty() {
+            return self.expr(last);
+        }
+        // max(a, b) is NULL if either is: each falls back on the other.
+        self.push(format_args!("{function}(coalesce("));
+        self.nested_extreme(extreme, rest)?;
+        self.out.push_str(", ");
+        self.expr(last)?;
+        self.out.push(')');
+        self.collate(last.type_oid);
+        self.out.push_str(", coalesce(");
+        self.expr(last)?;
+        self.out.push_str(", ");
+        self.nested_extreme(extreme, rest)?;
+        self.out.push_str("))");
+        Ok(())
+    }
+
+    /// `(SELECT …)`.
+    pub(super) fn parenthesized(&mut self, query: &Query) -> Result<(), SqlError> {
+        self.out.push('(');
+        self.query(query)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    fn in_query(
+        &mut self,
+        operands: &[Expr],
+        query: &Query,
+        negated: Negated,
+    ) -> Result<(), SqlError> {
+        self.out.push('(');
+        if operands.len() > 1 {
+            self.out.push('(');
+        }
+        for (index, operand) in operands.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.collated(operand)?;
+        }
+        if operands.len() > 1 {
+            self.out.push(')');
+        }
+        self.out.push_str(if negated == Negated::Yes { " NOT IN " } else { " IN " });
+        self.parenthesized(query)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// `ARRAY(SELECT …)`, in the order of the query.
+    fn array_query(&mut self, query: &Query) -> Result<(), SqlError> {
+        let element = query.columns[0].type_oid;
+        let hex = is_blob(self.types.base(element));
+        let is_array = self.types.element(element).is_some();
+        self.out.push_str(match (hex, is_array) {
+            (true, _) => "(SELECT json_group_array(lower(hex(c1))) FROM ",
+            (false, true) => "(SELECT json_group_array(json(c1)) FROM ",
+            (false, false) => "(SELECT json_group_array(c1) FROM ",
+        });
+        self.named_outputs = true;
+        self.parenthesized(query)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// A comparison with each of several values, under three-valued logic.
+    fn quantified(&mut self, quantified: &Quantified) -> Result<(), SqlError> {
+        let Quantified { call, all, over } = quantified;
+        if let (Quantity::Array(array), false, "=") =
+            (over, *all, call.operator.map_or("", |operator| operator.name))
+            && super::is_native_comparison(call.row.oid)
+        {
+            return self.any_equal(&call.arguments[0], array);
+        }
+        let alias = format!("q{}", self.elements.len());
+        let element_type = call.arguments.last().map_or(Oid::TEXT, |it| it.type_oid);
+        let null_array = match over {
+            Quantity::Array(array) => {
+                self.out.push_str("CASE WHEN ");
+                self.expr(array)?;
+                self.out.push_str(" IS NULL THEN NULL ELSE ");
+                true
+            }
+            Quantity::Query(_) => false,
+        };
+        self.out.push_str(if *all {
+            "(SELECT CASE WHEN min(q) = 0 THEN 0 WHEN count(*) > count(q) THEN NULL ELSE 1 END FROM (SELECT "
+        } else {
+            "(SELECT CASE WHEN max(q) THEN 1 WHEN count(*) > count(q) THEN NULL ELSE 0 END FROM (SELECT "
+        });
+        let mut element = match over {
+            Quantity::Array(_) => format!("\"{alias}\".value"),
+            Quantity::Query(_) => format!("\"{alias}\".c1"),
+        };
+        if matches!(over, Quantity::Array(_)) && is_blob(self.types.base(element_type)) {
+            element = format!("unhex({element})");
+        }
+        self.elements.push(element);
+        let result = self.call(call);
+        self.elements.pop();
+        result?;
+        self.out.push_str(" AS q FROM ");
+        match over {
+            Quantity::Array(array) => {
+                self.out.push_str("json_each(");
+                self.expr(array)?;
+                self.out.push(')');
+            }
+            Quantity::Query(query) => {
+                self.named_outputs = true;
+                self.parenthesized(query)?;
+            }
+        }
+        self.push(format_args!(" AS \"{alias}\"))"));
+        if null_array {
+            self.out.push_str(" END");
+        }
+        Ok(())
+    }
+
+    /// `x = ANY (array)`, in the form that uses an index on `x`.
+    fn any_equal(&mut self, operand: &Expr, array: &Expr) -> Result<(), SqlError> {
+        let hex = is_blob(self.types.base(operand.type_oid));
+        self.out.push('(');
+        self.collated(operand)?;
+        self.out.push_str(if hex {
+            " IN (SELECT unhex(value) FROM json_each(coalesce("
+        } else {
+            " IN (SELECT value FROM json_each(coalesce("
+        });
+        self.expr(array)?;
+        self.out.push_str(", '[null]'))))");
+        Ok(())
+    }
+
+    /// `ARRAY[…]`: blobs as hex, arrays inside as JSON.
+    fn array(&mut self, elements: &[Expr]) -> Result<(), SqlError> {
+        self.json_array(elements)
+    }
+
+    fn json_array(&mut self, elements: &[Expr]) -> Result<(), SqlError> {
+        self.out.push_str("json_array(");
+        for (index, element) in elements.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.json_element(element)?;
+        }
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// A value as it goes into a JSON array.
+    pub(super) fn json_element(&mut self, element: &Expr) -> Result<(), SqlError> {
+        let base = self.types.base(element.type_oid);
+        let function = if is_blob(base) {
+            "lower(hex("
+        } else if self.types.element(base).is_some()
+            || self.types.is_composite(base)
+            || base == Oid::RECORD
+        {
+            "json(("
+        } else {
+            return self.expr(element);
+        };
+        // A NULL blob must stay NULL: hex(NULL) is ''.
+        if function.starts_with("lower") {
+            self.out.push_str("CASE WHEN ");
+            self.expr(element)?;
+            self.out.push_str(" IS NOT NULL THEN ");
+        }
+        self.out.push_str(function);
+        self.expr(element)?;
+        self.out.push_str("))");
+        if function.starts_with("lower") {
+            self.out.push_str(" END");
+        }
+        Ok(())
+    }
+
+    fn row_compare(
+        &mut self,
+        operator: &str,
+        pairs: &[crate::bind::tree::Call],
+    ) -> Result<(), SqlError> {
+        self.out.push_str("((");
+        for (index, pair) in pairs.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.collated(&pair.arguments[0])?;
+        }
+        self.push(format_args!(") {operator} ("));
+        for (index, pair) in pairs.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.expr(&pair.arguments[1])?;
+        }
+        self.out.push_str("))");
+        Ok(())
+    }
+
+    /// `array[i]`: NULL outside of the array. Vectors of the catalog count from 0.
+    fn subscript(&mut self, subscript: &Subscript, type_oid: Oid) -> Result<(), SqlError> {
+        let Subscript { array, indexes } = subscript;
+        let base = self.types.base(array.type_oid);
+        let zero_based = matches!(base, Oid::INT2VECTOR | Oid::OIDVECTOR);
+        self.open_blob(type_oid);
+        self.out.push_str(&"(".repeat(indexes.len()));
+        self.expr(array)?;
+        for (depth, index) in indexes.iter().enumerate() {
+            let SubscriptIndex::Element(index) = index else {
+                return Err(SqlError::unsupported("an array slice"));
+            };
+            let last = depth + 1 == indexes.len();
+            self.out.push_str(if last { " ->> (" } else { " -> (" });
+            if zero_based {
+                self.out.push_str("nullif(max(-1, ");
+                self.expr(index)?;
+                self.out.push_str("), -1)");
+            } else {
+                self.out.push_str("nullif(max(0, ");
+                self.expr(index)?;
+                self.out.push_str("), 0) - 1");
+            }
+            self.out.push_str("))");
+        }
+        Ok(())
+    }
+
+    fn whole_row(&mut self, relation: RelationId) -> Result<(), SqlError> {
+        let columns = &self.relations.get(relation).columns;
+        let fields: Vec<Expr> = (0u16..)
+            .zip(columns)
+            .filter(|(_, column)| !column.system)
+            .map(|(index, column)| Expr::new(Node::Column(relation, index), column.type_oid))
+            .collect();
+        self.json_array(&fields)
+    }
+
+    /// A value out of JSON whose storage is a blob is hex there.
+    pub(super) fn open_blob(&mut self, type_oid: Oid) {
+        if is_blob(self.types.base(type_oid)) {
+            self.out.push_str("unhex");
+        }
+    }
+}
+
+/// Whether values of the type are stored as blobs.
+pub(super) fn is_blob(base: Oid) -> bool {
+    matches!(base, Oid::BYTEA | Oid::UUID)
+}

@@ -1,0 +1,569 @@
+//! Queries in SQLite's SQL.
+//!
+//! | PostgreSQL | here |
+//! |---|---|
+//! | `LATERAL (SELECT …)` | `json_each` over the subquery's rows as JSON: table-valued functions may refer to their left |
+//! | `DISTINCT ON` | `row_number()` over the keys, and the first of each |
+//! | `INTERSECT ALL`, `EXCEPT ALL` | the plain operation over rows numbered within their equals |
+//! | `VALUES`, set operations with ORDER BY | a subquery, so that names and collations can be put on its columns |
+//! | `SELECT` of no columns | one NULL column, which the plan does not list |
+
+use super::expression::Lowering;
+use super::literal::quote_identifier;
+use crate::bind::tree::{
+    Body, Cte, Distinct, Expr, FromItem, FunctionSource, Join, JoinKind, Node, OutputColumn, Query,
+    RelationId, Select, SetKind, SetOperation, SortBy, SortKey, Source,
+};
+use crate::builtin::implementation_name;
+use crate::datum::Datum;
+use crate::error::SqlError;
+use crate::functions::implemented;
+
+/// Whether output columns need names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outputs {
+    /// Read by position.
+    Anonymous,
+    /// Read from outside as `c1`, `c2`, ….
+    Named,
+}
+
+impl Lowering<'_> {
+    /// Writes a query.
+    ///
+    /// # Errors
+    /// 0A000 for what cannot be lowered.
+    pub(crate) fn query(&mut self, query: &Query) -> Result<(), SqlError> {
+        let outputs = if std::mem::take(&mut self.named_outputs) {
+            Outputs::Named
+        } else {
+            Outputs::Anonymous
+        };
+        self.ctes(&query.ctes)?;
+        if query.with_ties {
+            return Err(SqlError::unsupported("FETCH FIRST … WITH TIES"));
+        }
+        match &query.body {
+            Body::Select(select) => {
+                if let Distinct::On(keys) = &select.distinct {
+                    self.distinct_on(query, select, keys)?;
+                } else {
+                    self.select(select, outputs, false)?;
+                    self.order_by(query, |lowering, index| {
+                        lowering.push(format_args!("{}", index + 1));
+                        lowering.collate(query.columns[index].type_oid);
+                    })?;
+                }
+            }
+            Body::Values(rows) => self.values(query, rows, outputs)?,
+            Body::SetOperation(operation) => self.compound(query, operation, outputs)?,
+        }
+        self.limits(query)
+    }
+
+    /// Writes the inner query with its outputs named.
+    fn named(&mut self, query: &Query) -> Result<(), SqlError> {
+        self.named_outputs = true;
+        self.query(query)
+    }
+
+    pub(crate) fn ctes(&mut self, ctes: &[Cte]) -> Result<(), SqlError> {
+        if ctes.is_empty() {
+            return Ok(());
+        }
+        let recursive = ctes.iter().any(|cte| cte.recursive);
+        self.out.push_str(if recursive { "WITH RECURSIVE " } else { "WITH " });
+        for (index, cte) in ctes.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            let Cte { sql_name, query, recursive: _, materialized } = cte;
+            self.out.push_str(&quote_identifier(sql_name));
+            self.column_names(query.columns.len());
+            self.out.push_str(match materialized {
+                None => " AS (",
+                Some(true) => " AS MATERIALIZED (",
+                Some(false) => " AS NOT MATERIALIZED (",
+            });
+            self.query(query)?;
+            self.out.push(')');
+        }
+        self.out.push(' ');
+        Ok(())
+    }
+
+    /// `(c1, c2, …)`.
+    fn column_names(&mut self, count: usize) {
+        for number in 1..=count.max(1) {
+            self.push(format_args!("{}c{number}", if number == 1 { "(" } else { ", " }));
+        }
+        self.out.push(')');
+    }
+
+    /// `c1, c2, …`, each under its type's collation if `collated`.
+    fn outputs(&mut self, columns: &[OutputColumn], collated: bool) {
+        for (index, column) in columns.iter().enumerate() {
+            self.push(format_args!("{}c{}", if index == 0 { "" } else { ", " }, index + 1));
+            if collated {
+                self.collate(column.type_oid);
+            }
+        }
+        if columns.is_empty() {
+            self.out.push_str("c1");
+        }
+    }
+
+    fn select(
+        &mut self,
+        select: &Select,
+        outputs: Outputs,
+        collated: bool,
+    ) -> Result<(), SqlError> {
+        self.out.push_str("SELECT ");
+        if select.distinct == Distinct::Rows {
+            self.out.push_str("DISTINCT ");
+        }
+        let collated = collated || select.distinct == Distinct::Rows;
+        self.items(select, outputs, collated)?;
+        self.select_tail(select)
+    }
+
+    fn items(&mut self, select: &Select, outputs: Outputs, collated: bool) -> Result<(), SqlError> {
+        for (index, item) in select.items.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            if collated {
+                self.collated(item)?
+            } else {
+                self.expr(item)?
+            }
+            if outputs == Outputs::Named {
+                self.push(format_args!(" AS c{}", index + 1));
+            }
+        }
+        if select.items.is_empty() {
+            self.out.push_str(if outputs == Outputs::Named { "NULL AS c1" } else { "NULL" });
+        }
+        Ok(())
+    }
+
+    /// `FROM … WHERE … GROUP BY … HAVING …`.
+    fn select_tail(&mut self, select: &Select) -> Result<(), SqlError> {
+        self.from(&select.from)?;
+        if let Some(filter) = &select.filter {
+            self.out.push_str(" WHERE ");
+            self.expr(filter)?;
+        }
+        for (index, key) in select.group_by.iter().enumerate() {
+            self.out.push_str(if index == 0 { " GROUP BY " } else { ", " });
+            self.sort_expr(key)?;
+        }
+        if let Some(having) = &select.having {
+            self.out.push_str(" HAVING ");
+            self.expr(having)?;
+        }
+        Ok(())
+    }
+
+    /// A key of ORDER BY or GROUP BY: an integer literal there would be an ordinal to SQLite.
+    pub(super) fn sort_expr(&mut self, expr: &Expr) -> Result<(), SqlError> {
+        if let Node::Literal(Datum::Integer(_)) = expr.node {
+            self.out.push_str("CAST(");
+            self.expr(expr)?;
+            self.out.push_str(" AS INTEGER)");
+            return Ok(());
+        }
+        self.collated(expr)
+    }
+
+    /// Writes a `FROM` clause; nothing if there are no items.
+    pub(crate) fn from(&mut self, items: &[FromItem]) -> Result<(), SqlError> {
+        for (index, item) in items.iter().enumerate() {
+            self.out.push_str(if index == 0 { " FROM " } else { ", " });
+            let parenthesized = items.len() > 1 && has_outer_right(item);
+            if parenthesized {
+                self.out.push('(');
+            }
+            self.from_item(item)?;
+            if parenthesized {
+                self.out.push(')');
+            }
+        }
+        Ok(())
+    }
+
+    fn from_item(&mut self, item: &FromItem) -> Result<(), SqlError> {
+        let join = match item {
+            FromItem::Relation(relation) => return self.relation(*relation),
+            FromItem::Join(join) => join,
+        };
+        let Join { kind, left, right, on } = &**join;
+        self.from_item(left)?;
+        self.out.push_str(match kind {
+            JoinKind::Inner => " JOIN ",
+            JoinKind::Left => " LEFT JOIN ",
+            JoinKind::Right => " RIGHT JOIN ",
+            JoinKind::Full => " FULL JOIN ",
+        });
+        let nested = matches!(right, FromItem::Join(_));
+        if nested {
+            self.out.push('(');
+        }
+        self.from_item(right)?;
+        if nested {
+            self.out.push(')');
+        }
+        if let Some(on) = on {
+            self.out.push_str(" ON ");
+            self.expr(on)?;
+        }
+        Ok(())
+    }
+
+    fn relation(&mut self, id: RelationId) -> Result<(), SqlError> {
+        let relations = self.relations;
+        let relation = relations.get(id);
+        match &relation.source {
+            Source::Table(name, _) => self.out.push_str(name),
+            Source::Cte(name) => self.out.push_str(&quote_identifier(name)),
+            Source::Query(query) if query.lateral => self.lateral(query)?,
+            Source::Query(query) => {
+                self.out.push('(');
+                self.named(query)?;
+                self.out.push(')');
+            }
+            Source::Function(function) => self.function_source(function)?,
+            Source::Given => {}
+        }
+        if !relation.qualifier.is_empty() {
+            self.push(format_args!(" AS {}", quote_identifier(&relation.qualifier)));
+        }
+        Ok(())
+    }
+
+    /// A lateral subquery as one JSON array of rows.
+    fn lateral(&mut self, query: &Query) -> Result<(), SqlError> {
+        self.out.push_str("json_each((SELECT json_group_array(json_array(");
+        for (index, column) in query.columns.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            let base = self.types.base(column.type_oid);
+            let name = format!("c{}", index + 1);
+            if super::expression::is_blob(base) {
+                self.push(format_args!("iif({name} IS NULL, NULL, lower(hex({name})))"));
+            } else if self.types.element(base).is_some() {
+                self.push(format_args!("json({name})"));
+            } else {
+                self.out.push_str(&name);
+            }
+        }
+        self.out.push_str(")) FROM (");
+        self.named(query)?;
+        self.out.push_str(")))");
+        Ok(())
+    }
+
+    fn function_source(&mut self, source: &FunctionSource) -> Result<(), SqlError> {
+        let FunctionSource { call: expr, ordinality: _ } = source;
+        if let Node::Call(call) = &expr.node
+            && call.row.returns_set
+        {
+            let name = implementation_name(call.row);
+            if !implemented(&name) {
+                return Err(SqlError::unsupported(format!("the function {}", call.row.name)));
+            }
+            self.out.push_str(&name);
+            return self.arguments(&call.arguments, &call.type_arguments);
+        }
+        let correlated = expr.any(&mut |it| matches!(it.node, Node::Column(..)));
+        if correlated {
+            self.out.push_str("json_each(json_array(");
+            self.json_element(expr)?;
+            self.out.push_str("))");
+            return Ok(());
+        }
+        self.out.push_str("(SELECT ");
+        self.expr(expr)?;
+        self.out.push_str(" AS value)");
+        Ok(())
+    }
+
+    fn order_by(
+        &mut self,
+        query: &Query,
+        mut output: impl FnMut(&mut Self, usize),
+    ) -> Result<(), SqlError> {
+        for (index, key) in query.order_by.iter().enumerate() {
+            self.out.push_str(if index == 0 { " ORDER BY " } else { ", " });
+            let nullable = match &key.by {
+                SortBy::Output(column) => {
+                    output(self, *column);
+                    !query.columns[*column].not_null
+                }
+                SortBy::Expr(expr) => {
+                    self.sort_expr(expr)?;
+                    self.is_nullable(expr)
+                }
+            };
+            self.direction(key, nullable);
+        }
+        Ok(())
+    }
+
+    /// ` DESC NULLS FIRST` and so on; nothing is said of NULLs where there are none or where SQLite agrees.
+    pub(super) fn direction(&mut self, key: &SortKey, nullable: bool) {
+        if key.descending {
+            self.out.push_str(" DESC");
+        }
+        let sqlite_nulls_first = !key.descending;
+        if nullable && key.nulls_first != sqlite_nulls_first {
+            self.out.push_str(if key.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
+        }
+    }
+
+    /// Whether an expression may be NULL as far as is known.
+    pub(super) fn is_nullable(&self, expr: &Expr) -> bool {
+        match &expr.node {
+            Node::Column(relation, index) if *relation != crate::bind::tree::ELEMENT => {
+                !self.relations.get(*relation).columns[usize::from(*index)].not_null
+            }
+            Node::Literal(datum) => *datum == Datum::Null,
+            Node::Relabel(inner) => self.is_nullable(inner),
+            _ => true,
+        }
+    }
+
+    fn limits(&mut self, query: &Query) -> Result<(), SqlError> {
+        let Query { limit, offset, .. } = query;
+        if limit.is_none() && offset.is_none() {
+            return Ok(());
+        }
+        self.out.push_str(" LIMIT ");
+        match limit {
+            Some(limit) => self.row_count(limit, -1)?,
+            None => self.out.push_str("-1"),
+        }
+        if let Some(offset) = offset {
+            self.out.push_str(" OFFSET ");
+            self.row_count(offset, 0)?;
+        }
+        Ok(())
+    }
+
+    /// A NULL count is none.
+    fn row_count(&mut self, count: &Expr, none: i64) -> Result<(), SqlError> {
+        if let Node::Literal(_) = count.node {
+            return self.expr(count);
+        }
+        self.out.push_str("coalesce(");
+        self.expr(count)?;
+        self.push(format_args!(", {none})"));
+        Ok(())
+    }
+
+    fn values(
+        &mut self,
+        query: &Query,
+        rows: &[Vec<Expr>],
+        outputs: Outputs,
+    ) -> Result<(), SqlError> {
+        let plain = outputs == Outputs::Anonymous && query.order_by.is_empty();
+        let plain = plain && query.limit.is_none() && query.offset.is_none();
+        if !plain {
+            self.out.push_str("SELECT ");
+            for index in 0..query.columns.len() {
+                let comma = if index == 0 { "" } else { ", " };
+                self.push(format_args!("{comma}column{0} AS c{0}", index + 1));
+            }
+            self.out.push_str(" FROM (");
+        }
+        self.out.push_str("VALUES ");
+        for (index, row) in rows.iter().enumerate() {
+            self.out.push_str(if index > 0 { ", (" } else { "(" });
+            self.list(row)?;
+            self.out.push(')');
+        }
+        if !plain {
+            self.out.push(')');
+            self.ordered_outputs(query)?;
+        }
+        Ok(())
+    }
+
+    /// `ORDER BY` over named outputs.
+    fn ordered_outputs(&mut self, query: &Query) -> Result<(), SqlError> {
+        self.order_by(query, |lowering, index| {
+            lowering.push(format_args!("c{}", index + 1));
+            lowering.collate(query.columns[index].type_oid);
+        })
+    }
+
+    fn compound(
+        &mut self,
+        query: &Query,
+        operation: &SetOperation,
+        outputs: Outputs,
+    ) -> Result<(), SqlError> {
+        let wrapped = !query.order_by.is_empty() || query.limit.is_some() || query.offset.is_some();
+        if !wrapped {
+            return self.set_operation(operation, outputs);
+        }
+        self.out.push_str("SELECT ");
+        self.outputs(&query.columns, false);
+        self.out.push_str(" FROM (");
+        self.set_operation(operation, Outputs::Named)?;
+        self.out.push(')');
+        self.ordered_outputs(query)
+    }
+
+    fn set_operation(
+        &mut self,
+        operation: &SetOperation,
+        outputs: Outputs,
+    ) -> Result<(), SqlError> {
+        let SetOperation { kind, all, left, right } = operation;
+        if *all && *kind != SetKind::Union {
+            return self.numbered_operation(operation);
+        }
+        self.arm(left, outputs, !*all, true)?;
+        self.out.push_str(match (kind, all) {
+            (SetKind::Union, true) => " UNION ALL ",
+            (SetKind::Union, false) => " UNION ",
+            (SetKind::Intersect, _) => " INTERSECT ",
+            (SetKind::Except, _) => " EXCEPT ",
+        });
+        self.arm(right, Outputs::Anonymous, !*all, false)
+    }
+
+    /// One operand of a set operation. SQLite's operators are all of one precedence and associate to the left.
+    fn arm(
+        &mut self,
+        query: &Query,
+        outputs: Outputs,
+        collated: bool,
+        leftmost: bool,
+    ) -> Result<(), SqlError> {
+        let plain = query.ctes.is_empty()
+            && query.order_by.is_empty()
+            && query.limit.is_none()
+            && query.offset.is_none();
+        match &query.body {
+            Body::Select(select) if plain && !matches!(select.distinct, Distinct::On(_)) => {
+                self.select(select, outputs, collated)
+            }
+            Body::SetOperation(operation)
+                if plain && leftmost && (operation.kind == SetKind::Union || !operation.all) =>
+            {
+                self.set_operation(operation, outputs)
+            }
+            Body::Values(_) if plain && outputs == Outputs::Anonymous && !collated => {
+                self.query(query)
+            }
+            _ => {
+                self.out.push_str("SELECT ");
+                self.outputs(&query.columns, collated);
+                self.out.push_str(" FROM (");
+                self.named(query)?;
+                self.out.push(')');
+                Ok(())
+            }
+        }
+    }
+
+    /// `INTERSECT ALL` and `EXCEPT ALL`: equal rows are numbered, and the numbers compared along.
+    fn numbered_operation(&mut self, operation: &SetOperation) -> Result<(), SqlError> {
+        let SetOperation { kind, all: _, left, right } = operation;
+        self.out.push_str("SELECT ");
+        self.outputs(&left.columns, false);
+        self.out.push_str(" FROM (");
+        self.numbered(left)?;
+        self.out.push_str(match kind {
+            SetKind::Intersect => " INTERSECT ",
+            SetKind::Except | SetKind::Union => " EXCEPT ",
+        });
+        self.numbered(right)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    fn numbered(&mut self, query: &Query) -> Result<(), SqlError> {
+        self.out.push_str("SELECT ");
+        self.outputs(&query.columns, true);
+        self.out.push_str(", row_number() OVER (PARTITION BY ");
+        self.outputs(&query.columns, true);
+        self.out.push_str(") FROM (");
+        self.named(query)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// `DISTINCT ON`: the first row of each key in the order of the query.
+    fn distinct_on(
+        &mut self,
+        query: &Query,
+        select: &Select,
+        keys: &[Expr],
+    ) -> Result<(), SqlError> {
+        self.out.push_str("SELECT ");
+        self.outputs(&query.columns, false);
+        self.out.push_str(" FROM (SELECT ");
+        self.items(select, Outputs::Named, false)?;
+        for (index, key) in query.order_by.iter().enumerate() {
+            if let SortBy::Expr(expr) = &key.by {
+                self.out.push_str(", ");
+                self.expr(expr)?;
+                self.push(format_args!(" AS s{index}"));
+            }
+        }
+        self.out.push_str(", row_number() OVER (PARTITION BY ");
+        for (index, key) in keys.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(", ");
+            }
+            self.collated(key)?;
+        }
+        for (index, key) in query.order_by.iter().enumerate() {
+            self.out.push_str(if index == 0 { " ORDER BY " } else { ", " });
+            let expr = match &key.by {
+                SortBy::Output(column) => &select.items[*column],
+                SortBy::Expr(expr) => expr,
+            };
+            self.sort_expr(expr)?;
+            let nullable = self.is_nullable(expr);
+            self.direction(key, nullable);
+        }
+        self.out.push_str(") AS n");
+        self.select_tail(select)?;
+        self.out.push_str(") WHERE n = 1");
+        for (index, key) in query.order_by.iter().enumerate() {
+            self.out.push_str(if index == 0 { " ORDER BY " } else { ", " });
+            let type_oid = match &key.by {
+                SortBy::Output(column) => {
+                    self.push(format_args!("c{}", column + 1));
+                    query.columns[*column].type_oid
+                }
+                SortBy::Expr(expr) => {
+                    self.push(format_args!("s{index}"));
+                    expr.type_oid
+                }
+            };
+            self.collate(type_oid);
+            self.direction(key, true);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a join tree has a RIGHT or FULL join, which must not reach over a comma.
+fn has_outer_right(item: &FromItem) -> bool {
+    match item {
+        FromItem::Relation(_) => false,
+        FromItem::Join(join) => {
+            matches!(join.kind, JoinKind::Right | JoinKind::Full)
+                || has_outer_right(&join.left)
+                || has_outer_right(&join.right)
+        }
+    }
+}
