@@ -48,6 +48,7 @@ states! {
     INVALID_TIME_ZONE_DISPLACEMENT_VALUE = b"22009",
     SUBSTRING_ERROR = b"22011",
     DIVISION_BY_ZERO = b"22012",
+    SEQUENCE_LIMIT_EXCEEDED = b"2200H",
     INVALID_ARGUMENT_FOR_LOG = b"2201E",
     INVALID_ARGUMENT_FOR_POWER = b"2201F",
     INVALID_REGULAR_EXPRESSION = b"2201B",
@@ -132,6 +133,7 @@ states! {
     ADMIN_SHUTDOWN = b"57P01",
     CANNOT_CONNECT_NOW = b"57P03",
     IDLE_IN_TRANSACTION_SESSION_TIMEOUT = b"25P03",
+    IDLE_SESSION_TIMEOUT = b"57P05",
     INTERNAL_ERROR = b"XX000",
 }
 
@@ -149,6 +151,8 @@ pub struct SqlError {
     pub hint: Option<String>,
     /// Where in the statement's text, in characters from 1.
     pub position: Option<u32>,
+    /// What was being done, such as the line of a `COPY` (error field `W`).
+    pub context: Option<String>,
     /// Schema, table, column, type and constraint names that drivers branch on.
     pub object: Box<ErrorObject>,
 }
@@ -177,6 +181,7 @@ impl SqlError {
             detail: None,
             hint: None,
             position: None,
+            context: None,
             object: Box::default(),
         }
     }
@@ -197,6 +202,13 @@ impl SqlError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what was being done.
+    #[must_use]
+    pub fn with_context(mut self, context: impl Into<String>) -> Self {
+        self.context = Some(context.into());
         self
     }
 

@@ -69,6 +69,20 @@ pub enum ByteaOutput {
     Escape,
 }
 
+impl FormatSettings {
+    /// Whether anything is set differently in `other`.
+    #[must_use]
+    pub fn differs_from(&self, other: &Self) -> bool {
+        self.time_zone_name != other.time_zone_name
+            || self.date_style != other.date_style
+            || self.date_order != other.date_order
+            || self.interval_style != other.interval_style
+            || self.extra_float_digits != other.extra_float_digits
+            || self.bytea_output != other.bytea_output
+            || self.standard_conforming_strings != other.standard_conforming_strings
+    }
+}
+
 impl Default for FormatSettings {
     fn default() -> Self {
         Self {
@@ -82,4 +96,62 @@ impl Default for FormatSettings {
             standard_conforming_strings: true,
         }
     }
+}
+
+/// Finding time zones by what `SET TIME ZONE` accepts (PostgreSQL manual, `datatype-datetime` and appendix B.5).
+#[derive(Debug)]
+pub struct TimeZoneSetting;
+
+impl TimeZoneSetting {
+    /// The zone of a name that [`Self::canonical_name`] gave; `None` for an unknown one.
+    #[must_use]
+    pub fn find(name: &str) -> Option<TimeZone> {
+        if name.eq_ignore_ascii_case("utc") || name.eq_ignore_ascii_case("gmt") {
+            return Some(TimeZone::UTC);
+        }
+        TimeZone::get(name).ok().or_else(|| TimeZone::posix(name).ok())
+    }
+
+    /// The name to keep for a zone as it was written: a zone name in its own spelling, or a POSIX rule for an offset in
+    /// hours (`2`, `-5.5`, `+02:00`, positive east of Greenwich). `None` if there is no such zone.
+    #[must_use]
+    pub fn canonical_name(written: &str) -> Option<String> {
+        if let Some(minutes) = offset_minutes(written) {
+            return Some(posix_rule(minutes));
+        }
+        if let Ok(zone) = TimeZone::get(written) {
+            let name = zone.iana_name().unwrap_or(written);
+            return Some(if name == "UTC" {
+                written.to_ascii_uppercase()
+            } else {
+                name.to_owned()
+            });
+        }
+        TimeZone::posix(written).ok().map(|_zone| written.to_owned())
+    }
+}
+
+/// An offset of at most 15:59 east of Greenwich, in minutes.
+fn offset_minutes(written: &str) -> Option<i32> {
+    let (sign, digits) = match written.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, written.strip_prefix('+').unwrap_or(written)),
+    };
+    let (hours, minutes) = if let Some((hours, minutes)) = digits.split_once(':') {
+        (hours.parse::<u16>().ok()?, minutes.parse::<u16>().ok().filter(|minutes| *minutes < 60)?)
+    } else if let Some((hours, fraction)) = digits.split_once('.') {
+        let tenths: u16 = fraction.chars().next()?.to_digit(10)?.try_into().ok()?;
+        (hours.parse().ok()?, tenths * 6)
+    } else {
+        (digits.parse().ok()?, 0)
+    };
+    (hours < 16).then(|| sign * i32::from(hours * 60 + minutes))
+}
+
+/// `<+05:30>-05:30`: the rule's own sign counts west, its name east.
+fn posix_rule(minutes: i32) -> String {
+    let (east, west) = if minutes < 0 { ('-', '+') } else { ('+', '-') };
+    let (hours, rest) = (minutes.abs() / 60, minutes.abs() % 60);
+    let text = if rest == 0 { format!("{hours:02}") } else { format!("{hours:02}:{rest:02}") };
+    format!("<{east}{text}>{west}{text}")
 }
