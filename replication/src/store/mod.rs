@@ -46,6 +46,7 @@ mod merge;
 mod options;
 mod registry;
 #[expect(clippy::module_inception, reason = "the file of the type `Store`")]
+mod statement;
 mod store;
 
 pub use applied::{AppliedTransaction, RowEvent, RowEvents, RowOp};
@@ -57,6 +58,7 @@ pub use lease::{LeaseError, WriteLease, WriterLease};
 pub use log::{LogRange, LogSlice};
 pub use options::{ConnectHook, SchemaHook, StoreOptions};
 pub use registry::TableSpec;
+pub use statement::{SharedConnection, Statement, StatementError, StoreAccess};
 pub use store::{DATABASE_FILE, Store};
 
 /// Wall clock, microseconds since 1970.
