@@ -1,2 +1,7 @@
-//! Trellis.
-fn main() {}
+//! The `trellis` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    trellis_server::cli::run()
+}

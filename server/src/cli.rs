@@ -1,0 +1,158 @@
+//! What the `trellis` command understands.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::demo;
+use crate::node::{Node, NodeOptions};
+
+/// A replicated database server that speaks PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(name = "trellis", version, about)]
+struct Command {
+    #[command(subcommand)]
+    action: Action,
+    /// What to log, as in RUST_LOG: a level, or module=level pairs.
+    #[arg(long, global = true, env = "RUST_LOG", default_value = "info")]
+    log: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Runs one node until it is interrupted.
+    Start(StartArguments),
+    /// Runs a cluster of node processes on this machine, in a temporary directory, until interrupted.
+    Demo {
+        /// How many nodes.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=16))]
+        nodes: u16,
+    },
+}
+
+#[derive(Debug, Args)]
+struct StartArguments {
+    /// Where the database is kept; created if it is not there.
+    #[arg(long, default_value = "./trellis-data")]
+    data_dir: PathBuf,
+    /// Address for PostgreSQL clients; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:5432")]
+    listen: SocketAddr,
+    /// UDP address for other nodes; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:7432")]
+    gossip: SocketAddr,
+    /// The gossip address that other nodes are told, where it is not the one listened on: behind NAT or a relay.
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// A node of the cluster to join, by its gossip address; may be given more than once. Tried until it answers.
+    #[arg(long, value_name = "HOST:PORT")]
+    join: Vec<String>,
+    /// Address for health checks and metrics over HTTP; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8432")]
+    http: SocketAddr,
+    /// Most sessions at once.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max_connections: u32,
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let command = Command::parse();
+    let result = start_logging(&command.log).and_then(|()| act(command.action));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command's own complaint to its user")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("trellis: {error:#}");
+}
+
+/// Logs go to standard error: for people on a terminal, as JSON otherwise.
+fn start_logging(filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).with_context(|| format!("--log {filter}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.init();
+    } else {
+        builder.json().init();
+    }
+    Ok(())
+}
+
+fn act(action: Action) -> anyhow::Result<()> {
+    match action {
+        Action::Start(arguments) => start(arguments),
+        Action::Demo { nodes } => demo::run(nodes),
+    }
+}
+
+fn start(arguments: StartArguments) -> anyhow::Result<()> {
+    refuse_open_doors("--listen", arguments.listen)?;
+    refuse_open_doors("--gossip", arguments.gossip)?;
+    refuse_open_doors("--http", arguments.http)?;
+    let options = NodeOptions {
+        data_dir: arguments.data_dir,
+        listen: arguments.listen,
+        gossip: arguments.gossip,
+        advertise: arguments.advertise,
+        join: arguments.join,
+        http: arguments.http,
+        sessions_max: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("network")
+        .enable_all()
+        .build()
+        .context("could not start the network's threads")?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: NodeOptions) -> anyhow::Result<()> {
+    let mut interrupted = signal(tokio::signal::unix::SignalKind::interrupt())?;
+    let mut terminated = signal(tokio::signal::unix::SignalKind::terminate())?;
+    let node = Node::start(options).await?;
+    announce(&node);
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
+    tracing::info!("stopping");
+    node.stop().await;
+    Ok(())
+}
+
+fn signal(kind: tokio::signal::unix::SignalKind) -> anyhow::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(kind).context("could not listen for signals")
+}
+
+/// One line per endpoint, then `ready`, on standard output, for people and for programs that wait.
+#[expect(clippy::print_stdout, reason = "the command's answer to its user")]
+fn announce(node: &Node) {
+    println!("postgres listening on {}", node.postgres_address());
+    println!("gossip listening on {}", node.gossip_address());
+    println!("http listening on {}", node.http_address());
+    println!("ready");
+}
+
+/// Until there is authentication, only this machine may come in.
+fn refuse_open_doors(flag: &str, address: SocketAddr) -> anyhow::Result<()> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "{flag} {address} is not a loopback address: Trellis has no authentication yet and would let anyone in"
+    )
+}

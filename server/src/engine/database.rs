@@ -1,0 +1,201 @@
+//! What the sessions of a node share: the store, the schema as of the last commit, the feeds, the network.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use rusqlite::Connection;
+use std::sync::Mutex;
+use trellis_replication::net::NetHandle;
+use trellis_replication::store::{
+    AppliedTransaction, Store, StoreConnection, StoreError, StoreOptions, WriterLease,
+};
+use trellis_sqlcompat::Oid;
+use trellis_sqlcompat::catalog::ImageOptions;
+use trellis_sqlcompat::functions::{self, SessionContext};
+use trellis_sqlcompat::schema::{Catalog, Sequence};
+
+use super::schema::{self, RemoteSchema, Schema};
+use super::sequence::{self, Sequences};
+use super::timer::Timer;
+use crate::feed::Hub;
+use crate::registry::Registry;
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The store could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The schema could not be read or set up.
+    #[error("the schema could not be read: {0}")]
+    Schema(#[from] rusqlite::Error),
+}
+
+/// A node's database.
+pub struct Database {
+    pub(super) store: Arc<Store>,
+    pub(super) hub: Hub,
+    pub(super) sequences: Sequences,
+    pub(super) timer: Timer,
+    pub(super) registry: Arc<Registry>,
+    schema: RwLock<Arc<Schema>>,
+    /// A connection of the database's own, for reading outside any session.
+    reader: Mutex<StoreConnection>,
+    network: OnceLock<NetHandle>,
+    uncommitted: Mutex<Option<Arc<Catalog>>>,
+}
+
+impl Database {
+    /// Opens the database in a directory, creating it if it is not there.
+    ///
+    /// # Errors
+    /// [`DatabaseError`], for example if another process has it open.
+    pub fn open(directory: &Path, registry: Arc<Registry>) -> Result<Arc<Self>, DatabaseError> {
+        let options =
+            StoreOptions { on_connect: Some(Arc::new(prepare)), ..StoreOptions::default() };
+        let store = Store::open(directory, options)?;
+        let mut reader = store.connect()?;
+        reader.begin(store.lease().acquire_uncancelled())?;
+        schema::create(&mut reader)?;
+        sequence::create(&mut reader)?;
+        if let Some(pending) = reader.commit()? {
+            pending.wait()?;
+        }
+        let schema = schema::load(reader.sqlite())?;
+        let database = Arc::new(Self {
+            hub: Hub::default(),
+            sequences: Sequences::default(),
+            timer: Timer::new(),
+            registry,
+            schema: RwLock::new(Arc::new(schema)),
+            reader: Mutex::new(reader),
+            network: OnceLock::new(),
+            uncommitted: Mutex::default(),
+            store: Arc::clone(&store),
+        });
+        store.set_schema_hook(Box::new(RemoteSchema));
+        let weak = Arc::downgrade(&database);
+        store.set_listener(Box::new(move |applied| {
+            if let Some(database) = weak.upgrade() {
+                database.publish(applied);
+            }
+        }));
+        Ok(database)
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The queue for the node's one writer.
+    #[must_use]
+    pub fn lease(&self) -> &WriterLease {
+        self.store.lease()
+    }
+
+    /// Connects commits to the network; to be called once.
+    pub fn set_network(&self, network: NetHandle) {
+        if self.network.set(network).is_err() {
+            tracing::error!("the network was set twice");
+        }
+    }
+
+    /// The network, once it is up.
+    #[must_use]
+    pub fn network(&self) -> Option<&NetHandle> {
+        self.network.get()
+    }
+
+    /// Position of the last durable transaction.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.store.position().0
+    }
+
+    /// Number of sites of which transactions are known.
+    #[must_use]
+    pub fn origins(&self) -> usize {
+        self.store.heads().len()
+    }
+
+    /// Closes the feeds. Sessions that are still ending keep the store open until they have.
+    pub fn close(&self) {
+        self.store.set_listener(Box::new(|_applied| ()));
+    }
+
+    /// The schema as of the last commit that changed it.
+    pub(super) fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.schema.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes a committed schema the current one, unless a later one already is.
+    pub(super) fn set_schema(&self, schema: Arc<Schema>) {
+        let mut current = self.schema.write().unwrap_or_else(PoisonError::into_inner);
+        if schema.epoch > current.epoch {
+            *current = schema;
+        }
+    }
+
+    /// Reads the schema again if it has moved since it was last read.
+    pub(super) fn refresh_schema(&self) -> rusqlite::Result<()> {
+        let loaded = self.with_reader(|sqlite| {
+            let moved = schema::epoch(sqlite)? != self.schema().epoch;
+            if moved { schema::load(sqlite).map(Some) } else { Ok(None) }
+        })?;
+        let site = self.store.site_id();
+        self.with_reader(|sqlite| self.sequences.check_slot(site, sqlite))?;
+        if let Some(schema) = loaded {
+            self.set_schema(Arc::new(schema));
+            if let Some(network) = self.network() {
+                network.schema_changed();
+            }
+        }
+        Ok(())
+    }
+
+    /// A sequence that a session has created in a transaction that is still open.
+    pub(super) fn uncommitted_sequence(&self, oid: u32) -> Option<Sequence> {
+        let uncommitted = self.uncommitted.lock().unwrap_or_else(PoisonError::into_inner);
+        uncommitted.as_ref()?.sequences.get(&Oid(oid)).cloned()
+    }
+
+    /// The schema of the one transaction that is changing it; there is only one writer.
+    pub(super) fn set_uncommitted(&self, catalog: Option<Arc<Catalog>>) {
+        *self.uncommitted.lock().unwrap_or_else(PoisonError::into_inner) = catalog;
+    }
+
+    /// Runs `work` on the database's own connection.
+    pub(super) fn with_reader<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        work(reader.sqlite())
+    }
+
+    /// What the catalog image shows besides the schema.
+    pub(super) fn image_options(&self) -> ImageOptions {
+        ImageOptions::default()
+    }
+
+    /// Tells peers and listeners of transactions that are durable and visible.
+    fn publish(&self, applied: &[Arc<AppliedTransaction>]) {
+        let own = self.store.site_id();
+        if let Err(error) = self.refresh_schema() {
+            tracing::error!(%error, "the schema could not be read after a commit");
+        }
+        let schema = self.schema();
+        for transaction in applied {
+            if transaction.origin == own {
+                if let Some(network) = self.network() {
+                    network.commit(transaction.encoded.clone());
+                }
+            }
+            self.hub.publish(transaction, &schema.catalog);
+        }
+    }
+}
+
+/// Registers what the schema's expressions need on every connection, also on the one that applies remote changes.
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    functions::register(connection, &SessionContext::default())
+}

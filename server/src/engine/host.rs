@@ -1,0 +1,189 @@
+//! What SQL functions ask of the server: settings, sequences, notifications, signals, sleep.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use trellis_replication::types::Message;
+use trellis_sqlcompat::functions::SessionHost;
+use trellis_sqlcompat::schema::Sequence;
+use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
+
+use super::cancel::CancelSwitch;
+use super::database::Database;
+use crate::clock;
+use crate::session::Settings;
+use crate::session::settings::Scope;
+use crate::session::{check_channel, check_payload};
+
+/// Notifications that functions made and the transaction has not taken yet.
+#[derive(Clone, Default)]
+pub(super) struct SharedNotices(Arc<Mutex<Vec<Message>>>);
+
+impl SharedNotices {
+    /// Takes them all.
+    pub(super) fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, message: Message) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+    }
+}
+
+#[derive(Default)]
+struct Values {
+    by_sequence: BTreeMap<u32, i64>,
+    last: Option<i64>,
+}
+
+/// The server as one session's functions see it.
+pub(super) struct Host {
+    database: Weak<Database>,
+    settings: Arc<Mutex<Settings>>,
+    cancel: Arc<CancelSwitch>,
+    notices: SharedNotices,
+    values: Mutex<Values>,
+}
+
+impl Host {
+    pub(super) fn new(
+        database: &Arc<Database>,
+        settings: &Arc<Mutex<Settings>>,
+        cancel: &Arc<CancelSwitch>,
+        notices: &SharedNotices,
+    ) -> Self {
+        Self {
+            database: Arc::downgrade(database),
+            settings: Arc::clone(settings),
+            cancel: Arc::clone(cancel),
+            notices: notices.clone(),
+            values: Mutex::default(),
+        }
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn values(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn database(&self) -> Result<Arc<Database>, SqlError> {
+        self.database
+            .upgrade()
+            .ok_or_else(|| SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is stopping"))
+    }
+
+    fn with_sequence<T>(
+        &self,
+        oid: u32,
+        work: impl FnOnce(&Database, &Sequence) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let database = self.database()?;
+        let schema = database.schema();
+        let sequence = schema.catalog.sequences.get(&Oid(oid)).cloned();
+        let sequence = sequence.or_else(|| database.uncommitted_sequence(oid));
+        let Some(sequence) = sequence else {
+            let message = format!("could not open relation with OID {oid}");
+            return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
+        };
+        work(&database, &sequence)
+    }
+}
+
+impl SessionHost for Host {
+    fn clock_us(&self) -> i64 {
+        clock::now_us()
+    }
+
+    fn current_setting(&self, name: &str, missing_ok: bool) -> Result<Option<String>, SqlError> {
+        match self.settings().show(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) if missing_ok => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_config(&self, name: &str, value: &str, local: bool) -> Result<String, SqlError> {
+        let scope = if local { Scope::Transaction } else { Scope::Session };
+        let mut settings = self.settings();
+        settings.set_from_text(name, value, scope)?;
+        settings.show(name)
+    }
+
+    fn nextval(&self, sequence: u32) -> Result<i64, SqlError> {
+        let value = self.with_sequence(sequence, |database, definition| {
+            let site = database.store().site_id();
+            database.with_reader(|sqlite| database.sequences.next(definition, site, sqlite))
+        })?;
+        let mut values = self.values();
+        values.by_sequence.insert(sequence, value);
+        values.last = Some(value);
+        Ok(value)
+    }
+
+    fn currval(&self, sequence: u32) -> Result<i64, SqlError> {
+        if let Some(value) = self.values().by_sequence.get(&sequence) {
+            return Ok(*value);
+        }
+        self.with_sequence(sequence, |_, definition| {
+            let message = format!(
+                "currval of sequence \"{}\" is not yet defined in this session",
+                definition.name
+            );
+            Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+        })
+    }
+
+    fn setval(&self, sequence: u32, value: i64, is_called: bool) -> Result<i64, SqlError> {
+        let value = self.with_sequence(sequence, |database, definition| {
+            database
+                .with_reader(|sqlite| database.sequences.set(definition, value, is_called, sqlite))
+        })?;
+        if is_called {
+            self.values().by_sequence.insert(sequence, value);
+        }
+        Ok(value)
+    }
+
+    fn lastval(&self) -> Result<i64, SqlError> {
+        self.values().last.ok_or_else(|| {
+            let message = "lastval is not yet defined in this session";
+            SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        })
+    }
+
+    fn notify(&self, channel: &str, payload: &str) -> Result<(), SqlError> {
+        check_channel(channel)?;
+        check_payload(payload)?;
+        let (channel, payload) = (channel.to_owned(), payload.to_owned());
+        self.notices.add(Message { channel, payload });
+        Ok(())
+    }
+
+    fn sleep(&self, seconds: f64) -> Result<(), SqlError> {
+        let seconds = if seconds.is_finite() { seconds.clamp(0.0, 31_536_000.0) } else { 0.0 };
+        self.cancel.sleep(Duration::from_secs_f64(seconds))
+    }
+
+    fn call(&self, function: &str, arguments: &[Datum]) -> Result<Datum, SqlError> {
+        match (function, arguments) {
+            ("pg_pg_cancel_backend", [Datum::Integer(pid)]) => self.signal(*pid, false),
+            ("pg_pg_terminate_backend", [Datum::Integer(pid), ..]) => self.signal(*pid, true),
+            _ => Err(SqlError::unsupported(format_args!(
+                "function {}",
+                function.strip_prefix("pg_").unwrap_or(function)
+            ))),
+        }
+    }
+}
+
+impl Host {
+    fn signal(&self, pid: i64, terminate: bool) -> Result<Datum, SqlError> {
+        let pid = u32::try_from(pid).unwrap_or(0);
+        let found = self.database()?.registry.signal(pid, terminate);
+        Ok(Datum::Integer(i64::from(found)))
+    }
+}

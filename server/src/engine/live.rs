@@ -1,0 +1,90 @@
+//! Rows of catalog relations that only the running server knows.
+
+use std::sync::{Mutex, PoisonError};
+
+use trellis_sqlcompat::Datum;
+use trellis_sqlcompat::builtin::SettingRow;
+use trellis_sqlcompat::catalog::live_columns;
+
+use super::database::Database;
+use crate::registry::Activity;
+use crate::session::Settings;
+
+/// The rows of live relation `name`, as of now. Relations of things that the server does not have are empty.
+pub(super) fn rows(name: &str, database: &Database, settings: &Mutex<Settings>) -> Vec<Vec<Datum>> {
+    let columns = live_columns(name);
+    match name {
+        "pg_settings" => {
+            let settings = settings.lock().unwrap_or_else(PoisonError::into_inner);
+            let all = settings.all();
+            all.into_iter()
+                .map(|(row, value)| arrange(&columns, |c| setting(c, row, &value)))
+                .collect()
+        }
+        "pg_stat_activity" => {
+            let sessions = database.registry.activity();
+            sessions
+                .iter()
+                .map(|(pid, activity)| arrange(&columns, |c| session(c, *pid, activity)))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn arrange(columns: &[&str], value: impl Fn(&str) -> Datum) -> Vec<Datum> {
+    columns.iter().map(|column| value(column)).collect()
+}
+
+fn text(value: impl Into<String>) -> Datum {
+    Datum::Text(value.into())
+}
+
+fn optional(value: Option<&str>) -> Datum {
+    value.map_or(Datum::Null, text)
+}
+
+fn setting(column: &str, row: &SettingRow, value: &str) -> Datum {
+    match column {
+        "name" => text(row.name),
+        "setting" => text(value),
+        "unit" => optional(row.unit),
+        "category" => text(row.category),
+        "short_desc" => text(""),
+        "context" => text(row.context),
+        "vartype" => text(row.kind),
+        "source" => text(if row.reset_value == Some(value) { "default" } else { "session" }),
+        "min_val" => optional(row.min),
+        "max_val" => optional(row.max),
+        "enumvals" if !row.enum_values.is_empty() => {
+            text(serde_json::json!(row.enum_values).to_string())
+        }
+        "boot_val" => optional(row.boot_value),
+        "reset_val" => optional(row.reset_value),
+        "pending_restart" => Datum::Integer(0),
+        _ => Datum::Null,
+    }
+}
+
+fn session(column: &str, pid: u32, activity: &Activity) -> Datum {
+    match column {
+        "datid" => Datum::Integer(5),
+        "datname" => text(&activity.database),
+        "pid" => Datum::Integer(i64::from(pid)),
+        "usesysid" => Datum::Integer(10),
+        "usename" => text(&activity.user),
+        "application_name" => text(&activity.application_name),
+        "client_addr" => {
+            activity.client_address.map_or(Datum::Null, |address| text(address.ip().to_string()))
+        }
+        "client_port" => activity
+            .client_address
+            .map_or(Datum::Integer(-1), |address| Datum::Integer(i64::from(address.port()))),
+        "backend_start" => Datum::Integer(activity.started_us),
+        "state_change" => Datum::Integer(activity.state_changed_us),
+        "state" => text(if activity.state.is_empty() { "active" } else { activity.state }),
+        "backend_type" => text("client backend"),
+        "query" => text(""),
+        _ => Datum::Null,
+    }
+}

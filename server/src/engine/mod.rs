@@ -1,0 +1,36 @@
+//! The engine: what sessions' transactions mean in SQLite.
+//!
+//! ```text
+//!   session ── SqliteEngine ── SharedConnection ── SQLite file
+//!                  │                                   │
+//!                  └────────── Database ── Store ──────┘      one Database per node: store, current schema, feeds, network
+//! ```
+//!
+//! - A session reads on its own connection. Under READ COMMITTED each statement sees a fresh snapshot until the
+//!   transaction writes; REPEATABLE READ and SERIALIZABLE keep the first statement's snapshot, and answer 40001 if they
+//!   then have to write over something newer.
+//! - The first write takes the node's write lease and opens SQLite's write transaction; from then on the transaction has
+//!   the writer until it ends.
+//! - Which schema a plan was made for is known by its *epoch*, SQLite's `user_version`, which every schema change moves.
+//!
+//! # Bounds
+//! [`cache::STATEMENTS_MAX`] prepared SQLite statements and [`cache::PLANS_MAX`] plans per session. A transaction that holds
+//! the lease while its client is idle gives way to waiting writers after [`session_engine::LEASE_IDLE`] (40001 for it).
+
+pub mod cache;
+mod cancel;
+mod database;
+mod error;
+mod host;
+mod live;
+mod replica;
+mod rows;
+mod schema;
+mod sequence;
+pub mod session_engine;
+mod timer;
+
+pub use cancel::CancelSwitch;
+pub use database::{Database, DatabaseError};
+pub use rows::SqliteRows;
+pub use session_engine::SqliteEngine;

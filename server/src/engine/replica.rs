@@ -1,0 +1,42 @@
+//! The store as the network sees it.
+
+use trellis_replication::net::{ApplyResult, ReadLogError, ReplicaStore};
+use trellis_replication::store::{ApplyOutcome, LogSlice};
+use trellis_replication::types::{DbVersion, EncodedChangeset, Heads, SiteId};
+
+use super::database::Database;
+
+impl ReplicaStore for Database {
+    fn heads(&self) -> Heads {
+        self.store.heads()
+    }
+
+    fn apply(&self, batch: &[EncodedChangeset]) -> Vec<ApplyResult> {
+        self.store.apply(batch).into_iter().map(apply_result).collect()
+    }
+
+    fn read_log(
+        &self,
+        origin: SiteId,
+        after: DbVersion,
+        max_bytes: usize,
+    ) -> Result<Vec<EncodedChangeset>, ReadLogError> {
+        match self.store.read_log(origin, after, max_bytes) {
+            Ok(LogSlice::Changesets(changesets)) => Ok(changesets),
+            Ok(LogSlice::Trimmed { .. }) => Err(ReadLogError::Trimmed),
+            Err(error) => Err(ReadLogError::Failed(error.to_string())),
+        }
+    }
+}
+
+fn apply_result(outcome: ApplyOutcome) -> ApplyResult {
+    match outcome {
+        ApplyOutcome::Applied => ApplyResult::Applied,
+        ApplyOutcome::AlreadyKnown => ApplyResult::AlreadyKnown,
+        ApplyOutcome::Gap { .. } => ApplyResult::Gap,
+        ApplyOutcome::NeedsSchema { .. } => ApplyResult::NeedsSchema,
+        ApplyOutcome::Rejected { reason } | ApplyOutcome::Failed { reason } => {
+            ApplyResult::Rejected(reason)
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The schema in the file: reading its rows, changing them, and keeping SQLite's tables in line, for local DDL and for rows
+//! that arrive from peers alike.
+//!
+//! `trellis_schema` is replicated. `trellis_materialized` is this file's own copy of the rows that its tables were last
+//! brought in line with, so that the difference is known inside any transaction, whoever changed the rows.
+
+use std::sync::{Arc, OnceLock};
+
+use rusqlite::Connection;
+use trellis_replication::store::{SchemaHook, StoreConnection, StoreError, TableSpec};
+use trellis_replication::types::{ColumnId, TableId};
+use trellis_sqlcompat::catalog::{CatalogImage, ImageOptions};
+use trellis_sqlcompat::schema::{Catalog, ObjectId, ObjectKind, SchemaRow, materialize};
+use trellis_sqlcompat::{SqlError, SqlState};
+
+/// Identity of the table `trellis_schema` on every node.
+const SCHEMA_TABLE_ID: TableId = TableId(1);
+
+const CREATE: &str = "
+    CREATE TABLE IF NOT EXISTS trellis_schema (
+        id INTEGER PRIMARY KEY NOT NULL, kind TEXT NOT NULL, parent INTEGER NOT NULL, name TEXT NOT NULL,
+        definition TEXT NOT NULL, dropped INTEGER NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS trellis_materialized (
+        id INTEGER PRIMARY KEY NOT NULL, kind TEXT NOT NULL, parent INTEGER NOT NULL, name TEXT NOT NULL,
+        definition TEXT NOT NULL, dropped INTEGER NOT NULL) STRICT;";
+
+/// One state of the schema.
+pub(super) struct Schema {
+    /// The state's number: SQLite's `user_version`, and for the uncommitted states of one session numbers above 2^32.
+    pub(super) epoch: u64,
+    /// The objects.
+    pub(super) catalog: Arc<Catalog>,
+    image: OnceLock<Arc<CatalogImage>>,
+    /// For a session's own state: the file's number that it builds on.
+    base_epoch: OnceLock<u64>,
+}
+
+impl Schema {
+    pub(super) fn new(epoch: u64, catalog: Arc<Catalog>) -> Self {
+        Self { epoch, catalog, image: OnceLock::new(), base_epoch: OnceLock::new() }
+    }
+
+    /// Says which state of the file a session's own state builds on; once.
+    pub(super) fn set_base_epoch(&self, epoch: u64) {
+        self.base_epoch.get_or_init(|| epoch);
+    }
+
+    /// The number of the file's state that this one is, or builds on.
+    pub(super) fn base_epoch(&self) -> u64 {
+        self.base_epoch.get().copied().unwrap_or(self.epoch)
+    }
+
+    /// The system catalogs of this state, built at the first call.
+    pub(super) fn image(&self, options: &ImageOptions) -> rusqlite::Result<Arc<CatalogImage>> {
+        if let Some(image) = self.image.get() {
+            return Ok(Arc::clone(image));
+        }
+        let image = CatalogImage::build(&self.catalog, options)?;
+        Ok(Arc::clone(self.image.get_or_init(|| image)))
+    }
+}
+
+/// Creates the schema's own tables. Inside a write.
+pub(super) fn create(connection: &mut StoreConnection) -> Result<(), StoreError> {
+    connection.sqlite().execute_batch(CREATE)?;
+    let names = ["id", "kind", "parent", "name", "definition", "dropped"];
+    let columns = (0_u32..).zip(names).map(|(id, name)| (ColumnId(id), name.to_owned()));
+    connection.register_table(&TableSpec {
+        id: SCHEMA_TABLE_ID,
+        name: "trellis_schema".to_owned(),
+        columns: columns.collect(),
+        key: vec![ColumnId(0)],
+        system: true,
+    })
+}
+
+/// Reads the schema as the connection sees it.
+pub(super) fn load(sqlite: &Connection) -> rusqlite::Result<Schema> {
+    let rows = read_rows(sqlite, "trellis_schema")?;
+    Ok(Schema::new(epoch(sqlite)?, Arc::new(Catalog::from_rows(rows))))
+}
+
+/// The number of the schema's state as the connection sees it.
+pub(super) fn epoch(sqlite: &Connection) -> rusqlite::Result<u64> {
+    let version: i64 =
+        sqlite.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(version).unwrap_or(0))
+}
+
+fn read_rows(sqlite: &Connection, table: &str) -> rusqlite::Result<Vec<SchemaRow>> {
+    let sql = format!("SELECT id, kind, parent, name, definition, dropped FROM {table}");
+    let mut statement = sqlite.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut read = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(1)?;
+        // A kind that a newer node has introduced is kept in the table and left alone here.
+        let Some(kind) = ObjectKind::parse(&kind) else { continue };
+        read.push(SchemaRow {
+            id: ObjectId(row.get(0)?),
+            kind,
+            parent: ObjectId(row.get(2)?),
+            name: row.get(3)?,
+            definition: row.get(4)?,
+            dropped: row.get(5)?,
+        });
+    }
+    Ok(read)
+}
+
+/// Writes changed rows.
+pub(super) fn upsert(sqlite: &Connection, rows: &[SchemaRow]) -> rusqlite::Result<()> {
+    let mut statement = sqlite.prepare_cached(
+        "INSERT INTO trellis_schema (id, kind, parent, name, definition, dropped) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, \
+         parent = excluded.parent, name = excluded.name, definition = excluded.definition, \
+         dropped = excluded.dropped",
+    )?;
+    for row in rows {
+        statement.execute(rusqlite::params![
+            row.id.0,
+            row.kind.as_str(),
+            row.parent.0,
+            row.name,
+            row.definition,
+            row.dropped,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Brings SQLite's tables and the store's registrations in line with `trellis_schema`. Inside a write.
+pub(super) fn bring_in_line(
+    sqlite: &Connection,
+    register: &mut dyn FnMut(&TableSpec) -> Result<(), StoreError>,
+    unregister: &mut dyn FnMut(TableId) -> Result<(), StoreError>,
+) -> Result<Catalog, SqlError> {
+    let storage = |error: rusqlite::Error| internal(&error);
+    let old = Catalog::from_rows(read_rows(sqlite, "trellis_materialized").map_err(storage)?);
+    let new = Catalog::from_rows(read_rows(sqlite, "trellis_schema").map_err(storage)?);
+    for statement in materialize(&old, &new)? {
+        sqlite.execute_batch(&statement).map_err(|error| {
+            tracing::error!(%error, statement, "a table could not be brought in line");
+            internal(&error)
+        })?;
+    }
+    let (before, after) = (old.store_tables(), new.store_tables());
+    for table in after.iter().filter(|table| !before.contains(table)) {
+        let spec = TableSpec {
+            id: TableId(table.id),
+            name: table.physical_name.clone(),
+            columns: table.columns.iter().map(|(id, name)| (ColumnId(*id), name.clone())).collect(),
+            key: table.key.iter().map(|id| ColumnId(*id)).collect(),
+            system: false,
+        };
+        register(&spec).map_err(|error| internal(&error))?;
+    }
+    for table in before.iter().filter(|table| after.iter().all(|kept| kept.id != table.id)) {
+        unregister(TableId(table.id)).map_err(|error| internal(&error))?;
+    }
+    let next = epoch(sqlite).map_err(storage)? + 1;
+    sqlite
+        .execute_batch(&format!(
+            "INSERT OR REPLACE INTO trellis_materialized \
+             SELECT * FROM trellis_schema EXCEPT SELECT * FROM trellis_materialized; \
+             PRAGMA user_version = {next}"
+        ))
+        .map_err(storage)?;
+    Ok(new)
+}
+
+pub(super) fn internal(error: &dyn std::fmt::Display) -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, format!("storage: {error}"))
+}
+
+/// Brings tables in line while remote changes are applied.
+pub(super) struct RemoteSchema;
+
+impl SchemaHook for RemoteSchema {
+    fn system_rows_changed(&self, connection: &mut StoreConnection) -> Result<(), String> {
+        // Registering needs the connection mutably while its tables are read; what is to be registered is collected first.
+        let (mut specs, mut gone) = (Vec::new(), Vec::new());
+        let mut register = |spec: &TableSpec| {
+            specs.push(spec.clone());
+            Ok(())
+        };
+        let mut unregister = |table: TableId| {
+            gone.push(table);
+            Ok(())
+        };
+        bring_in_line(connection.sqlite(), &mut register, &mut unregister)
+            .map_err(|error| error.to_string())?;
+        for spec in specs {
+            connection.register_table(&spec).map_err(|error| error.to_string())?;
+        }
+        for table in gone {
+            connection.unregister_table(table).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! Accepting connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::connection;
+use crate::engine::Database;
+use crate::registry::Registry;
+
+const SOCKET: Token = Token(0);
+const WAKE: Token = Token(1);
+
+/// Stack of a connection's thread. Only what is touched takes memory; deep expressions touch more.
+const STACK_BYTES: usize = 8 << 20;
+
+/// What every connection needs.
+pub struct Doors {
+    /// The database behind the doors.
+    pub database: Arc<Database>,
+    /// Who is inside.
+    pub registry: Arc<Registry>,
+}
+
+/// Why an address could not be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("could not listen on {address} for PostgreSQL clients: {source}")]
+pub struct ListenError {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the operating system says.
+    #[source]
+    pub source: io::Error,
+}
+
+/// A listening socket with its thread.
+pub struct Listener {
+    address: SocketAddr,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Listener {
+    /// Listens on `address` (port 0: any free one) and serves what connects.
+    ///
+    /// # Errors
+    /// [`ListenError`], for example when the port is taken.
+    pub fn start(address: SocketAddr, doors: Arc<Doors>) -> Result<Self, ListenError> {
+        let fail = |source| ListenError { address, source };
+        let mut socket = TcpListener::bind(address).map_err(fail)?;
+        let bound = socket.local_addr().map_err(fail)?;
+        let poll = Poll::new().map_err(fail)?;
+        poll.registry().register(&mut socket, SOCKET, Interest::READABLE).map_err(fail)?;
+        let waker = Waker::new(poll.registry(), WAKE).map_err(fail)?;
+        let thread = std::thread::Builder::new()
+            .name("accept".to_owned())
+            .spawn(move || accept_all(&socket, poll, &doors))
+            .map_err(fail)?;
+        Ok(Self { address: bound, waker, thread: Some(thread) })
+    }
+
+    /// The address that is listened on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting. Sessions go on until the registry ends them.
+    pub fn stop(mut self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::warn!(%error, "the listener could not be stopped");
+            return;
+        }
+        if let Some(thread) = self.thread.take() {
+            if thread.join().is_err() {
+                tracing::error!("the listener's thread panicked");
+            }
+        }
+    }
+}
+
+fn accept_all(socket: &TcpListener, mut poll: Poll, doors: &Arc<Doors>) {
+    let mut events = Events::with_capacity(16);
+    loop {
+        if let Err(error) = poll.poll(&mut events, None) {
+            if error.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            tracing::error!(%error, "the listener failed");
+            return;
+        }
+        if events.iter().any(|event| event.token() == WAKE) {
+            return;
+        }
+        accept_waiting(socket, doors);
+    }
+}
+
+/// Accepts all that wait; the readiness event comes once for any number of them.
+fn accept_waiting(socket: &TcpListener, doors: &Arc<Doors>) {
+    loop {
+        match socket.accept() {
+            Ok((stream, peer)) => hand_over(doors, stream, peer),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                // Out of descriptors, or a connection that died in the queue: the next event tries again.
+                tracing::warn!(%error, "a connection could not be accepted");
+                return;
+            }
+        }
+    }
+}
+
+fn hand_over(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr) {
+    let doors = Arc::clone(doors);
+    let spawned = std::thread::Builder::new()
+        .name(format!("session {peer}"))
+        .stack_size(STACK_BYTES)
+        .spawn(move || connection::serve(&doors, stream, peer));
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "no thread for a connection");
+    }
+}

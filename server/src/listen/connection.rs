@@ -1,0 +1,243 @@
+//! One connection's thread: from its first byte to its last.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mio::Waker;
+use mio::net::TcpStream;
+use trellis_sqlcompat::{SqlError, SqlState};
+
+use super::accept::Doors;
+use super::channel::{Channel, Woken};
+use super::startup::{self, Opening, StartupParameters};
+use crate::clock;
+use crate::engine::{CancelSwitch, SqliteEngine};
+use crate::feed::Mailbox;
+use crate::registry::{Activity, Membership, Reach, Refusal};
+use crate::session::{Disconnected, Flow, Identity, Session, Settings, Wire};
+use crate::wire::backend::Severity;
+use crate::wire::frontend::{self, DecodeError};
+
+/// Serves one connection until it ends.
+pub(super) fn serve(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr) {
+    let mut channel = match Channel::new(stream) {
+        Ok(channel) => channel,
+        Err(error) => {
+            tracing::warn!(%error, %peer, "connection could not be set up");
+            return;
+        }
+    };
+    match startup::open(&mut channel, clock::now) {
+        Ok(Opening::Cancel { pid, secret }) => doors.registry.cancel(pid, &secret),
+        Ok(Opening::Session(parameters)) => {
+            if serve_session(doors, &mut channel, &parameters, peer).is_err() {
+                tracing::debug!(%peer, "client went away");
+            }
+        }
+        Err(Disconnected) => tracing::debug!(%peer, "connection ended before its session began"),
+    }
+}
+
+/// How other threads reach the one of this connection.
+struct ConnectionReach {
+    cancel: Arc<CancelSwitch>,
+    waker: Arc<Waker>,
+}
+
+impl Reach for ConnectionReach {
+    fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::warn!(%error, "a session could not be woken");
+        }
+    }
+}
+
+fn serve_session(
+    doors: &Arc<Doors>,
+    channel: &mut Channel,
+    parameters: &StartupParameters,
+    peer: SocketAddr,
+) -> Result<(), Disconnected> {
+    let cancel = Arc::new(CancelSwitch::new(&doors.database));
+    let waker = channel.waker();
+    let reach = ConnectionReach { cancel: Arc::clone(&cancel), waker: Arc::clone(&waker) };
+    let activity = Activity {
+        user: parameters.user.clone(),
+        database: parameters.database.clone(),
+        client_address: Some(peer),
+        started_us: clock::now_us(),
+        ..Activity::default()
+    };
+    let membership = match doors.registry.join(Arc::new(reach), activity) {
+        Ok(membership) => membership,
+        Err(refusal) => return Err(startup::refuse(channel, &refused(refusal))),
+    };
+    let settings = match session_settings(parameters) {
+        Ok(settings) => Arc::new(Mutex::new(settings)),
+        Err(error) => return Err(startup::refuse(channel, &error)),
+    };
+    let mailbox = Arc::new(Mailbox::new(Box::new(move || {
+        if let Err(error) = waker.wake() {
+            tracing::warn!(%error, "a listener could not be woken");
+        }
+    })));
+    let identity = Identity {
+        user: parameters.user.clone(),
+        database: parameters.database.clone(),
+        pid: membership.pid,
+    };
+    let engine =
+        SqliteEngine::open(&doors.database, &identity, Arc::clone(&settings), mailbox, cancel);
+    let engine = match engine {
+        Ok(engine) => engine,
+        Err(error) => return Err(startup::refuse(channel, &error)),
+    };
+    let mut session = Session::new(engine, identity, Arc::clone(&settings));
+    startup::negotiate(session.outbox(), parameters);
+    session.greet(membership.secret);
+    converse(&mut session, channel, &membership, &settings)
+}
+
+/// Handles messages until the session ends.
+fn converse(
+    session: &mut Session<SqliteEngine>,
+    channel: &mut Channel,
+    membership: &Membership,
+    settings: &Mutex<Settings>,
+) -> Result<(), Disconnected> {
+    let mut idle_since = clock::now();
+    loop {
+        match frontend::next_message(&mut channel.input) {
+            Ok(Some(message)) => {
+                let flow = session.handle(clock::now_us(), message, channel)?;
+                if flow == Flow::End {
+                    return channel.send(session.outbox().bytes());
+                }
+                idle_since = clock::now();
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => return Err(protocol_violation(session, channel, &error)),
+        }
+        channel.send(session.outbox().bytes())?;
+        show_state(session, membership, settings);
+        if membership.terminate.load(Ordering::SeqCst) {
+            let message = "terminating connection due to administrator command";
+            return Err(goodbye(session, channel, SqlState::ADMIN_SHUTDOWN, message));
+        }
+        let timeout = idle_timeout(session, settings, idle_since);
+        match channel.receive(timeout.map(|(remaining, _, _)| remaining))? {
+            Woken::Readable => {}
+            Woken::Called => session.deliver_notifications(),
+            Woken::TimedOut if session.engine().yield_lease_if_wanted() => {}
+            Woken::TimedOut => {
+                if let Some((_, state, message)) = idle_timeout(session, settings, idle_since)
+                    .filter(|(left, _, _)| left.is_zero())
+                {
+                    return Err(goodbye(session, channel, state, message));
+                }
+            }
+        }
+    }
+}
+
+/// How long the session may stay idle, and what ends it then.
+fn idle_timeout(
+    session: &mut Session<SqliteEngine>,
+    settings: &Mutex<Settings>,
+    idle_since: Instant,
+) -> Option<(Duration, SqlState, &'static str)> {
+    let in_transaction = session.in_transaction();
+    let (name, state, message) = if in_transaction {
+        (
+            "idle_in_transaction_session_timeout",
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            "terminating connection due to idle-in-transaction timeout",
+        )
+    } else {
+        (
+            "idle_session_timeout",
+            SqlState::IDLE_SESSION_TIMEOUT,
+            "terminating connection due to idle-session timeout",
+        )
+    };
+    let limit = settings.lock().unwrap_or_else(PoisonError::into_inner).number(name);
+    let limit = u64::try_from(limit).ok().filter(|limit| *limit > 0).map(Duration::from_millis);
+    let remaining =
+        limit.map(|limit| limit.saturating_sub(clock::now().saturating_duration_since(idle_since)));
+    // A transaction that holds the write lease looks from time to time whether others wait for it.
+    let lease = session.engine().lease_check_interval();
+    let remaining = match (remaining, lease) {
+        (Some(remaining), Some(lease)) => remaining.min(lease),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => return None,
+    };
+    Some((remaining, state, message))
+}
+
+fn show_state(
+    session: &Session<SqliteEngine>,
+    membership: &Membership,
+    settings: &Mutex<Settings>,
+) {
+    let state = if session.in_transaction() { "idle in transaction" } else { "idle" };
+    let name = settings
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .raw("application_name")
+        .unwrap_or_default();
+    let mut activity = membership.activity.lock().unwrap_or_else(PoisonError::into_inner);
+    activity.state = state;
+    activity.application_name = name;
+    activity.state_changed_us = clock::now_us();
+}
+
+fn session_settings(parameters: &StartupParameters) -> Result<Settings, SqlError> {
+    let mut settings = Settings::new(&parameters.user);
+    for (name, value) in &parameters.settings {
+        settings.set_default(name, value)?;
+    }
+    Ok(settings)
+}
+
+fn refused(refusal: Refusal) -> SqlError {
+    match refusal {
+        Refusal::Full => {
+            SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+        }
+        Refusal::Closing => {
+            SqlError::new(SqlState::CANNOT_CONNECT_NOW, "the database system is shutting down")
+        }
+    }
+}
+
+fn protocol_violation(
+    session: &mut Session<SqliteEngine>,
+    channel: &mut Channel,
+    error: &DecodeError,
+) -> Disconnected {
+    let state = match error {
+        DecodeError::InvalidUtf8(_) => SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+        _ => SqlState::PROTOCOL_VIOLATION,
+    };
+    goodbye(session, channel, state, &error.to_string())
+}
+
+/// Ends the session with a last word.
+fn goodbye(
+    session: &mut Session<SqliteEngine>,
+    channel: &mut Channel,
+    state: SqlState,
+    message: &str,
+) -> Disconnected {
+    let out = session.outbox();
+    out.report(Severity::Fatal, &SqlError::new(state, message));
+    channel.send_what_fits(out.bytes());
+    Disconnected
+}

@@ -1,0 +1,118 @@
+//! One node: its database, its doors, its network, started in order and stopped in the opposite one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use trellis_replication::net::{NetConfig, Network, ReplicaStore};
+use trellis_replication::protocol::{ClusterId, Tuning};
+
+use crate::engine::Database;
+use crate::http::{self, HttpServer};
+use crate::listen::{Doors, Listener};
+use crate::registry::Registry;
+
+/// How a node is to be run.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// Where the database is kept.
+    pub data_dir: PathBuf,
+    /// Address for PostgreSQL clients.
+    pub listen: SocketAddr,
+    /// UDP address for other nodes.
+    pub gossip: SocketAddr,
+    /// The gossip address that other nodes are told, if not that one.
+    pub advertise: Option<String>,
+    /// Gossip addresses of nodes to join.
+    pub join: Vec<String>,
+    /// Address for HTTP.
+    pub http: SocketAddr,
+    /// Most sessions at once.
+    pub sessions_max: usize,
+}
+
+/// A running node.
+pub struct Node {
+    listener: Listener,
+    registry: Arc<Registry>,
+    network: Network,
+    http: HttpServer,
+    database: Arc<Database>,
+}
+
+impl Node {
+    /// Starts a node. Clients are let in last, when everything behind the doors is there.
+    ///
+    /// # Errors
+    /// What could not be opened or listened on; nothing keeps running.
+    pub async fn start(options: NodeOptions) -> anyhow::Result<Self> {
+        let registry = Arc::new(Registry::new(options.sessions_max));
+        let database = open_database(&options, &registry).await?;
+        let store = Arc::clone(&database) as Arc<dyn ReplicaStore>;
+        let config = NetConfig {
+            site: database.store().site_id(),
+            cluster: ClusterId::default(),
+            listen: options.gossip,
+            advertise: options.advertise,
+            join: options.join,
+            state_dir: options.data_dir,
+            tuning: Tuning::default(),
+        };
+        let network = Network::start(config, store).await?;
+        database.set_network(network.handle());
+        let http = http::start(options.http, Arc::clone(&database), Arc::clone(&registry)).await?;
+        let doors =
+            Arc::new(Doors { database: Arc::clone(&database), registry: Arc::clone(&registry) });
+        let listener = Listener::start(options.listen, doors)?;
+        Ok(Self { listener, registry, network, http, database })
+    }
+
+    /// Where PostgreSQL clients connect.
+    #[must_use]
+    pub fn postgres_address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Where other nodes connect.
+    #[must_use]
+    pub fn gossip_address(&self) -> SocketAddr {
+        self.network.local_addr()
+    }
+
+    /// Where HTTP is served.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.address()
+    }
+
+    /// The node's database.
+    #[must_use]
+    pub fn database(&self) -> &Arc<Database> {
+        &self.database
+    }
+
+    /// Stops: no new sessions, no sessions, no network, no database.
+    pub async fn stop(self) {
+        self.listener.stop();
+        self.registry.close();
+        self.http.stop().await;
+        self.network.shutdown().await;
+        self.database.close();
+    }
+}
+
+async fn open_database(
+    options: &NodeOptions,
+    registry: &Arc<Registry>,
+) -> anyhow::Result<Arc<Database>> {
+    let (directory, registry) = (options.data_dir.clone(), Arc::clone(registry));
+    tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&directory).with_context(|| {
+            format!("could not create the data directory {}", directory.display())
+        })?;
+        Ok(Database::open(&directory, registry)?)
+    })
+    .await
+    .context("opening the database was interrupted")?
+}

@@ -1,0 +1,204 @@
+//! All sessions of a node: to cancel them, to end them, and to show them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand::RngExt;
+
+/// How others reach a session that is at work or asleep.
+pub trait Reach: Send + Sync {
+    /// Stops the statement that is being run, if one is.
+    fn cancel(&self);
+    /// Wakes the session so that it sees it is to end.
+    fn wake(&self);
+}
+
+/// What `pg_stat_activity` shows of a session.
+#[derive(Clone, Debug, Default)]
+pub struct Activity {
+    /// User.
+    pub user: String,
+    /// Database.
+    pub database: String,
+    /// `application_name`.
+    pub application_name: String,
+    /// Client's address, if it has one.
+    pub client_address: Option<std::net::SocketAddr>,
+    /// When the session began, microseconds since 2000-01-01.
+    pub started_us: i64,
+    /// `idle`, `active`, `idle in transaction`, …
+    pub state: &'static str,
+    /// When the state was entered, microseconds since 2000-01-01.
+    pub state_changed_us: i64,
+}
+
+struct Entry {
+    secret: u32,
+    reach: Arc<dyn Reach>,
+    terminate: Arc<AtomicBool>,
+    activity: Arc<Mutex<Activity>>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    by_pid: BTreeMap<u32, Entry>,
+    last_pid: u32,
+    closing: bool,
+}
+
+/// The sessions of a node.
+pub struct Registry {
+    sessions: Mutex<Sessions>,
+    sessions_max: usize,
+}
+
+/// A session's place in the registry; leaving frees it.
+pub struct Membership {
+    registry: Arc<Registry>,
+    /// Process id.
+    pub pid: u32,
+    /// Secret that `CancelRequest` must show.
+    pub secret: u32,
+    /// Set when the session is to end.
+    pub terminate: Arc<AtomicBool>,
+    /// What is shown of the session.
+    pub activity: Arc<Mutex<Activity>>,
+}
+
+/// Why a session was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There are as many as may be.
+    Full,
+    /// The node is stopping.
+    Closing,
+}
+
+impl Registry {
+    /// A registry of at most `sessions_max` sessions.
+    #[must_use]
+    pub fn new(sessions_max: usize) -> Self {
+        Self { sessions: Mutex::default(), sessions_max }
+    }
+
+    /// Lets a session in.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was registered.
+    pub fn join(
+        self: &Arc<Self>,
+        reach: Arc<dyn Reach>,
+        activity: Activity,
+    ) -> Result<Membership, Refusal> {
+        let mut sessions = self.lock();
+        if sessions.closing {
+            return Err(Refusal::Closing);
+        }
+        if sessions.by_pid.len() >= self.sessions_max {
+            return Err(Refusal::Full);
+        }
+        let pid = next_pid(&sessions);
+        sessions.last_pid = pid;
+        let membership = Membership {
+            registry: Arc::clone(self),
+            pid,
+            secret: rand::rng().random(),
+            terminate: Arc::default(),
+            activity: Arc::new(Mutex::new(activity)),
+        };
+        let entry = Entry {
+            secret: membership.secret,
+            reach,
+            terminate: Arc::clone(&membership.terminate),
+            activity: Arc::clone(&membership.activity),
+        };
+        sessions.by_pid.insert(pid, entry);
+        Ok(membership)
+    }
+
+    /// Cancels what a session runs, if the secret is right. Says nothing of whether it was, as PostgreSQL does not.
+    pub fn cancel(&self, pid: u32, secret: &[u8]) {
+        let reach = {
+            let sessions = self.lock();
+            let entry = sessions.by_pid.get(&pid);
+            entry
+                .filter(|entry| entry.secret.to_be_bytes() == secret)
+                .map(|entry| Arc::clone(&entry.reach))
+        };
+        if let Some(reach) = reach {
+            reach.cancel();
+        }
+    }
+
+    /// `pg_cancel_backend` and `pg_terminate_backend`; whether there is such a session.
+    pub fn signal(&self, pid: u32, terminate: bool) -> bool {
+        let found = {
+            let sessions = self.lock();
+            let entry = sessions.by_pid.get(&pid);
+            entry.map(|entry| (Arc::clone(&entry.reach), Arc::clone(&entry.terminate)))
+        };
+        let Some((reach, flag)) = found else { return false };
+        if terminate {
+            flag.store(true, Ordering::SeqCst);
+            reach.wake();
+        }
+        reach.cancel();
+        true
+    }
+
+    /// Ends all sessions and lets no more in.
+    pub fn close(&self) {
+        let pids: Vec<u32> = {
+            let mut sessions = self.lock();
+            sessions.closing = true;
+            sessions.by_pid.keys().copied().collect()
+        };
+        for pid in pids {
+            self.signal(pid, true);
+        }
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().by_pid.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All sessions' process ids and activity, by process id.
+    #[must_use]
+    pub fn activity(&self) -> Vec<(u32, Activity)> {
+        let show = |(pid, entry): (&u32, &Entry)| {
+            let activity = entry.activity.lock().unwrap_or_else(PoisonError::into_inner);
+            (*pid, activity.clone())
+        };
+        self.lock().by_pid.iter().map(show).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.registry.lock().by_pid.remove(&self.pid);
+    }
+}
+
+/// The next free process id after the last one given, from 1.
+fn next_pid(sessions: &Sessions) -> u32 {
+    let mut pid = sessions.last_pid;
+    loop {
+        pid = if pid >= i32::MAX.cast_unsigned() { 1 } else { pid + 1 };
+        if !sessions.by_pid.contains_key(&pid) {
+            return pid;
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! SQL cursors: `DECLARE`, `FETCH`, `MOVE`, `CLOSE`.
+//!
+//! A cursor is a portal with a query that is already running. One that only moves forward reads its rows as they are asked
+//! for; one that may move backward, or that is held over the end of its transaction, keeps the rows it has read.
+//!
+//! # Bounds
+//! A cursor that keeps rows keeps at most [`KEPT_ROWS_MAX`]; beyond that it fails with 53200.
+//!
+//! Source: PostgreSQL manual, `sql-declare`, `sql-fetch`, `sql-move`, `sql-close`.
+
+use std::sync::Arc;
+
+use trellis_sqlcompat::plan::{FetchDirection, Plan, PlanKind, SessionStatement};
+use trellis_sqlcompat::{Datum, SqlError, SqlState};
+
+use super::port::{Engine, Rows};
+use super::portal::{CursorInfo, Formats, Portal, PortalState, Ran, RowSource, RowTag, StoredRows};
+use super::session::Session;
+
+/// Rows that one scrollable or held cursor may keep.
+pub const KEPT_ROWS_MAX: usize = 10_000_000;
+
+/// What `DECLARE` says.
+pub(super) struct Declaration<'a> {
+    pub(super) name: &'a str,
+    pub(super) query: &'a str,
+    pub(super) scroll: Option<bool>,
+    pub(super) hold: bool,
+    pub(super) binary: bool,
+}
+
+impl<E: Engine> Session<E> {
+    pub(super) fn run_declare(
+        &mut self,
+        declaration: &Declaration<'_>,
+    ) -> Result<Ran<E::Rows>, SqlError> {
+        if !declaration.hold {
+            self.transaction.require_block("DECLARE CURSOR")?;
+        }
+        let prepared = self.prepare(declaration.query, Vec::new(), true)?;
+        let plan = prepared.plan;
+        let PlanKind::Query(step) = &plan.kind else {
+            let message = "DECLARE CURSOR must be used with a SELECT or VALUES command";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        };
+        self.begin_statement();
+        let rows = self.engine.open(&plan, step, &[])?;
+        let cursor = CursorInfo {
+            query: declaration.query.to_owned(),
+            hold: declaration.hold,
+            binary: declaration.binary,
+            scroll: declaration.scroll.unwrap_or(false),
+            declared_us: self.now_us,
+            seen: Vec::new(),
+            at: 0,
+            held: false,
+        };
+        let columns = plan.columns.clone().map(Arc::from);
+        let portal = Portal {
+            plan: Arc::clone(&plan),
+            parameters: Vec::new(),
+            formats: Formats(vec![i16::from(declaration.binary)]),
+            columns,
+            state: PortalState::Open(RowSource::Live(rows), RowTag::Counted("FETCH")),
+            cursor: Some(Box::new(cursor)),
+        };
+        self.keep_portal(declaration.name.to_owned(), portal)?;
+        Ok(Ran::Done("DECLARE CURSOR".to_owned()))
+    }
+
+    pub(super) fn run_fetch(
+        &mut self,
+        name: &str,
+        direction: FetchDirection,
+        move_only: bool,
+    ) -> Result<Ran<E::Rows>, SqlError> {
+        self.begin_statement();
+        let portal = self.portals.get_mut(name).ok_or_else(|| no_cursor(name))?;
+        let rows = portal.fetch(direction)?;
+        if move_only {
+            return Ok(Ran::Done(format!("MOVE {}", rows.len())));
+        }
+        Ok(Ran::Rows(RowSource::Stored(StoredRows::new(rows)), RowTag::Counted("FETCH")))
+    }
+
+    pub(super) fn run_close_cursor(
+        &mut self,
+        name: Option<&str>,
+    ) -> Result<Ran<E::Rows>, SqlError> {
+        match name {
+            None => {
+                self.portals.retain(|_, portal| portal.cursor.is_none());
+                Ok(Ran::Done("CLOSE CURSOR ALL".to_owned()))
+            }
+            Some(name) => {
+                self.portals.remove(name).ok_or_else(|| no_cursor(name))?;
+                Ok(Ran::Done("CLOSE CURSOR".to_owned()))
+            }
+        }
+    }
+
+    /// The formats in which a simple query sees a fetched row: a binary cursor's are binary.
+    pub(super) fn cursor_formats(&self, plan: &Plan) -> Option<Formats> {
+        let PlanKind::Session(SessionStatement::Fetch { cursor, .. }) = &plan.kind else {
+            return None;
+        };
+        let portal = self.portals.get(cursor)?;
+        portal.cursor.as_ref().map(|_| portal.formats.clone())
+    }
+
+    /// Before a commit: held cursors read the rest of their rows, all other portals end.
+    pub(super) fn finish_portals_at_commit(&mut self) -> Result<(), SqlError> {
+        self.portals.retain(|_, portal| portal.cursor.as_ref().is_some_and(|cursor| cursor.hold));
+        for portal in self.portals.values_mut() {
+            portal.hold()?;
+        }
+        Ok(())
+    }
+}
+
+impl<R: Rows> Portal<R> {
+    /// Moves as told and returns the rows passed over or stopped at.
+    fn fetch(&mut self, direction: FetchDirection) -> Result<Vec<Vec<Datum>>, SqlError> {
+        let keeps = self.cursor.as_ref().is_some_and(|cursor| cursor.scroll || cursor.held);
+        if keeps { self.fetch_kept(direction) } else { self.fetch_forward(direction) }
+    }
+
+    /// A cursor that only moves forward.
+    fn fetch_forward(&mut self, direction: FetchDirection) -> Result<Vec<Vec<Datum>>, SqlError> {
+        let at = self.cursor.as_ref().map_or(0, |cursor| cursor.at);
+        let at = i64::try_from(at).unwrap_or(i64::MAX);
+        let (skip, take) = match direction {
+            FetchDirection::Forward(count) if count > 0 => (0, count),
+            FetchDirection::Relative(offset) if offset > 0 => (offset - 1, 1),
+            FetchDirection::Absolute(row) if row > at => (row - at - 1, 1),
+            FetchDirection::Forward(_)
+            | FetchDirection::Relative(_)
+            | FetchDirection::Absolute(_) => return Err(forward_only()),
+        };
+        for _ in 0..skip {
+            if self.next_row()?.is_none() {
+                return Ok(Vec::new());
+            }
+        }
+        let mut rows = Vec::new();
+        while i64::try_from(rows.len()).unwrap_or(i64::MAX) < take {
+            match self.next_row()? {
+                Some(row) => rows.push(row),
+                None => break,
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A cursor that keeps its rows: any direction.
+    fn fetch_kept(&mut self, direction: FetchDirection) -> Result<Vec<Vec<Datum>>, SqlError> {
+        let at = i64::try_from(self.cursor.as_ref().map_or(0, |cursor| cursor.at)).unwrap_or(0);
+        match direction {
+            FetchDirection::Forward(0) => self.row_at(at),
+            FetchDirection::Forward(count) if count > 0 => {
+                self.range(at + 1, at.saturating_add(count))
+            }
+            FetchDirection::Forward(count) => {
+                self.read_to(at)?;
+                let first = at.saturating_add(count).max(0);
+                let mut rows: Vec<_> = self.slice(first, at - 1);
+                rows.reverse();
+                self.move_to(if at.saturating_add(count) < 1 { 0 } else { first });
+                Ok(rows)
+            }
+            FetchDirection::Relative(offset) => self.row_at(at.saturating_add(offset)),
+            FetchDirection::Absolute(row) if row < 0 => {
+                self.read_to(i64::MAX)?;
+                let count = self.cursor.as_ref().map_or(0, |cursor| cursor.seen.len());
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                self.row_at(count.saturating_add(row).saturating_add(1))
+            }
+            FetchDirection::Absolute(row) => self.row_at(row),
+        }
+    }
+
+    /// Moves to a row and returns it, if there is one there.
+    fn row_at(&mut self, row: i64) -> Result<Vec<Vec<Datum>>, SqlError> {
+        self.read_to(row)?;
+        self.move_to(row);
+        Ok(self.slice(row, row))
+    }
+
+    /// Moves over rows `first` to `last` and returns them.
+    fn range(&mut self, first: i64, last: i64) -> Result<Vec<Vec<Datum>>, SqlError> {
+        self.read_to(last)?;
+        let rows = self.slice(first, last);
+        self.move_to(last);
+        Ok(rows)
+    }
+
+    /// The kept rows from number `first` to number `last`, both from 1.
+    fn slice(&self, first: i64, last: i64) -> Vec<Vec<Datum>> {
+        let Some(cursor) = &self.cursor else { return Vec::new() };
+        let first = usize::try_from(first.max(1)).unwrap_or(usize::MAX);
+        let last = usize::try_from(last.max(0)).unwrap_or(usize::MAX).min(cursor.seen.len());
+        cursor.seen.get(first - 1..last).map(<[_]>::to_vec).unwrap_or_default()
+    }
+
+    /// Sets the current row, from 0 (before the first) to one past the last.
+    fn move_to(&mut self, row: i64) {
+        if let Some(cursor) = &mut self.cursor {
+            cursor.at =
+                usize::try_from(row.max(0)).unwrap_or(usize::MAX).min(cursor.seen.len() + 1);
+        }
+    }
+
+    /// Reads on until row number `row` is kept, or the end.
+    fn read_to(&mut self, row: i64) -> Result<(), SqlError> {
+        let wanted = usize::try_from(row.max(0)).unwrap_or(usize::MAX);
+        while self.cursor.as_ref().is_some_and(|cursor| cursor.seen.len() < wanted) {
+            let Some(row) = self.step()? else { break };
+            let Some(cursor) = &mut self.cursor else { break };
+            if cursor.seen.len() >= KEPT_ROWS_MAX {
+                let message = format!("a cursor cannot keep more than {KEPT_ROWS_MAX} rows");
+                return Err(SqlError::new(SqlState::OUT_OF_MEMORY, message));
+            }
+            cursor.seen.push(row);
+        }
+        Ok(())
+    }
+
+    /// The next row of a forward-only cursor.
+    fn next_row(&mut self) -> Result<Option<Vec<Datum>>, SqlError> {
+        let row = self.step()?;
+        if let (Some(_), Some(cursor)) = (&row, &mut self.cursor) {
+            cursor.at += 1;
+        }
+        Ok(row)
+    }
+
+    fn step(&mut self) -> Result<Option<Vec<Datum>>, SqlError> {
+        let width = self.columns.as_ref().map_or(0, |columns| columns.len());
+        let PortalState::Open(rows, _) = &mut self.state else { return Ok(None) };
+        if rows.next()? {
+            return Ok(Some((0..width).map(|at| rows.column(at).to_datum()).collect()));
+        }
+        self.state = PortalState::Done;
+        Ok(None)
+    }
+
+    /// Keeps all remaining rows, so that the cursor no longer needs its transaction.
+    fn hold(&mut self) -> Result<(), SqlError> {
+        let forward_from = match &mut self.cursor {
+            Some(cursor) if !cursor.held => {
+                cursor.held = true;
+                if cursor.scroll { None } else { Some(std::mem::take(&mut cursor.at)) }
+            }
+            _ => return Ok(()),
+        };
+        // What a forward-only cursor has passed is not kept; its remaining rows are counted from here.
+        drop(forward_from);
+        self.read_to(i64::MAX)?;
+        self.state = PortalState::Done;
+        Ok(())
+    }
+}
+
+fn no_cursor(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("cursor \"{name}\" does not exist"))
+}
+
+fn forward_only() -> SqlError {
+    SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "cursor can only scan forward")
+        .with_hint("Declare it with SCROLL option to enable backward scan.")
+}

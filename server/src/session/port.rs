@@ -1,0 +1,195 @@
+//! What a session needs of the database: the port between the protocol's state machine and the engine.
+//!
+//! The session decides *when* a transaction begins, fails and ends, in PostgreSQL's terms; the engine decides what that
+//! means in SQLite. A transaction is *open* between [`Engine::begin`] and [`Engine::commit`] or [`Engine::rollback`];
+//! every statement runs inside an open one.
+
+use std::sync::Arc;
+
+use trellis_sqlcompat::parse::ParsedStatement;
+use trellis_sqlcompat::plan::{IsolationLevel, Plan, Step, WritePlan};
+use trellis_sqlcompat::schema::{Catalog, SchemaStatement};
+use trellis_sqlcompat::settings::FormatSettings;
+use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError};
+
+/// What binding and running depend on, besides the schema.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// `search_path` as names.
+    pub search_path: Vec<String>,
+    /// Current user.
+    pub user: String,
+    /// Database name.
+    pub database: String,
+    /// How values are read and written.
+    pub format: Arc<FormatSettings>,
+    /// Process id told to the client.
+    pub pid: u32,
+}
+
+/// How a transaction may behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionMode {
+    /// Isolation level.
+    pub isolation: IsolationLevel,
+    /// Refuses writes.
+    pub read_only: bool,
+}
+
+/// Rows of a plan that is being run.
+pub trait Rows {
+    /// Steps to the next row; `false` at the end.
+    ///
+    /// # Errors
+    /// Whatever evaluating the row raised.
+    fn next(&mut self) -> Result<bool, SqlError>;
+
+    /// A column of the row that `next` stepped to.
+    fn column(&self, index: usize) -> DatumRef<'_>;
+}
+
+/// What a schema change came to.
+#[derive(Clone, Debug, Default)]
+pub struct SchemaOutcome {
+    /// Command tag.
+    pub tag: String,
+    /// Notices, in order.
+    pub notices: Vec<SqlError>,
+}
+
+/// Notifications, oldest first, and the position up to which others were lost.
+pub type Notifications = (std::collections::VecDeque<crate::feed::Notification>, Option<u64>);
+
+/// What takes the rows of `RETURNING`. It may keep what it needs; the row is gone afterwards.
+pub type RowVisitor<'a> = &'a mut dyn FnMut(&dyn Rows) -> Result<(), SqlError>;
+
+/// One session's access to the database.
+pub trait Engine {
+    /// An open result.
+    type Rows: Rows;
+
+    /// Parses, binds and lowers a statement against the schema that the session sees.
+    ///
+    /// # Errors
+    /// As `trellis_sqlcompat::bind::plan`.
+    fn plan(
+        &mut self,
+        statement: &ParsedStatement,
+        parameter_types: &[Oid],
+        environment: &Environment,
+    ) -> Result<Arc<Plan>, SqlError>;
+
+    /// Splits and parses a string, from a cache if it has been seen before.
+    ///
+    /// # Errors
+    /// As `trellis_sqlcompat::parse::split`.
+    fn parse(&mut self, sql: &str) -> Result<Arc<[ParsedStatement]>, SqlError>;
+
+    /// Moves whenever a plan might no longer hold.
+    fn schema_epoch(&self) -> u64;
+
+    /// The schema that the session sees.
+    fn catalog(&self) -> Arc<Catalog>;
+
+    /// Opens a transaction. `now_us` is its time, microseconds since 2000-01-01.
+    fn begin(&mut self, mode: TransactionMode, environment: &Environment, now_us: i64);
+
+    /// A statement begins: its time, and what it depends on.
+    fn begin_statement(&mut self, environment: &Environment, now_us: i64);
+
+    /// Opens a query.
+    ///
+    /// # Errors
+    /// Whatever the query raised before its first row.
+    fn open(
+        &mut self,
+        plan: &Plan,
+        step: &Step,
+        parameters: &[Datum],
+    ) -> Result<Self::Rows, SqlError>;
+
+    /// Runs a data-modifying statement to its end, showing its result rows to `visit`, and counts them or the rows changed.
+    ///
+    /// # Errors
+    /// Whatever the statement raised; the statement then changed nothing.
+    fn write(
+        &mut self,
+        plan: &Plan,
+        write: &WritePlan,
+        parameters: &[Datum],
+        visit: RowVisitor<'_>,
+    ) -> Result<u64, SqlError>;
+
+    /// Runs a schema change.
+    ///
+    /// # Errors
+    /// Whatever it raised; the schema is then as before.
+    fn change_schema(
+        &mut self,
+        statement: &SchemaStatement,
+        parameters: &[Datum],
+    ) -> Result<SchemaOutcome, SqlError>;
+
+    /// The query plan of a plan's statements, as lines of text.
+    ///
+    /// # Errors
+    /// Whatever preparing them raised.
+    fn explain(&mut self, plan: &Plan) -> Result<Vec<String>, SqlError>;
+
+    /// Takes the write lease, for statements that lock without writing.
+    ///
+    /// # Errors
+    /// 55P03 if it was not to be had in time, 57014 if cancelled, 25006 in a read-only transaction.
+    fn lock(&mut self, nowait: bool) -> Result<(), SqlError>;
+
+    /// Runs maintenance statements outside any transaction.
+    ///
+    /// # Errors
+    /// Whatever they raised.
+    fn maintain(&mut self, steps: &[Step]) -> Result<(), SqlError>;
+
+    /// Sets savepoint number `depth` (from 0, one more than those that exist).
+    ///
+    /// # Errors
+    /// Storage errors.
+    fn savepoint(&mut self, depth: usize) -> Result<(), SqlError>;
+
+    /// Returns to savepoint `depth`, which stays; deeper ones are gone.
+    ///
+    /// # Errors
+    /// Storage errors; the transaction is then lost as a whole.
+    fn rollback_to(&mut self, depth: usize) -> Result<(), SqlError>;
+
+    /// Forgets savepoint `depth` and deeper ones; what they did stays.
+    ///
+    /// # Errors
+    /// Storage errors.
+    fn release(&mut self, depth: usize) -> Result<(), SqlError>;
+
+    /// Adds a notification to the transaction.
+    ///
+    /// # Errors
+    /// Storage errors; 25006 in a read-only transaction cannot happen, PostgreSQL allows it there.
+    fn notify(&mut self, channel: &str, payload: &str) -> Result<(), SqlError>;
+
+    /// Commits; with `durable`, returns only when the commit has reached the disk.
+    ///
+    /// # Errors
+    /// What the commit raised (deferred constraints, disk); the transaction is then rolled back.
+    fn commit(&mut self, durable: bool) -> Result<(), SqlError>;
+
+    /// Rolls back. Never fails: what is left to undo is undone when the connection is next used.
+    fn rollback(&mut self);
+
+    /// Replaces the set of channels whose notifications the session gets.
+    fn listen(&mut self, channels: &[String]);
+
+    /// Takes the notifications that have come for the session; the position up to which more were lost, if any were.
+    fn poll_notifications(&mut self) -> Notifications;
+
+    /// `DISCARD`: drops temporary tables.
+    ///
+    /// # Errors
+    /// Storage errors.
+    fn discard_temporary(&mut self) -> Result<(), SqlError>;
+}

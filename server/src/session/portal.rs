@@ -1,0 +1,221 @@
+//! Portals: bound statements and the results they have under way. SQL cursors are portals too, in one name space.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use trellis_sqlcompat::parse::ParsedStatement;
+use trellis_sqlcompat::plan::{Plan, ResultColumn};
+use trellis_sqlcompat::types::{Encoder, TypeContext, encoder};
+use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError};
+
+use super::port::Rows;
+
+/// A prepared statement.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Its parsed text; `None` for an empty one.
+    pub statement: Option<Arc<ParsedStatement>>,
+    /// Its plan as of `epoch`.
+    pub plan: Arc<Plan>,
+    /// Parameter types as the client declared them.
+    pub declared: Vec<Oid>,
+    /// Schema epoch that the plan was made in.
+    pub epoch: u64,
+    /// Settings generation that the plan was made in.
+    pub generation: u64,
+    /// Made by SQL `PREPARE` rather than by the protocol.
+    pub from_sql: bool,
+    /// When it was made, microseconds since 2000-01-01.
+    pub prepared_us: i64,
+}
+
+/// Rows that are still to be sent.
+pub enum RowSource<R> {
+    /// Being computed.
+    Live(R),
+    /// Already known.
+    Stored(StoredRows),
+}
+
+/// Rows kept in memory.
+#[derive(Debug, Default)]
+pub struct StoredRows {
+    rows: VecDeque<Vec<Datum>>,
+    current: Vec<Datum>,
+}
+
+impl StoredRows {
+    /// Rows to be sent in order.
+    #[must_use]
+    pub fn new(rows: impl IntoIterator<Item = Vec<Datum>>) -> Self {
+        Self { rows: rows.into_iter().collect(), current: Vec::new() }
+    }
+}
+
+impl Rows for StoredRows {
+    fn next(&mut self) -> Result<bool, SqlError> {
+        match self.rows.pop_front() {
+            Some(row) => {
+                self.current = row;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn column(&self, index: usize) -> DatumRef<'_> {
+        self.current.get(index).map_or(DatumRef::Null, Datum::as_ref)
+    }
+}
+
+impl<R: Rows> Rows for RowSource<R> {
+    fn next(&mut self) -> Result<bool, SqlError> {
+        match self {
+            Self::Live(rows) => rows.next(),
+            Self::Stored(rows) => rows.next(),
+        }
+    }
+
+    fn column(&self, index: usize) -> DatumRef<'_> {
+        match self {
+            Self::Live(rows) => rows.column(index),
+            Self::Stored(rows) => rows.column(index),
+        }
+    }
+}
+
+/// How the tag of a statement that returns rows is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowTag {
+    /// The word and the number of rows sent: `SELECT 3`, `FETCH 3`.
+    Counted(&'static str),
+    /// The word, and a count known beforehand: `INSERT 0 3`.
+    Known(&'static str, u64),
+    /// The word alone: `SHOW`.
+    Bare(&'static str),
+}
+
+impl RowTag {
+    /// The tag after `sent` rows.
+    #[must_use]
+    pub fn text(self, sent: u64) -> String {
+        match self {
+            Self::Counted(word) => format!("{word} {sent}"),
+            Self::Known(word, count) => format!("{word} {count}"),
+            Self::Bare(word) => word.to_owned(),
+        }
+    }
+}
+
+/// What running a plan came to.
+pub enum Ran<R> {
+    /// Rows to send, then a tag.
+    Rows(RowSource<R>, RowTag),
+    /// Nothing to send but the tag.
+    Done(String),
+    /// An empty statement.
+    Empty,
+    /// The client is to send copy data.
+    CopyIn(Box<super::copying::CopyIn>),
+    /// Copy data to send, then a tag.
+    CopyOut(R, Arc<Plan>),
+}
+
+/// Where a portal stands.
+pub enum PortalState<R> {
+    /// Not yet run.
+    Ready,
+    /// Rows are under way.
+    Open(RowSource<R>, RowTag),
+    /// Run to its end.
+    Done,
+}
+
+/// Result formats as `Bind` gives them.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Formats(pub Vec<i16>);
+
+impl Formats {
+    /// Format code of a column.
+    #[must_use]
+    pub fn of(&self, column: usize) -> i16 {
+        match self.0.as_slice() {
+            [] => 0,
+            [all] => *all,
+            each => each.get(column).copied().unwrap_or(0),
+        }
+    }
+}
+
+/// What a cursor of `DECLARE` is beyond a portal.
+#[derive(Clone, Debug)]
+pub struct CursorInfo {
+    /// Text of the `DECLARE` statement's query.
+    pub query: String,
+    /// `WITH HOLD`.
+    pub hold: bool,
+    /// `BINARY`.
+    pub binary: bool,
+    /// May move backward.
+    pub scroll: bool,
+    /// When it was declared, microseconds since 2000-01-01.
+    pub declared_us: i64,
+    /// Rows fetched so far, kept only where the cursor may move backward or is held.
+    pub seen: Vec<Vec<Datum>>,
+    /// Number of the current row, from 1; 0 is before the first.
+    pub at: usize,
+    /// Its transaction has committed and it lives on: all rows are in `seen`.
+    pub held: bool,
+}
+
+/// A portal.
+pub struct Portal<R> {
+    /// What it runs.
+    pub plan: Arc<Plan>,
+    /// Parameter values in storage form.
+    pub parameters: Vec<Datum>,
+    /// Formats of its result columns.
+    pub formats: Formats,
+    /// Its result columns, if it returns rows.
+    pub columns: Option<Arc<[ResultColumn]>>,
+    /// Where it stands.
+    pub state: PortalState<R>,
+    /// What `DECLARE` said, for a cursor.
+    pub cursor: Option<Box<CursorInfo>>,
+}
+
+impl<R> Portal<R> {
+    /// Whether it is a cursor that outlives transactions.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.cursor.as_ref().is_some_and(|cursor| cursor.held)
+    }
+}
+
+/// Writes the values of one result column.
+#[derive(Clone, Copy)]
+pub struct ColumnEncoder {
+    oid: Oid,
+    encode: Encoder,
+}
+
+impl ColumnEncoder {
+    /// An encoder for values of a type, in its binary or text form.
+    #[must_use]
+    pub fn new(oid: Oid, binary: bool) -> Self {
+        Self { oid, encode: encoder(oid, binary) }
+    }
+
+    /// Appends a value that is not NULL.
+    ///
+    /// # Errors
+    /// XX000 if what is stored is not a value of the type.
+    pub fn encode(
+        &self,
+        value: DatumRef<'_>,
+        types: &TypeContext<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SqlError> {
+        (self.encode)(self.oid, value, types, out)
+    }
+}

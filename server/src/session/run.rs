@@ -1,0 +1,191 @@
+//! Running a plan, whoever sent it.
+
+use std::sync::Arc;
+
+use trellis_sqlcompat::parse::ParsedStatement;
+use trellis_sqlcompat::plan::{
+    Plan, PlanKind, ResultColumn, SessionStatement, WritePlan, WriteVerb,
+};
+use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError, SqlState};
+
+use super::port::{Engine, Rows};
+use super::portal::{Ran, RowSource, RowTag, StoredRows};
+use super::session::Session;
+use crate::wire::backend::Severity;
+
+impl<E: Engine> Session<E> {
+    /// Runs a statement of a simple query.
+    pub(super) fn run_plan(
+        &mut self,
+        plan: &Arc<Plan>,
+        parameters: &[Datum],
+        statement: &ParsedStatement,
+    ) -> Result<Ran<E::Rows>, SqlError> {
+        self.run_bound(plan, parameters, Some(statement))
+    }
+
+    /// Runs a plan with its parameters.
+    pub(super) fn run_bound(
+        &mut self,
+        plan: &Arc<Plan>,
+        parameters: &[Datum],
+        _statement: Option<&ParsedStatement>,
+    ) -> Result<Ran<E::Rows>, SqlError> {
+        match &plan.kind {
+            PlanKind::Empty => Ok(Ran::Empty),
+            PlanKind::Session(statement) => self.run_session_statement(statement),
+            PlanKind::Query(step) => {
+                self.begin_statement();
+                let rows = self.engine.open(plan, step, parameters)?;
+                Ok(Ran::Rows(RowSource::Live(rows), RowTag::Counted("SELECT")))
+            }
+            PlanKind::Write(write) => {
+                self.refuse_read_only(verb_name(write.verb))?;
+                self.begin_statement();
+                self.run_write(plan, write, parameters)
+            }
+            PlanKind::Schema(statement) => {
+                self.refuse_read_only("DDL")?;
+                self.begin_statement();
+                let outcome = self.engine.change_schema(statement, parameters)?;
+                for notice in &outcome.notices {
+                    self.out.report(Severity::Notice, notice);
+                }
+                Ok(Ran::Done(outcome.tag))
+            }
+        }
+    }
+
+    fn run_write(
+        &mut self,
+        plan: &Plan,
+        write: &WritePlan,
+        parameters: &[Datum],
+    ) -> Result<Ran<E::Rows>, SqlError> {
+        let width = plan.columns.as_ref().map_or(0, Vec::len);
+        let mut returned = Vec::new();
+        let mut visit = |row: &dyn Rows| {
+            returned.push((0..width).map(|at| row.column(at).to_datum()).collect());
+            Ok(())
+        };
+        let count = self.engine.write(plan, write, parameters, &mut visit)?;
+        if plan.columns.is_none() {
+            return Ok(Ran::Done(write_tag(write.verb, count)));
+        }
+        let tag = match write.verb {
+            WriteVerb::Insert => RowTag::Known("INSERT 0", count),
+            WriteVerb::Update => RowTag::Known("UPDATE", count),
+            WriteVerb::Delete => RowTag::Known("DELETE", count),
+            WriteVerb::Merge => RowTag::Known("MERGE", count),
+            WriteVerb::Truncate => RowTag::Bare("TRUNCATE TABLE"),
+            WriteVerb::Select => RowTag::Counted("SELECT"),
+        };
+        Ok(Ran::Rows(RowSource::Stored(StoredRows::new(returned)), tag))
+    }
+
+    /// 25006 in a read-only transaction.
+    pub(super) fn refuse_read_only(&self, command: &str) -> Result<(), SqlError> {
+        let read_only = match self.transaction.block {
+            super::transaction::Block::Idle => self.default_mode().read_only,
+            _ => self.transaction.read_only,
+        };
+        if !read_only {
+            return Ok(());
+        }
+        let message = format!("cannot execute {command} in a read-only transaction");
+        Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message))
+    }
+
+    /// Whether the plan may run in a failed transaction.
+    pub(super) fn ends_failed_transaction(plan: &Plan) -> bool {
+        matches!(
+            &plan.kind,
+            PlanKind::Session(
+                SessionStatement::Commit { .. }
+                    | SessionStatement::Rollback { .. }
+                    | SessionStatement::RollbackTo(_)
+            )
+        )
+    }
+
+    /// The columns that running the plan returns, also where only the session knows them.
+    pub(super) fn result_columns(&self, plan: &Plan) -> Option<Vec<ResultColumn>> {
+        match &plan.kind {
+            PlanKind::Session(SessionStatement::Fetch { cursor, move_only: false, .. }) => {
+                let portal = self.portals.get(cursor)?;
+                portal.columns.as_ref().map(|columns| columns.to_vec())
+            }
+            PlanKind::Session(SessionStatement::Execute { name, .. }) => {
+                let prepared = self.statements.get(name)?;
+                self.result_columns(&prepared.plan)
+            }
+            PlanKind::Session(SessionStatement::Show(name)) => {
+                Some(self.show_columns(name.as_deref()))
+            }
+            PlanKind::Session(SessionStatement::Explain(explain)) => {
+                let oid = if explain.json { Oid::JSON } else { Oid::TEXT };
+                Some(vec![text_column("QUERY PLAN", oid)])
+            }
+            _ => plan.columns.clone(),
+        }
+    }
+
+    fn show_columns(&self, name: Option<&str>) -> Vec<ResultColumn> {
+        match name {
+            // The column is headed with the setting's own spelling.
+            Some(name) => {
+                let known = trellis_sqlcompat::builtin::setting(name);
+                vec![text_column(known.map_or(name, |row| row.name), Oid::TEXT)]
+            }
+            None => {
+                ["name", "setting", "description"].map(|name| text_column(name, Oid::TEXT)).to_vec()
+            }
+        }
+    }
+
+    /// Evaluates a query that returns one row.
+    pub(super) fn single_row(&mut self, plan: &Plan, width: usize) -> Result<Vec<Datum>, SqlError> {
+        let PlanKind::Query(step) = &plan.kind else {
+            return Err(SqlError::unsupported("this expression"));
+        };
+        let mut rows = self.engine.open(plan, step, &[])?;
+        if !rows.next()? {
+            return Ok(vec![Datum::Null; width]);
+        }
+        Ok((0..width).map(|at| DatumRef::to_datum(rows.column(at))).collect())
+    }
+}
+
+fn text_column(name: &str, type_oid: Oid) -> ResultColumn {
+    ResultColumn {
+        name: name.to_owned(),
+        type_oid,
+        typmod: -1,
+        type_len: -1,
+        table_oid: Oid(0),
+        attnum: 0,
+    }
+}
+
+fn verb_name(verb: WriteVerb) -> &'static str {
+    match verb {
+        WriteVerb::Insert => "INSERT",
+        WriteVerb::Update => "UPDATE",
+        WriteVerb::Delete => "DELETE",
+        WriteVerb::Merge => "MERGE",
+        WriteVerb::Truncate => "TRUNCATE TABLE",
+        WriteVerb::Select => "SELECT FOR UPDATE",
+    }
+}
+
+/// The command tag of a write that returns no rows.
+pub(super) fn write_tag(verb: WriteVerb, count: u64) -> String {
+    match verb {
+        WriteVerb::Insert => format!("INSERT 0 {count}"),
+        WriteVerb::Update => format!("UPDATE {count}"),
+        WriteVerb::Delete => format!("DELETE {count}"),
+        WriteVerb::Merge => format!("MERGE {count}"),
+        WriteVerb::Truncate => "TRUNCATE TABLE".to_owned(),
+        WriteVerb::Select => format!("SELECT {count}"),
+    }
+}

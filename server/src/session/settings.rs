@@ -1,0 +1,341 @@
+//! The session's settings: PostgreSQL's run-time parameters, with transactions and `SET LOCAL`.
+//!
+//! Which settings exist, their kinds, units and limits comes from PostgreSQL's own `pg_settings`. A value is kept in the
+//! form that `pg_settings.setting` shows (numbers in the setting's base unit); [`Settings::show`] is `SHOW`'s form.
+//!
+//! Three layers, nearest first: values set with `SET LOCAL` (until the transaction ends), values set for the session,
+//! and defaults (from the server, then from the startup packet). `ROLLBACK` and `ROLLBACK TO` put back a copy taken
+//! before, which is cheap because only what was set is kept.
+//!
+//! Sources: PostgreSQL manual, `config-setting`, `sql-set`, `sql-show`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use trellis_sqlcompat::builtin::{self, SettingRow};
+use trellis_sqlcompat::settings::FormatSettings;
+use trellis_sqlcompat::{SqlError, SqlState};
+
+use super::setting_value;
+
+/// Settings whose changes are told to the client (`ParameterStatus`), in PostgreSQL's order and spelling.
+pub const REPORTED: [&str; 13] = [
+    "in_hot_standby",
+    "integer_datetimes",
+    "TimeZone",
+    "IntervalStyle",
+    "is_superuser",
+    "application_name",
+    "default_transaction_read_only",
+    "client_encoding",
+    "standard_conforming_strings",
+    "session_authorization",
+    "DateStyle",
+    "server_encoding",
+    "server_version",
+];
+
+/// The PostgreSQL version that Trellis presents itself as.
+pub const SERVER_VERSION: &str = concat!("15.18 (Trellis ", env!("CARGO_PKG_VERSION"), ")");
+
+/// Where a new value holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Until the session ends, if the transaction commits.
+    Session,
+    /// Until the transaction ends.
+    Transaction,
+}
+
+/// What was set, by lower-case name. Cloned at the start of transactions and savepoints that may be undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layers {
+    session: BTreeMap<String, String>,
+    local: BTreeMap<String, String>,
+}
+
+/// The settings of one session.
+#[derive(Debug)]
+pub struct Settings {
+    defaults: BTreeMap<String, String>,
+    layers: Layers,
+    format: Arc<FormatSettings>,
+    reported: [String; REPORTED.len()],
+    generation: u64,
+}
+
+impl Settings {
+    /// Settings of a fresh session of `user`; `application_name` and others follow from the startup packet.
+    #[must_use]
+    pub fn new(user: &str) -> Self {
+        let mut settings = Self {
+            defaults: server_defaults(user),
+            layers: Layers::default(),
+            format: Arc::new(FormatSettings::default()),
+            reported: Default::default(),
+            generation: 0,
+        };
+        settings.refresh();
+        settings.reported = settings.current_reported();
+        settings
+    }
+
+    /// Takes a setting from the startup packet: a new default, which `RESET` returns to.
+    ///
+    /// # Errors
+    /// As [`Self::set`]; nothing changed.
+    pub fn set_default(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        let row = find(name)?;
+        let value = setting_value::parse(&key(name), row, &[value.to_owned()])?;
+        self.defaults.insert(key(name), value);
+        self.refresh();
+        self.reported = self.current_reported();
+        Ok(())
+    }
+
+    /// Sets `name`; `None` returns it to its default.
+    ///
+    /// # Errors
+    /// 42704 for an unknown setting, 55P02 for one that cannot be set, 22023 for a bad value; nothing changed.
+    pub fn set(
+        &mut self,
+        name: &str,
+        value: Option<&[String]>,
+        scope: Scope,
+    ) -> Result<(), SqlError> {
+        let row = find(name)?;
+        check_settable(name, row)?;
+        let key = key(name);
+        let value = match value {
+            Some(values) => Some(setting_value::parse(&key, row, values)?),
+            None => None,
+        };
+        match (scope, value) {
+            (Scope::Session, Some(value)) => {
+                self.layers.local.remove(&key);
+                self.layers.session.insert(key, value);
+            }
+            (Scope::Session, None) => {
+                self.layers.local.remove(&key);
+                self.layers.session.remove(&key);
+            }
+            (Scope::Transaction, value) => {
+                let value = value.or_else(|| self.default_of(&key, row)).unwrap_or_default();
+                self.layers.local.insert(key, value);
+            }
+        }
+        self.refresh();
+        Ok(())
+    }
+
+    /// Sets `name` from one text, as `set_config` does: lists are split here.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub fn set_from_text(&mut self, name: &str, value: &str, scope: Scope) -> Result<(), SqlError> {
+        let is_list = matches!(key(name).as_str(), "search_path" | "temp_tablespaces");
+        let values = match setting_value::split_identifiers(value) {
+            Some(names) if is_list => names,
+            _ => vec![value.to_owned()],
+        };
+        self.set(name, Some(&values), scope)
+    }
+
+    /// `RESET ALL`.
+    pub fn reset_all(&mut self) {
+        self.layers = Layers::default();
+        self.refresh();
+    }
+
+    /// The value as `pg_settings.setting` has it.
+    ///
+    /// # Errors
+    /// 42704 for an unknown setting.
+    pub fn raw(&self, name: &str) -> Result<String, SqlError> {
+        let row = find(name);
+        let key = key(name);
+        let set = self.layers.local.get(&key).or_else(|| self.layers.session.get(&key));
+        if let Some(value) = set.or_else(|| self.defaults.get(&key)) {
+            return Ok(value.clone());
+        }
+        // A name with a dot exists only once it has been set.
+        match row? {
+            Some(row) => Ok(row.reset_value.unwrap_or_default().to_owned()),
+            None => Err(unknown(name)),
+        }
+    }
+
+    /// The value as `SHOW` prints it.
+    ///
+    /// # Errors
+    /// 42704 for an unknown setting.
+    pub fn show(&self, name: &str) -> Result<String, SqlError> {
+        let value = self.raw(name)?;
+        Ok(find(name)?.map_or_else(|| value.clone(), |row| setting_value::show(row, &value)))
+    }
+
+    /// Whether a boolean setting is on; unknown ones are off.
+    #[must_use]
+    pub fn is_on(&self, name: &str) -> bool {
+        self.raw(name).is_ok_and(|value| value == "on")
+    }
+
+    /// A number in its base unit; 0 where it is not one.
+    #[must_use]
+    pub fn number(&self, name: &str) -> i64 {
+        self.raw(name).ok().and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// `search_path` as names, with `$user` replaced.
+    #[must_use]
+    pub fn search_path(&self, user: &str) -> Vec<String> {
+        let text = self.raw("search_path").unwrap_or_default();
+        let names = setting_value::split_identifiers(&text).unwrap_or_default();
+        names.into_iter().map(|name| if name == "$user" { user.to_owned() } else { name }).collect()
+    }
+
+    /// What types and functions need of the settings.
+    #[must_use]
+    pub fn format(&self) -> &Arc<FormatSettings> {
+        &self.format
+    }
+
+    /// Moves with every change.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Records what the open transaction is, for `SHOW transaction_isolation` and its kin.
+    pub fn set_transaction(&mut self, name: &str, value: &str) {
+        if self.defaults.get(name).is_none_or(|known| known != value) {
+            self.defaults.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// A copy of what is set, for [`Self::restore`].
+    #[must_use]
+    pub fn layers(&self) -> Layers {
+        self.layers.clone()
+    }
+
+    /// Puts back what was set when `layers` was taken.
+    pub fn restore(&mut self, layers: Layers) {
+        if self.layers != layers {
+            self.layers = layers;
+            self.refresh();
+        }
+    }
+
+    /// The transaction has ended: what was set for it alone is over.
+    pub fn end_transaction(&mut self) {
+        if !self.layers.local.is_empty() {
+            self.layers.local.clear();
+            self.refresh();
+        }
+    }
+
+    /// The reported settings that changed since the last call, with their values.
+    pub fn take_changed(&mut self) -> Vec<(&'static str, String)> {
+        let current = self.current_reported();
+        let changed = REPORTED
+            .iter()
+            .zip(current.iter().zip(&self.reported))
+            .filter(|(_, (now, before))| now != before)
+            .map(|(name, (now, _))| (*name, now.clone()))
+            .collect();
+        self.reported = current;
+        changed
+    }
+
+    /// All reported settings, for a new session.
+    #[must_use]
+    pub fn reported(&self) -> Vec<(&'static str, String)> {
+        REPORTED.iter().copied().zip(self.current_reported()).collect()
+    }
+
+    /// Every setting's row with its value as `pg_settings` has it, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<(&'static SettingRow, String)> {
+        let value = |row: &'static SettingRow| (row, self.raw(row.name).unwrap_or_default());
+        builtin::settings().iter().map(value).collect()
+    }
+
+    fn default_of(&self, key: &str, row: Option<&SettingRow>) -> Option<String> {
+        self.defaults
+            .get(key)
+            .cloned()
+            .or_else(|| row.map(|row| row.reset_value.unwrap_or_default().to_owned()))
+    }
+
+    fn current_reported(&self) -> [String; REPORTED.len()] {
+        REPORTED.map(|name| self.show(name).unwrap_or_default())
+    }
+
+    fn refresh(&mut self) {
+        let raw = |name: &str| self.raw(name).unwrap_or_default();
+        let format = setting_value::format_settings(&raw);
+        self.format = Arc::new(format);
+        self.generation += 1;
+    }
+}
+
+fn key(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+/// The row of a setting; `None` for a custom one (`prefix.name`).
+fn find(name: &str) -> Result<Option<&'static SettingRow>, SqlError> {
+    let row = builtin::setting(name);
+    match row {
+        Some(row) => Ok(Some(row)),
+        None if name.contains('.') => Ok(None),
+        None => Err(unknown(name)),
+    }
+}
+
+fn unknown(name: &str) -> SqlError {
+    let message = format!("unrecognized configuration parameter \"{name}\"");
+    SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+}
+
+fn check_settable(name: &str, row: Option<&SettingRow>) -> Result<(), SqlError> {
+    let refuse = |why: &str| {
+        let message = format!("parameter \"{name}\" {why}");
+        Err(SqlError::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, message))
+    };
+    match row.map_or("user", |row| row.context) {
+        "internal" => refuse("cannot be changed"),
+        "postmaster" => refuse("cannot be changed without restarting the server"),
+        "sighup" => refuse("cannot be changed now"),
+        "backend" | "superuser-backend" => refuse("cannot be set after connection start"),
+        _ => Ok(()),
+    }
+}
+
+/// Defaults that differ from PostgreSQL's built-in ones.
+fn server_defaults(user: &str) -> BTreeMap<String, String> {
+    [
+        ("server_version", SERVER_VERSION),
+        ("server_version_num", "150018"),
+        ("server_encoding", "UTF8"),
+        ("client_encoding", "UTF8"),
+        ("lc_collate", "C"),
+        ("lc_ctype", "C.UTF-8"),
+        ("lc_messages", "C"),
+        ("lc_monetary", "C"),
+        ("lc_numeric", "C"),
+        ("lc_time", "C"),
+        ("timezone", "Etc/UTC"),
+        ("log_timezone", "Etc/UTC"),
+        ("session_authorization", user),
+        ("is_superuser", "on"),
+        ("role", "none"),
+        ("default_text_search_config", "pg_catalog.english"),
+        ("max_connections", "1000"),
+        ("application_name", ""),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}

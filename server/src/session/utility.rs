@@ -1,0 +1,274 @@
+//! Statements about the session itself: settings, `LISTEN` and `NOTIFY`, prepared statements, `EXPLAIN`, maintenance.
+//!
+//! Source: the PostgreSQL manual's pages of the statements.
+
+use trellis_sqlcompat::bind::resolve::Types;
+use trellis_sqlcompat::plan::{DiscardTarget, ExplainStatement, PlanKind, SessionStatement};
+use trellis_sqlcompat::{Datum, SqlError, SqlState};
+
+use super::cursor::Declaration;
+use super::port::Engine;
+use super::portal::{Ran, RowSource, RowTag, StoredRows};
+use super::session::Session;
+use super::settings::Scope;
+use super::transaction::{Block, ListenAction};
+
+/// Longest channel name, bytes.
+const CHANNEL_BYTES_MAX: usize = 63;
+/// Longest payload, bytes: PostgreSQL wants it shorter than 8000.
+const PAYLOAD_BYTES_MAX: usize = 7_999;
+
+type Done<E> = Result<Ran<<E as Engine>::Rows>, SqlError>;
+
+impl<E: Engine> Session<E> {
+    pub(super) fn run_session_statement(&mut self, statement: &SessionStatement) -> Done<E> {
+        match statement {
+            SessionStatement::Begin(modes) => self.run_begin(*modes),
+            SessionStatement::Commit { chain } => self.run_commit(*chain),
+            SessionStatement::Rollback { chain } => self.run_rollback(*chain),
+            SessionStatement::Savepoint(name) => self.run_savepoint(name),
+            SessionStatement::Release(name) => self.run_release(name),
+            SessionStatement::RollbackTo(name) => self.run_rollback_to(name),
+            SessionStatement::SetTransaction(modes) => self.run_set_transaction(*modes),
+            SessionStatement::SetSessionCharacteristics(modes) => {
+                self.run_set_characteristics(*modes)
+            }
+            SessionStatement::Set { name, value, local } => {
+                self.run_set(name, value.as_deref(), *local)
+            }
+            SessionStatement::Show(name) => self.run_show(name.as_deref()),
+            SessionStatement::Reset(name) => self.run_reset(name.as_deref()),
+            SessionStatement::Discard(target) => self.run_discard(*target),
+            SessionStatement::Listen(channel) => {
+                check_channel(channel)?;
+                self.listen_action(ListenAction::Listen(channel.clone()), "LISTEN")
+            }
+            SessionStatement::Unlisten(Some(channel)) => {
+                self.listen_action(ListenAction::Unlisten(channel.clone()), "UNLISTEN")
+            }
+            SessionStatement::Unlisten(None) => {
+                self.listen_action(ListenAction::UnlistenAll, "UNLISTEN")
+            }
+            SessionStatement::Notify { channel, payload } => self.run_notify(channel, payload),
+            SessionStatement::Prepare { name, parameter_types, statement } => {
+                let prepared = self.prepare(statement, parameter_types.clone(), true)?;
+                if name.is_empty() {
+                    let message = "invalid statement name: must not be empty";
+                    return Err(SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message));
+                }
+                self.keep_statement(name.clone(), prepared)?;
+                done("PREPARE")
+            }
+            SessionStatement::Execute { name, arguments } => self.run_execute(name, arguments),
+            SessionStatement::Deallocate(name) => self.run_deallocate(name.as_deref()),
+            SessionStatement::DeclareCursor { name, query, scroll, hold, binary } => {
+                let (scroll, hold, binary) = (*scroll, *hold, *binary);
+                self.run_declare(&Declaration { name, query, scroll, hold, binary })
+            }
+            SessionStatement::Fetch { cursor, direction, move_only } => {
+                self.run_fetch(cursor, *direction, *move_only)
+            }
+            SessionStatement::CloseCursor(name) => self.run_close_cursor(name.as_deref()),
+            SessionStatement::Copy(copy) => self.run_copy(copy),
+            SessionStatement::Explain(explain) => self.run_explain(explain),
+            SessionStatement::LockTable { exclusive, nowait } => {
+                self.transaction.require_block("LOCK TABLE")?;
+                self.begin_statement();
+                if *exclusive {
+                    self.engine.lock(*nowait)?;
+                }
+                done("LOCK TABLE")
+            }
+            // Constraints are checked where SQLite checks them: at the end of each statement, or at commit if declared so.
+            SessionStatement::SetConstraints { deferred: true } => {
+                Err(SqlError::unsupported("SET CONSTRAINTS … DEFERRED"))
+            }
+            SessionStatement::SetConstraints { deferred: false } => done("SET CONSTRAINTS"),
+            SessionStatement::Maintenance { tag, steps } => {
+                if *tag == "VACUUM" {
+                    self.transaction.refuse_block("VACUUM")?;
+                }
+                self.engine.maintain(steps)?;
+                done(tag)
+            }
+        }
+    }
+
+    fn run_set(&mut self, name: &str, value: Option<&[String]>, local: bool) -> Done<E> {
+        if local && self.transaction.block == Block::Idle {
+            let message = "SET LOCAL can only be used in transaction blocks";
+            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, message);
+        }
+        self.begin_statement();
+        let scope = if local { Scope::Transaction } else { Scope::Session };
+        self.settings().set(name, value, scope)?;
+        done("SET")
+    }
+
+    fn run_show(&mut self, name: Option<&str>) -> Done<E> {
+        let text = |value: String| Datum::Text(value);
+        let rows = match name {
+            Some(name) => vec![vec![text(self.settings().show(name)?)]],
+            None => {
+                let settings = self.settings();
+                let row = |(row, _): (&'static trellis_sqlcompat::builtin::SettingRow, String)| {
+                    let value = settings.show(row.name).unwrap_or_default();
+                    vec![text(row.name.to_owned()), text(value), text(String::new())]
+                };
+                settings.all().into_iter().map(row).collect()
+            }
+        };
+        self.begin_statement();
+        Ok(stored(rows, RowTag::Bare("SHOW")))
+    }
+
+    fn run_reset(&mut self, name: Option<&str>) -> Done<E> {
+        self.begin_statement();
+        match name {
+            Some(name) => self.settings().set(name, None, Scope::Session)?,
+            None => self.settings().reset_all(),
+        }
+        done("RESET")
+    }
+
+    fn run_discard(&mut self, target: DiscardTarget) -> Done<E> {
+        match target {
+            DiscardTarget::All => {
+                self.transaction.refuse_block("DISCARD ALL")?;
+                self.portals.clear();
+                self.statements.clear();
+                self.settings().reset_all();
+                self.begin_statement();
+                self.engine.discard_temporary()?;
+                self.transaction.listen_actions.push(ListenAction::UnlistenAll);
+                done("DISCARD ALL")
+            }
+            DiscardTarget::Temporary => {
+                self.begin_statement();
+                self.engine.discard_temporary()?;
+                done("DISCARD TEMP")
+            }
+            // Plans are kept only while they hold, and sequences hand out no cached values.
+            DiscardTarget::Plans => done("DISCARD PLANS"),
+            DiscardTarget::Sequences => done("DISCARD SEQUENCES"),
+        }
+    }
+
+    fn listen_action(&mut self, action: ListenAction, tag: &str) -> Done<E> {
+        self.begin_statement();
+        self.transaction.listen_actions.push(action);
+        done(tag)
+    }
+
+    fn run_notify(&mut self, channel: &str, payload: &str) -> Done<E> {
+        check_channel(channel)?;
+        check_payload(payload)?;
+        self.begin_statement();
+        self.engine.notify(channel, payload)?;
+        done("NOTIFY")
+    }
+
+    fn run_execute(&mut self, name: &str, arguments: &[String]) -> Done<E> {
+        let prepared = self.current_statement(name)?;
+        let wanted = prepared.plan.parameters.len();
+        if arguments.len() != wanted {
+            let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+            let detail = format!("Expected {wanted} parameters but got {}.", arguments.len());
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).with_detail(detail));
+        }
+        self.begin_statement();
+        let parameters = if arguments.is_empty() {
+            Vec::new()
+        } else {
+            self.evaluate_arguments(arguments, &prepared.plan.parameters)?
+        };
+        self.run_bound(&prepared.plan, &parameters, None)
+    }
+
+    /// Evaluates the arguments of `EXECUTE`, each converted to its parameter's type.
+    fn evaluate_arguments(
+        &mut self,
+        arguments: &[String],
+        types: &[trellis_sqlcompat::Oid],
+    ) -> Result<Vec<Datum>, SqlError> {
+        let catalog = self.engine.catalog();
+        let cast = |(argument, oid): (&String, &trellis_sqlcompat::Oid)| {
+            format!("CAST({argument} AS {})", Types::new(&catalog, &[]).format(*oid))
+        };
+        let casts: Vec<String> = arguments.iter().zip(types).map(cast).collect();
+        let prepared = self.prepare(&format!("SELECT {}", casts.join(", ")), Vec::new(), true)?;
+        self.single_row(&prepared.plan, arguments.len())
+    }
+
+    fn run_deallocate(&mut self, name: Option<&str>) -> Done<E> {
+        let Some(name) = name else {
+            self.statements.clear();
+            return done("DEALLOCATE ALL");
+        };
+        if self.statements.remove(name).is_none() {
+            let message = format!("prepared statement \"{name}\" does not exist");
+            return Err(SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message));
+        }
+        done("DEALLOCATE")
+    }
+
+    fn run_explain(&mut self, explain: &ExplainStatement) -> Done<E> {
+        let plan = match &explain.plan.kind {
+            PlanKind::Session(SessionStatement::Execute { name, .. }) => {
+                self.current_statement(name)?.plan.as_ref().clone()
+            }
+            _ => explain.plan.clone(),
+        };
+        self.begin_statement();
+        if explain.analyze {
+            return Err(SqlError::unsupported("EXPLAIN ANALYZE"));
+        }
+        let lines = self.engine.explain(&plan)?;
+        let rows = if explain.json {
+            vec![vec![Datum::Text(explain_json(&lines))]]
+        } else {
+            lines.into_iter().map(|line| vec![Datum::Text(line)]).collect()
+        };
+        Ok(stored(rows, RowTag::Bare("EXPLAIN")))
+    }
+}
+
+/// The plan's lines as PostgreSQL's JSON form, with one node that holds them.
+fn explain_json(lines: &[String]) -> String {
+    let plan = serde_json::json!([{ "Plan": { "Node Type": "Result", "Steps": lines } }]);
+    serde_json::to_string_pretty(&plan).unwrap_or_default()
+}
+
+fn done<R>(tag: &str) -> Result<Ran<R>, SqlError> {
+    Ok(Ran::Done(tag.to_owned()))
+}
+
+fn stored<R>(rows: Vec<Vec<Datum>>, tag: RowTag) -> Ran<R> {
+    Ran::Rows(RowSource::Stored(StoredRows::new(rows)), tag)
+}
+
+/// Refuses a channel name that PostgreSQL refuses.
+///
+/// # Errors
+/// 22023.
+pub fn check_channel(channel: &str) -> Result<(), SqlError> {
+    let message = if channel.is_empty() {
+        "channel name cannot be empty"
+    } else if channel.len() > CHANNEL_BYTES_MAX {
+        "channel name too long"
+    } else {
+        return Ok(());
+    };
+    Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+}
+
+/// Refuses a payload that PostgreSQL refuses.
+///
+/// # Errors
+/// 22023.
+pub fn check_payload(payload: &str) -> Result<(), SqlError> {
+    if payload.len() <= PAYLOAD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "payload string too long"))
+}
