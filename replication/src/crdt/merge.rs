@@ -97,7 +97,8 @@ pub fn merge_row<E>(
     let row = clock.get_or_insert_with(|| RowClock::new(incoming.causal_length, None));
     if incoming.causal_length > local_length {
         enter_life(row, incoming);
-    } else if let Some(stamp) = incoming.sentinel.map(|seq| incoming.stamp(seq)) {
+    } else if let Some(seq) = incoming.sentinel.filter(|_| row.sentinel.is_some()) {
+        let stamp = incoming.stamp(seq);
         restamped = restamp(&mut row.sentinel, stamp, incoming.site, &site_of);
     }
     let mut won = Vec::with_capacity(incoming.cells.len());
@@ -107,6 +108,10 @@ pub fn merge_row<E>(
             row.set(cell.column, CellClock { col_version: cell.col_version, stamp });
             won.push(index);
         }
+    }
+    if row.causal_length == 1 && !row.runs().is_empty() {
+        // The cells say that the row lives its first life, whether or not someone also said so by a sentinel.
+        row.sentinel = None;
     }
     Ok(match (incoming.causal_length > local_length, won.is_empty()) {
         (false, true) if restamped => RowEffect::Restamped,

@@ -198,6 +198,12 @@ impl Capture {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Runs `work` with the connection's second handle, which may be used inside its callbacks.
+    pub(super) fn with_inner<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        work(inner.as_ref().ok_or(StoreError::TransactionState("the connection is closing"))?)
+    }
+
     fn fold(&self) -> Result<()> {
         if self.state.is_poisoned() {
             return Err(StoreError::Damaged("a row change could not be noted".into()));
@@ -214,10 +220,8 @@ impl Capture {
         let registry = Arc::clone(&state.registry);
         let mode = mem::replace(&mut state.mode, Mode::Suspended);
         drop(state);
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let sqlite =
-            inner.as_ref().ok_or(StoreError::TransactionState("the connection is closing"))?;
-        let folded = fold::fold(&self.core, sqlite, &registry, log, messages);
+        let folded =
+            self.with_inner(|sqlite| fold::fold(&self.core, sqlite, &registry, log, messages));
         let mut state = self.state();
         state.mode = mode;
         state.folded = folded?;
