@@ -1,6 +1,6 @@
 //! Networks of one process over loopback, each with a store in memory.
 #![cfg(feature = "net")]
-#![allow(missing_docs, unreachable_pub, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
 #[path = "simulation/memory.rs"]
 mod memory;

@@ -3,6 +3,7 @@
 
 use rusqlite::Connection;
 use trellis_sqlcompat::catalog::{Attachment, CatalogImage, ImageOptions, fill_live, live_columns};
+use trellis_sqlcompat::functions::{self, SessionContext};
 use trellis_sqlcompat::schema::{Catalog, Namespace, ObjectId};
 use trellis_sqlcompat::{Datum, Oid};
 
@@ -95,4 +96,24 @@ fn live_relations_hold_what_the_server_gives() {
         .expect("rows");
     assert_eq!(names, "c1");
     assert!(fill_live(&connection, "pg_class", []).is_err());
+}
+
+#[test]
+fn every_relation_can_be_read() {
+    let connection = Connection::open_in_memory().expect("connection");
+    Attachment::default().attach(&connection, &image(&Catalog::default())).expect("attach");
+    functions::register(&connection, &SessionContext::default()).expect("functions");
+    let names = "SELECT name FROM pg_catalog.sqlite_schema
+                 WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'";
+    let relations: Vec<String> = connection
+        .prepare(names)
+        .and_then(|mut it| it.query_map([], |row| row.get(0))?.collect())
+        .expect("names");
+    assert!(relations.len() > 190, "{}", relations.len());
+    for relation in relations {
+        let sql = format!("SELECT * FROM pg_catalog.\"{relation}\"");
+        let mut statement = connection.prepare(&sql).expect(&relation);
+        let mut rows = statement.query([]).expect(&relation);
+        while rows.next().expect(&relation).is_some() {}
+    }
 }

@@ -34,10 +34,7 @@ fn slow_airports_copied_on_one_node_are_equal_on_all() -> Result<()> {
 
     let oracle = clients::require(Oracle::start(Durability::Volatile))?;
     if let Some(oracle) = &oracle {
-        let address = oracle.address();
-        let conninfo =
-            format!("host={} port={} user=postgres dbname=postgres", address.ip(), address.port());
-        psql.run(&conninfo, &load).context("loading the airports into PostgreSQL")?;
+        psql.run(&oracle.conninfo(), &load).context("loading the airports into PostgreSQL")?;
     }
     cluster.all_answer("SELECT count(*) FROM airports", &[&rows.to_string()])?;
     for question in QUESTIONS {

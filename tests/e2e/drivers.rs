@@ -7,6 +7,7 @@ use tokio_postgres::{Client, NoTls};
 use trellis_tests::clients::{self, Psql, Python};
 use trellis_tests::cluster::Cluster;
 use trellis_tests::node::Node;
+use trellis_tests::oracle::{Durability, Oracle};
 
 /// Connects with `tokio-postgres`; the connection's task ends with the client.
 async fn connect(node: &Node) -> Result<Client> {
@@ -207,5 +208,55 @@ fn psql_describes_what_is_there() -> Result<()> {
         ensure!(!listed.contains("ERROR"), "{command}:\n{listed}");
         ensure!(!listed.trim().is_empty(), "{command} says nothing");
     }
+    cluster.finish()
+}
+
+/// A schema with something for every backslash command below.
+const DESCRIBED: &str = "
+    CREATE TABLE menu (id int PRIMARY KEY, name varchar(20) NOT NULL DEFAULT 'x', price numeric(6,2),
+        made timestamptz DEFAULT now(), CHECK (price > 0), UNIQUE (name, made));
+    CREATE INDEX menu_price ON menu (price DESC, lower(name));
+    CREATE TABLE orders (id bigint PRIMARY KEY, menu_id int NOT NULL, note text);
+    CREATE UNIQUE INDEX orders_note ON orders (note) WHERE note IS NOT NULL;";
+
+/// Backslash commands whose output must be PostgreSQL's to the letter.
+const COMMANDS: [&str; 14] = [
+    "\\d",
+    "\\d menu",
+    "\\d orders",
+    "\\d menu_price",
+    "\\d nosuch",
+    "\\dt",
+    "\\dt m*",
+    "\\di",
+    "\\dn",
+    "\\du",
+    "\\dv",
+    "\\ds",
+    "\\dT",
+    "\\sf nosuch",
+];
+
+#[test]
+fn psql_shows_what_it_shows_on_postgresql() -> Result<()> {
+    let Some(psql) = clients::require(Psql::find())? else { return Ok(()) };
+    let Some(oracle) = clients::require(Oracle::start(Durability::Volatile))? else {
+        return Ok(());
+    };
+    let cluster = Cluster::start("backslash", 1)?;
+    let (ours, theirs) = (cluster.node(1).conninfo(), oracle.conninfo());
+    for conninfo in [&ours, &theirs] {
+        psql.run(conninfo, DESCRIBED)?;
+    }
+    let mut differences = Vec::new();
+    for command in COMMANDS {
+        let script = format!("{command}\n");
+        let expected = psql.transcript(&theirs, &script)?;
+        let found = psql.transcript(&ours, &script)?;
+        if found != expected {
+            differences.push(format!("{command}\nexpected\n{expected}\nfound\n{found}"));
+        }
+    }
+    ensure!(differences.is_empty(), "{}", differences.join("\n"));
     cluster.finish()
 }

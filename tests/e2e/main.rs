@@ -6,6 +6,7 @@
 //! | `convergence` | concurrent writes, crashes, late joiners and partitions end in equal tables |
 //! | `feeds` | LISTEN and NOTIFY, across nodes |
 //! | `drivers` | what drivers see of types, tags, errors and transactions |
+//! | `protocol` | start-up, portals, pipelines, cancel, message by message |
 //! | `bad_input` | malformed frames and garbage datagrams harm nobody but their sender |
 //! | `process` | the command line: start, stop, refusals |
 
@@ -15,3 +16,4 @@ mod convergence;
 mod drivers;
 mod feeds;
 mod process;
+mod protocol;

@@ -87,6 +87,12 @@ impl Oracle {
         self.address
     }
 
+    /// The connection string that libpq-like clients understand.
+    pub fn conninfo(&self) -> String {
+        let (host, port) = (self.address.ip(), self.address.port());
+        format!("host={host} port={port} user=postgres dbname=postgres")
+    }
+
     /// Opens a bare protocol connection as the superuser.
     ///
     /// # Errors

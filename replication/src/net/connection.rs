@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::protocol::{CloseReason, Input, LANE_WINDOW_FRAMES, Lane, LinkId, split_frame};
 
-use super::endpoint::LANES;
+use super::endpoint::UNI_STREAMS_MAX;
 use super::reactor::Event;
 
 /// Code with which a node that leaves the cluster closes its connections.
@@ -130,7 +130,7 @@ fn accept_stream(
     let Ok(stream) = stream else {
         return ControlFlow::Break(());
     };
-    if streams.len() < LANES {
+    if streams.len() < usize::from(UNI_STREAMS_MAX) {
         streams.spawn(read_stream(stream, id, events.clone()));
     }
     ControlFlow::Continue(())

@@ -24,10 +24,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 const SEND_WINDOW_BYTES: u64 = 2 << 20;
 /// Bytes of datagrams that wait to be sent on, or read from, one connection.
 const DATAGRAM_BUFFER_BYTES: usize = 64 << 10;
-/// Lanes of a connection in one direction: live and repair.
-pub(super) const LANES: usize = 2;
-/// Streams a peer may have open.
-const UNI_STREAMS_MAX: u32 = LANES as u32;
+/// Streams a peer may have open: its live and its repair lane.
+pub(super) const UNI_STREAMS_MAX: u8 = 2;
 
 /// Binds the endpoint.
 pub(super) fn bind(listen: SocketAddr) -> Result<Endpoint, NetError> {
@@ -57,7 +55,7 @@ fn transport() -> TransportConfig {
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
-        .max_concurrent_uni_streams(VarInt::from_u32(UNI_STREAMS_MAX))
+        .max_concurrent_uni_streams(VarInt::from(UNI_STREAMS_MAX))
         .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
         .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES);
     transport

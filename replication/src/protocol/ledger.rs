@@ -23,6 +23,7 @@
 //! changeset is pulled later. Blocked origins give up what they hold when others need the room.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::types::{DbVersion, EncodedChangeset, Heads, SiteId};
 
@@ -69,8 +70,26 @@ struct Origin {
     block: Option<Block>,
 }
 
+impl Origin {
+    /// Gives up the last waiting changeset if its version is above `version`; returns what that frees.
+    ///
+    /// `version` is missing or covered, so that what is given up waits behind a gap.
+    fn drop_last_above(&mut self, version: DbVersion) -> Option<usize> {
+        let last = self.waiting.last_entry().filter(|entry| *entry.key() > version)?;
+        let freed = weight(&last.remove());
+        self.waiting_bytes -= freed;
+        Some(freed)
+    }
+
+    /// The changesets to be offered next: all that continue `applied`, or one, if it was refused before.
+    fn next_changes(&self) -> impl Iterator<Item = &EncodedChangeset> {
+        let many = if self.block.is_some() { 1 } else { APPLY_BATCH_CHANGESETS };
+        let next = self.waiting.range(self.applied.next()..=self.covered);
+        next.map(|(_, change)| change).take(many)
+    }
+}
+
 /// All origins.
-#[derive(Default)]
 pub(super) struct Ledger {
     origins: BTreeMap<SiteId, Origin>,
     waiting_bytes: usize,
@@ -83,11 +102,23 @@ pub(super) struct Ledger {
     /// The schema changed while a batch was with the store: what the store says of schemas is out of date.
     schema_changed: bool,
     fingerprint: u64,
+    /// The origin that was first in the last batch.
+    turn: SiteId,
 }
 
 impl Ledger {
     pub(super) fn new(heads: &Heads) -> Self {
-        let mut ledger = Self::default();
+        let mut ledger = Self {
+            origins: BTreeMap::new(),
+            waiting_bytes: 0,
+            ready: BTreeSet::new(),
+            lagging: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            with_store: None,
+            schema_changed: false,
+            fingerprint: 0,
+            turn: SiteId([0; 16]),
+        };
         for (&site, &version) in heads {
             ledger.set_applied(Time::default(), site, version);
         }
@@ -129,13 +160,20 @@ impl Ledger {
 
     /// Whether there is room for what a pull brings.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting_bytes < STAGED_BYTES_MAX / 2
+        self.waiting_bytes < STAGED_BYTES_MAX / 2 || self.is_starving()
     }
 
     /// Whether there is room for what a pull of one origin brings.
     pub(super) fn has_room_for(&self, site: SiteId) -> bool {
-        let waiting = self.origins.get(&site).map_or(0, |origin| origin.waiting_bytes);
-        waiting < ORIGIN_STAGED_BYTES_MAX / 2
+        // Without what comes next, whatever else waits of the origin is of no use.
+        self.origins.get(&site).is_none_or(|origin| {
+            origin.waiting_bytes < ORIGIN_STAGED_BYTES_MAX / 2 || origin.covered == origin.applied
+        })
+    }
+
+    /// Whether all that waits, waits for something that is not here.
+    fn is_starving(&self) -> bool {
+        self.ready.is_empty() && self.with_store.is_none()
     }
 
     /// The store says that `site` is applied up to `version`. Returns whether that is news.
@@ -227,19 +265,12 @@ impl Ledger {
             return Offered::Duplicate;
         }
         let weight = weight(&change);
-        if self.waiting_bytes > 0 && self.waiting_bytes + weight > STAGED_BYTES_MAX {
-            self.evict_blocked(now);
-        }
-        let full = self.waiting_bytes > 0 && self.waiting_bytes + weight > STAGED_BYTES_MAX;
-        if full || !self.learn(now, site, version) {
+        if !self.learn(now, site, version) || !self.make_room(now, site, version, weight) {
             return Offered::Full;
         }
         let Some(origin) = self.origins.get_mut(&site) else {
             return Offered::Full;
         };
-        if origin.waiting_bytes > 0 && origin.waiting_bytes + weight > ORIGIN_STAGED_BYTES_MAX {
-            return Offered::Full;
-        }
         origin.waiting.insert(version, change);
         origin.waiting_bytes += weight;
         self.waiting_bytes += weight;
@@ -247,11 +278,34 @@ impl Ledger {
         Offered::New
     }
 
-    /// Gives up what blocked origins hold; it is pulled again once they are not.
-    fn evict_blocked(&mut self, now: Time) {
-        for site in self.blocked.clone() {
-            self.drop_waiting(now, site);
+    /// Makes room for a changeset at the cost of what is of less use: of the same origin, what waits behind a gap above
+    /// it; of others, what blocked ones hold, and what waits behind a gap. All of that is pulled again in its turn.
+    fn make_room(&mut self, now: Time, site: SiteId, version: DbVersion, weight: usize) -> bool {
+        let full = |bytes: usize, limit: usize| bytes > 0 && bytes + weight > limit;
+        if let Some(origin) = self.origins.get_mut(&site) {
+            while full(origin.waiting_bytes, ORIGIN_STAGED_BYTES_MAX)
+                && let Some(freed) = origin.drop_last_above(version)
+            {
+                self.waiting_bytes -= freed;
+            }
+            if full(origin.waiting_bytes, ORIGIN_STAGED_BYTES_MAX) {
+                return false;
+            }
         }
+        if full(self.waiting_bytes, STAGED_BYTES_MAX) {
+            for blocked in self.blocked.clone() {
+                self.drop_waiting(now, blocked);
+            }
+        }
+        let next = version == self.covered(site).next();
+        if next && full(self.waiting_bytes, STAGED_BYTES_MAX) {
+            for origin in self.origins.values_mut() {
+                while let Some(freed) = origin.drop_last_above(origin.covered) {
+                    self.waiting_bytes -= freed;
+                }
+            }
+        }
+        !full(self.waiting_bytes, STAGED_BYTES_MAX)
     }
 
     fn drop_waiting(&mut self, now: Time, site: SiteId) {
@@ -264,20 +318,17 @@ impl Ledger {
         self.refresh(now, site);
     }
 
-    /// The next batch for the store, when it has none.
+    /// The next batch for the store, when it has none. Origins take turns at being first in it.
     pub(super) fn next_batch(&mut self) -> Option<Vec<EncodedChangeset>> {
         if self.with_store.is_some() || self.ready.is_empty() {
             return None;
         }
+        let after = (Bound::Excluded(self.turn), Bound::Unbounded);
+        let in_turn = self.ready.range(after).chain(self.ready.range(..=self.turn));
         let mut batch: Vec<EncodedChangeset> = Vec::new();
         let mut bytes = 0;
-        for site in &self.ready {
-            let Some(origin) = self.origins.get(site) else {
-                continue;
-            };
-            let last = if origin.block.is_some() { origin.applied.0 + 1 } else { origin.covered.0 };
-            let continuing = (origin.applied.0 + 1..=last).map(DbVersion);
-            for change in continuing.map_while(|version| origin.waiting.get(&version)) {
+        for site in in_turn {
+            for change in self.origins.get(site).into_iter().flat_map(Origin::next_changes) {
                 let full = bytes + change.body.len() > APPLY_BATCH_BYTES
                     || batch.len() >= APPLY_BATCH_CHANGESETS;
                 if full && !batch.is_empty() {
@@ -287,6 +338,7 @@ impl Ledger {
                 batch.push(change.clone());
             }
         }
+        self.turn = batch.first().map_or(self.turn, |change| change.site);
         self.with_store = Some(batch.iter().map(|it| (it.site, it.version)).collect());
         self.schema_changed = false;
         Some(batch)

@@ -115,8 +115,11 @@ pub(super) const DIGEST_FANOUT: usize = 1;
 /// See [`DIGEST_FANOUT`].
 pub(super) const DIGEST_FANOUT_URGENT: usize = 8;
 
-/// How long a version may be missing before it is pulled: broadcast usually brings it sooner.
-pub(super) const PULL_GRACE: Span = Span::from_ms(60);
+/// How long a version may be missing before it is pulled, since broadcast usually brings it sooner: at least the first,
+/// and twice the longest round trip up to the second.
+pub(super) const PULL_GRACE_MIN: Span = Span::from_ms(60);
+/// See [`PULL_GRACE_MIN`].
+pub(super) const PULL_GRACE_MAX: Span = Span::from_ms(500);
 
 /// How often needs are looked at while there are any.
 pub(super) const PULL_INTERVAL: Span = Span::from_ms(20);

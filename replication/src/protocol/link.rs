@@ -271,6 +271,11 @@ impl Links {
         old.dial.is_some() == (own < peer.site)
     }
 
+    /// The longest round trip to a connected peer.
+    pub(super) fn rtt_max(&self) -> Span {
+        self.by_id.values().filter_map(|link| link.rtt).max().unwrap_or_default()
+    }
+
     /// The connection to a site.
     pub(super) fn of_site(&self, site: SiteId) -> Option<LinkId> {
         self.by_site.get(&site).copied()

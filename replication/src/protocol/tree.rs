@@ -55,7 +55,9 @@ pub(super) struct Part {
 pub(super) fn place(member: SiteId, origin: SiteId) -> u64 {
     let fold = |site: SiteId| {
         let value = u128::from_be_bytes(site.0);
-        mix((value >> 64) as u64).wrapping_add(value as u64)
+        let low = u64::try_from(value & u128::from(u64::MAX)).unwrap_or_default();
+        let high = u64::try_from(value >> 64).unwrap_or_default();
+        mix(high).wrapping_add(low)
     };
     mix(fold(member) ^ mix(fold(origin)))
 }

@@ -108,11 +108,14 @@ impl Reader {
 
 /// Appends a number in at most ten bytes.
 pub(super) fn put_varint(out: &mut impl BufMut, mut value: u64) {
-    while value >= 0x80 {
-        out.put_u8((value & 0x7f) as u8 | 0x80);
+    loop {
+        let bits = u8::try_from(value & 0x7f).unwrap_or_default();
         value >>= 7;
+        if value == 0 {
+            return out.put_u8(bits);
+        }
+        out.put_u8(bits | 0x80);
     }
-    out.put_u8(value as u8);
 }
 
 /// Bytes that [`put_varint`] takes for `value`.

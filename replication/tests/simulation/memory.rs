@@ -11,6 +11,8 @@ pub struct MemoryStore {
     logs: BTreeMap<SiteId, Vec<EncodedChangeset>>,
     /// The schema this store has.
     pub schema: u64,
+    /// Whether changesets that start with `poison` are refused.
+    pub refuses_poison: bool,
 }
 
 impl MemoryStore {
@@ -43,6 +45,9 @@ impl MemoryStore {
         }
         if needed_schema(&change.body) > self.schema {
             return ApplyResult::NeedsSchema;
+        }
+        if self.refuses_poison && change.body.starts_with(b"poison") {
+            return ApplyResult::Rejected("poison".to_owned());
         }
         log.push(change.clone());
         ApplyResult::Applied

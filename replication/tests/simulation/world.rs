@@ -77,6 +77,8 @@ pub struct Node {
     last_link: u64,
     wake_at: Option<Time>,
     applying: bool,
+    /// How long its store takes for a batch, at most.
+    pub store_us: u64,
     heads_before: Heads,
     /// Moment of the first arrival of each of its changesets anywhere is kept by the world; this is when it committed.
     pub committed_at: BTreeMap<DbVersion, Time>,
@@ -94,7 +96,8 @@ pub struct World {
     pub network: Network,
     queue: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
-    tuning: Tuning,
+    /// Intervals and sizes of all nodes.
+    pub tuning: Tuning,
     /// From commit to apply, per node and changeset, in microseconds.
     pub latencies_us: Vec<u64>,
     /// Counters of cores that have ended.
@@ -126,6 +129,7 @@ impl World {
             last_link: 0,
             wake_at: None,
             applying: false,
+            store_us: 2_000,
             heads_before: Heads::new(),
             committed_at: BTreeMap::new(),
         });
@@ -311,6 +315,9 @@ impl World {
         self.network.connect(near, far);
         self.input(target, Input::Connected { link: far.link, dial: None });
         self.input(index, Input::Connected { link: near.link, dial: Some(dial) });
+        let rtt = Span(2 * self.network.conditions.delay_us);
+        self.input(target, Input::RoundTrip { link: far.link, rtt });
+        self.input(index, Input::RoundTrip { link: near.link, rtt });
     }
 
     fn notice_break(&mut self, index: NodeIndex, link: LinkId) {
@@ -407,7 +414,12 @@ impl World {
                 let node = &mut self.nodes[index];
                 assert!(!node.applying, "a second batch is given to the store");
                 node.applying = true;
-                let at = Time(self.now.0 + self.rng.random_range(200..2_000));
+                let at = Time(
+                    self.now.0
+                        + self.rng.random_range(
+                            self.nodes[index].store_us / 10..self.nodes[index].store_us,
+                        ),
+                );
                 self.schedule(at, index, Event::Applied(batch));
             }
             Output::ReadLog { read, origin, after, max_bytes } => {
@@ -474,7 +486,7 @@ impl World {
             return;
         };
         assert!(replica.waiting_bytes() <= WAITING_BYTES_MAX, "too much waits");
-        if self.order % 16 == 0 {
+        if self.order.is_multiple_of(16) {
             let heads = node.store.heads();
             let monotone =
                 node.heads_before.iter().all(|(site, head)| heads.get(site) >= Some(head));

@@ -13,6 +13,7 @@ mod coerce;
 mod context;
 mod data_type;
 mod delete;
+pub mod deparse;
 mod expression;
 mod from;
 mod function;

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use super::names::json_array;
 use super::tsv::Table;
 use crate::datum::Datum;
 
@@ -94,15 +95,6 @@ impl Form {
             Self::Text => Datum::Text(text.to_owned()),
         }
     }
-}
-
-/// A JSON array of strings.
-pub(crate) fn json_array<S: AsRef<str>>(elements: &[Option<S>]) -> String {
-    let values = elements.iter().map(|element| match element {
-        Some(text) => serde_json::Value::from(text.as_ref()),
-        None => serde_json::Value::Null,
-    });
-    serde_json::Value::Array(values.collect()).to_string()
 }
 
 /// The elements of a one-dimensional array in PostgreSQL's text form.

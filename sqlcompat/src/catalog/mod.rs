@@ -42,4 +42,5 @@ pub use image::{Attachment, CatalogImage, DATABASE, ImageOptions};
 pub use live::LIVE_RELATIONS;
 #[cfg(feature = "sqlite")]
 pub use live::{fill_live, live_columns};
-pub use names::{NamedCatalog, Names, identifiers, qualified_name};
+pub use names::{NamedCatalog, Names, class_of, identifiers, json_array, qualified_name};
+pub(crate) use names::{recorded_column, recorded_descriptions};

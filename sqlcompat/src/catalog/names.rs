@@ -14,7 +14,7 @@ use super::tsv::Table;
 use crate::bind::resolve::Types;
 use crate::builtin::{self, FunctionRow, OperatorRow, quote_identifier};
 use crate::oid::Oid;
-use crate::schema::{Catalog, Relation, TEMPORARY_NAMESPACE};
+use crate::schema::{Catalog, Relation, TEMPORARY_NAMESPACE, UserType};
 
 /// Parts of a qualified name.
 const NAME_PARTS_MAX: usize = 3;
@@ -410,6 +410,71 @@ impl<'a> Names<'a> {
         let element = name.strip_prefix('_').filter(|it| !it.is_empty())?;
         self.type_in(namespace, element).and_then(|it| self.types().array_of(it))
     }
+}
+
+/// OID of the catalog that a user's object is a row of, if the object exists.
+#[must_use]
+pub fn class_of(catalog: &Catalog, object: Oid) -> Option<u32> {
+    if catalog.relation_by_oid(object).is_some() {
+        return Some(1259);
+    }
+    if catalog.types.contains_key(&object) {
+        return Some(1247);
+    }
+    if catalog.namespaces.values().any(|it| it.oid == object) {
+        return Some(2615);
+    }
+    let in_tables = catalog.tables.values().any(|table| {
+        table.uniques.iter().any(|it| it.oid == object)
+            || table.checks.iter().any(|it| it.oid == object)
+            || table.foreign_keys.iter().any(|it| it.oid == object)
+    });
+    let in_domains = catalog.types.values().any(|it| match it {
+        UserType::Domain(domain) => domain.checks.iter().any(|it| it.oid == object),
+        UserType::Enum(_) => false,
+    });
+    (in_tables || in_domains).then_some(2606)
+}
+
+/// A column of a catalog's recorded rows, by the OID in their first column.
+pub(crate) fn recorded_column(catalog: &str, column: &str) -> BTreeMap<Oid, &'static str> {
+    builtin_objects(catalog, column, None).into_iter().map(|(oid, text, _)| (oid, text)).collect()
+}
+
+/// A recorded comment.
+#[derive(Debug)]
+pub(crate) struct Description {
+    /// Catalog of the object.
+    pub(crate) class: Oid,
+    /// Attribute number, or 0.
+    pub(crate) part: i32,
+    /// The comment.
+    pub(crate) text: String,
+}
+
+/// Comments on PostgreSQL's own objects, by OID.
+pub(crate) fn recorded_descriptions() -> &'static BTreeMap<Oid, Vec<Description>> {
+    static DESCRIPTIONS: OnceLock<BTreeMap<Oid, Vec<Description>>> = OnceLock::new();
+    DESCRIPTIONS.get_or_init(|| {
+        let mut all: BTreeMap<Oid, Vec<Description>> = BTreeMap::new();
+        for row in Table::of("pg_description").into_iter().flatten() {
+            let oid = |position| Oid(u32::try_from(row.number(position)).unwrap_or(0));
+            let part = i32::try_from(row.number(2)).unwrap_or(0);
+            let text = row.text(3).unwrap_or_default().into_owned();
+            all.entry(oid(0)).or_default().push(Description { class: oid(1), part, text });
+        }
+        all
+    })
+}
+
+/// A JSON array of strings, the storage form of `text[]` and `name[]`.
+#[must_use]
+pub fn json_array<S: AsRef<str>>(elements: &[Option<S>]) -> String {
+    let values = elements.iter().map(|element| match element {
+        Some(text) => serde_json::Value::from(text.as_ref()),
+        None => serde_json::Value::Null,
+    });
+    serde_json::Value::Array(values.collect()).to_string()
 }
 
 /// `text` without a parenthesised type modifier: `numeric(10,2)` is `numeric`.

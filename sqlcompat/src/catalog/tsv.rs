@@ -42,7 +42,6 @@ files! {
     "pg_proc" = "pg15/pg_proc.tsv",
     "pg_range" = "pg15/pg_range.tsv",
     "pg_rewrite" = "catalog/pg_rewrite.tsv",
-    "pg_shdescription" = "catalog/pg_shdescription.tsv",
     "pg_tablespace" = "pg15/pg_tablespace.tsv",
     "pg_ts_config" = "pg15/pg_ts_config.tsv",
     "pg_ts_config_map" = "catalog/pg_ts_config_map.tsv",

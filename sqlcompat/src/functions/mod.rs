@@ -37,6 +37,12 @@ mod numeric;
 pub mod ordering;
 mod pattern;
 mod regex;
+mod system_definition;
+mod system_information;
+mod system_pretty;
+mod system_privileges;
+mod system_rows;
+mod system_visibility;
 mod text;
 
 #[cfg(feature = "sqlite")]
@@ -66,6 +72,8 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
     float::OPERATORS,
     integer::COMPARISONS,
     text::COMPARISONS,
+    &[system_definition::FUNCTIONS, system_information::FUNCTIONS, system_visibility::FUNCTIONS],
+    system_privileges::FUNCTIONS,
 ];
 
 /// All aggregates.
@@ -73,4 +81,5 @@ pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
     &[&[aggregate::AGGREGATES], aggregate::SPREADS];
 
 /// All set-returning functions.
-pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[regex::SET_RETURNING];
+pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] =
+    &[regex::SET_RETURNING, system_rows::FUNCTIONS];

@@ -24,6 +24,7 @@ use super::definition::{
 };
 use super::physical::{self, HIDDEN_KEY};
 use super::row::{ObjectId, ObjectKind, SchemaRow};
+use crate::builtin::quote_identifier;
 use crate::oid::Oid;
 
 /// OID of the schema `public`.
@@ -375,6 +376,14 @@ impl<'a> Linker<'a> {
             (None, Some(false), Some(sequence)) => ColumnGeneration::IdentityByDefault(sequence),
             (None, _, _) => ColumnGeneration::Plain,
         };
+        let drawn = match (&generation, definition.sequence.map(ObjectId)) {
+            (ColumnGeneration::Plain, Some(id)) => self.names.get(&id).map(|(namespace, name)| {
+                let schema = self.catalog.namespaces.values().find(|it| it.oid == *namespace);
+                nextval(schema.map(|it| it.name.as_str()), name)
+            }),
+            _ => None,
+        };
+        let default = definition.default.clone().or(drawn);
         Column {
             id,
             attnum,
@@ -384,7 +393,7 @@ impl<'a> Linker<'a> {
             typmod,
             collation: definition.collation.clone(),
             not_null: definition.not_null || generation_is_identity(&generation),
-            default: definition.default.clone().map(|expression| ColumnDefault { expression }),
+            default: default.map(|expression| ColumnDefault { expression }),
             generation,
             missing: definition.missing.as_ref().map(|value| value.to_sqlite_literal()),
             using: definition.using.clone(),
@@ -602,6 +611,16 @@ impl<'a> Linker<'a> {
             self.catalog.comments.insert(target, definition.text);
         }
     }
+}
+
+/// The call that draws from a sequence, as PostgreSQL writes a serial column's default.
+pub(super) fn nextval(schema: Option<&str>, name: &str) -> String {
+    let name = quote_identifier(name);
+    let name = match schema {
+        None | Some("public" | "pg_temp") => name,
+        Some(schema) => format!("{}.{name}", quote_identifier(schema)),
+    };
+    format!("nextval({}::regclass)", physical::quote_literal(&name))
 }
 
 /// The name of an object whose own name is taken.

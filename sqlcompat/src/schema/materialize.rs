@@ -1,13 +1,378 @@
-//! The SQLite DDL that leads from one catalog to another.
+//! The SQLite DDL that leads from one catalog to another: for local statements, and for rows merged from peers.
+//!
+//! Tables, columns, constraints and indexes are matched by id, never by name, so a rename moves no data. No table is ever
+//! copied: columns are added and dropped by SQLite's ALTER TABLE, constraints are edited in the stored text (SQLite manual,
+//! "ALTER TABLE", section "Making Other Kinds Of Table Schema Changes"), and a column whose stored form changes is
+//! added anew, filled and renamed into place. Rowids, and with them the store's bookkeeping, stay as they are.
+//!
+//! The order: indexes and constraints that go, tables that go, new names, columns, new tables, constraints and indexes that
+//! come.
+//!
+//! # Left out
+//! A changed physical key. Statements refuse to change it; two nodes that concurrently create one table with different
+//! keys would need a rebuild: the table keeps the key that it has.
 
-use super::catalog::Catalog;
+use std::collections::BTreeMap;
+
+use super::catalog::{Catalog, Column, Table, UserType};
+use super::change::expression;
+use super::physical::{quote, quote_literal};
+use super::row::ObjectId;
+use super::storage::storage_form;
+use super::table_sql::{
+    SchemaContext, column_definition, constraint_clauses, create_table, index_statements, location,
+    marked,
+};
 use crate::error::SqlError;
 
-/// The SQLite statements that bring the tables from `old` to `new`, in order.
+/// The SQLite statements that bring the tables from `old` to `new`, in order, to run inside one transaction.
 ///
 /// # Errors
-/// 0A000 if an expression of the schema cannot be lowered.
+/// 0A000 if an expression of the schema cannot be lowered; the error that its binding raises otherwise.
 pub fn materialize(old: &Catalog, new: &Catalog) -> Result<Vec<String>, SqlError> {
-    let _ = (old, new);
-    Ok(Vec::new())
+    let mut script = Script { old, new, statements: Vec::new(), edited: false };
+    script.reordered_enums();
+    let old_tables = by_id(old);
+    let new_tables = by_id(new);
+    let disguised = disguise(new, &old_tables);
+    let mut pairs = Vec::new();
+    for (id, table) in &old_tables {
+        match new_tables.get(id) {
+            Some(renewed) => pairs.push(Pair::new(old, new, &disguised, (table, renewed))?),
+            None => script.clear(table),
+        }
+    }
+    pairs.retain(Pair::differs);
+    for pair in &pairs {
+        script.remove_constraints(pair);
+    }
+    script.flush_edits();
+    for table in old_tables.iter().filter(|(id, _)| !new_tables.contains_key(id)).map(|(_, it)| it)
+    {
+        script.run(format!("DROP TABLE {}", location(table)));
+    }
+    script.rename_tables(&pairs);
+    for pair in &pairs {
+        script.columns(pair)?;
+    }
+    let added: Vec<_> = new_tables
+        .iter()
+        .filter(|(id, _)| !old_tables.contains_key(id))
+        .map(|(_, it)| *it)
+        .collect();
+    for table in &added {
+        script.run(create_table(new, table)?);
+    }
+    for pair in &pairs {
+        script.add_constraints(pair);
+    }
+    script.flush_edits();
+    for table in added {
+        script.statements.extend(index_statements(new, table)?.into_values());
+    }
+    for pair in &pairs {
+        script.add_indexes(pair);
+    }
+    script.materialized_views();
+    Ok(script.statements)
+}
+
+fn by_id(catalog: &Catalog) -> BTreeMap<ObjectId, &Table> {
+    catalog.tables.values().map(|table| (table.id, table)).collect()
+}
+
+/// The new catalog under the old SQLite names.
+///
+/// SQLite's RENAME carries constraints and indexes along, so they differ only if they do under equal names.
+fn disguise(new: &Catalog, old: &BTreeMap<ObjectId, &Table>) -> Catalog {
+    let mut disguised = new.clone();
+    for table in disguised.tables.values_mut() {
+        let Some(before) = old.get(&table.id) else { continue };
+        table.physical_name.clone_from(&before.physical_name);
+        for column in &mut table.columns {
+            if let Some(before) = before.columns.iter().find(|it| it.id == column.id) {
+                column.physical_name.clone_from(&before.physical_name);
+            }
+        }
+    }
+    disguised
+}
+
+/// The texts of constraints or of indexes, by physical name.
+type Texts = BTreeMap<String, String>;
+
+/// A table before and after.
+struct Pair<'a> {
+    old: &'a Table,
+    new: &'a Table,
+    /// Columns whose stored form changes, before and after.
+    rewritten: Vec<(&'a Column, &'a Column)>,
+    /// Constraints and indexes that go, those that stay, and those that come.
+    constraints: Changes,
+    indexes: Changes,
+}
+
+/// What goes and what comes.
+struct Changes {
+    /// Physical names.
+    gone: Vec<String>,
+    /// Physical names with the new texts.
+    added: Texts,
+}
+
+impl Changes {
+    /// Compares texts under the same names; with `all`, everything goes and comes.
+    fn between(old: &Texts, disguised: &Texts, new: Texts, all: bool) -> Self {
+        let same = |name: &String| !all && old.get(name) == disguised.get(name);
+        let gone = old.keys().filter(|name| !same(name)).cloned().collect();
+        let added = new.into_iter().filter(|(name, _)| !same(name)).collect();
+        Self { gone, added }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.gone.is_empty() && self.added.is_empty()
+    }
+}
+
+impl<'a> Pair<'a> {
+    fn new(
+        old_catalog: &Catalog,
+        new_catalog: &Catalog,
+        disguised: &Catalog,
+        (old, new): (&'a Table, &'a Table),
+    ) -> Result<Self, SqlError> {
+        let mut rewritten = Vec::new();
+        for column in &new.columns {
+            let Some(before) = old.columns.iter().find(|it| it.id == column.id) else { continue };
+            let form = storage_form(old_catalog, before.type_oid);
+            let moved = column.using.is_some()
+                && (before.using != column.using || before.type_oid != column.type_oid);
+            if form != storage_form(new_catalog, column.type_oid) || moved {
+                rewritten.push((before, column));
+            }
+        }
+        let all = !rewritten.is_empty();
+        let twin = disguised.table(new.oid).unwrap_or(new);
+        // What the old catalog cannot lower was never made.
+        let constraints = Changes::between(
+            &constraint_clauses(old_catalog, old).unwrap_or_default(),
+            &constraint_clauses(disguised, twin)?,
+            constraint_clauses(new_catalog, new)?,
+            all,
+        );
+        let indexes = Changes::between(
+            &index_statements(old_catalog, old).unwrap_or_default(),
+            &index_statements(disguised, twin)?,
+            index_statements(new_catalog, new)?,
+            all,
+        );
+        Ok(Self { old, new, rewritten, constraints, indexes })
+    }
+
+    /// Whether there is anything to do.
+    fn differs(&self) -> bool {
+        self.old.physical_name != self.new.physical_name
+            || self.old.columns != self.new.columns
+            || !self.constraints.is_empty()
+            || !self.indexes.is_empty()
+    }
+}
+
+/// Statements written so far.
+struct Script<'a> {
+    old: &'a Catalog,
+    new: &'a Catalog,
+    statements: Vec<String>,
+    /// The stored text of a table is being edited.
+    edited: bool,
+}
+
+impl Script<'_> {
+    fn run(&mut self, sql: String) {
+        self.statements.push(sql);
+    }
+
+    /// Edits the stored text of a table: `expression` is the new text, in terms of `sql`.
+    fn edit(&mut self, table: &Table, expression: &str) {
+        if !self.edited {
+            self.run("PRAGMA writable_schema = ON".to_owned());
+            self.edited = true;
+        }
+        self.run(format!(
+            "UPDATE {}.sqlite_schema SET sql = {expression} WHERE type = 'table' AND name = {}",
+            table.database(),
+            quote_literal(&table.physical_name)
+        ));
+    }
+
+    /// Ends a run of edits: this connection reads the schema anew, and a view that comes and goes moves the version by
+    /// which other connections notice.
+    fn flush_edits(&mut self) {
+        if !std::mem::take(&mut self.edited) {
+            return;
+        }
+        self.run("PRAGMA writable_schema = RESET".to_owned());
+        self.run("CREATE VIEW main.trellis_schema_edit AS SELECT 1".to_owned());
+        self.run("DROP VIEW main.trellis_schema_edit".to_owned());
+    }
+
+    /// Cuts a constraint out of the stored text.
+    fn cut(&mut self, table: &Table, name: &str) {
+        let (from, to) = (format!("/*+{name}*/"), format!("/*-{name}*/"));
+        let (from, to, length) = (quote_literal(&from), quote_literal(&to), to.len());
+        self.edit(
+            table,
+            &format!(
+                "CASE WHEN instr(sql, {from}) > 0 THEN substr(sql, 1, instr(sql, {from}) - 1) \
+                 || ltrim(substr(sql, instr(sql, {to}) + {length})) ELSE sql END"
+            ),
+        );
+    }
+
+    /// Takes the foreign keys off a table that is dropped, so that dropping it deletes no rows one by one.
+    fn clear(&mut self, table: &Table) {
+        for foreign in &table.foreign_keys {
+            self.cut(table, &format!("f{}", foreign.id.0));
+        }
+    }
+
+    fn remove_constraints(&mut self, pair: &Pair<'_>) {
+        for name in &pair.indexes.gone {
+            self.run(format!("DROP INDEX {}.{}", pair.old.database(), quote(name)));
+        }
+        for name in &pair.constraints.gone {
+            self.cut(pair.old, name);
+        }
+    }
+
+    fn add_constraints(&mut self, pair: &Pair<'_>) {
+        for (name, clause) in &pair.constraints.added {
+            let clause = quote_literal(&format!("{}) STRICT", marked(name, clause)));
+            let ending = ") STRICT".len();
+            self.edit(pair.new, &format!("substr(sql, 1, length(sql) - {ending}) || {clause}"));
+        }
+    }
+
+    fn add_indexes(&mut self, pair: &Pair<'_>) {
+        self.statements.extend(pair.indexes.added.values().cloned());
+    }
+
+    /// Gives tables their new names, by way of names of their own so that two may swap.
+    fn rename_tables(&mut self, pairs: &[Pair<'_>]) {
+        let renamed: Vec<_> =
+            pairs.iter().filter(|it| it.old.physical_name != it.new.physical_name).collect();
+        let between = |pair: &Pair<'_>| format!("trellis_rename_{}", pair.new.id.0.cast_unsigned());
+        for pair in &renamed {
+            let name = quote(&between(pair));
+            self.run(format!("ALTER TABLE {} RENAME TO {name}", location(pair.old)));
+        }
+        for pair in &renamed {
+            let (database, between) = (pair.new.database(), quote(&between(pair)));
+            let name = quote(&pair.new.physical_name);
+            self.run(format!("ALTER TABLE {database}.{between} RENAME TO {name}"));
+        }
+    }
+
+    fn columns(&mut self, pair: &Pair<'_>) -> Result<(), SqlError> {
+        let table = location(pair.new);
+        let kept = |column: &Column, of: &Table| of.columns.iter().any(|it| it.id == column.id);
+        for column in pair.old.columns.iter().filter(|it| !kept(it, pair.new)) {
+            self.run(format!("ALTER TABLE {table} DROP COLUMN {}", quote(&column.physical_name)));
+        }
+        self.rewrite_columns(pair)?;
+        let renamed: Vec<_> = pair
+            .new
+            .columns
+            .iter()
+            .filter_map(|new| {
+                let old = pair.old.columns.iter().find(|old| old.id == new.id)?;
+                (old.physical_name != new.physical_name).then_some((old, new))
+            })
+            .collect();
+        let between = |column: &Column| quote(&format!("trellis_rename_{}", column.store_id()));
+        for (old, new) in &renamed {
+            let (old, between) = (quote(&old.physical_name), between(new));
+            self.run(format!("ALTER TABLE {table} RENAME COLUMN {old} TO {between}"));
+        }
+        for (_, new) in &renamed {
+            let (between, name) = (between(new), quote(&new.physical_name));
+            self.run(format!("ALTER TABLE {table} RENAME COLUMN {between} TO {name}"));
+        }
+        let context = SchemaContext::new(self.new, pair.new);
+        for column in pair.new.columns.iter().filter(|it| !kept(it, pair.old)) {
+            // SQLite adds no STORED columns; a VIRTUAL one answers the same.
+            let cx = context.bind();
+            let definition = column_definition(self.new, pair.new, column, "VIRTUAL", &cx)?;
+            self.run(format!("ALTER TABLE {table} ADD COLUMN {definition}"));
+        }
+        Ok(())
+    }
+
+    /// Moves values to a new column of the new form, under the old name.
+    fn rewrite_columns(&mut self, pair: &Pair<'_>) -> Result<(), SqlError> {
+        let table = location(pair.new);
+        let context = SchemaContext::new(self.new, pair.new);
+        for (old, new) in &pair.rewritten {
+            let text = new.using.clone();
+            let text = text.unwrap_or_else(|| crate::builtin::quote_identifier(&old.name));
+            let expected = Some((new.type_oid, new.typmod));
+            let lowered = expression::bind_over(pair.old, &text, expected, &context.bind())?;
+            let name = quote(&old.physical_name);
+            let between = quote(&format!("trellis_rewrite_{}", new.store_id()));
+            let form = storage_form(self.new, new.type_oid).declaration();
+            let missing = new.missing.as_ref().map(|it| format!(" DEFAULT {it}"));
+            let missing = missing.unwrap_or_default();
+            self.run(format!("ALTER TABLE {table} ADD COLUMN {between} {form}{missing}"));
+            self.run(format!("UPDATE {table} SET {between} = {}", lowered.sql));
+            self.run(format!("ALTER TABLE {table} DROP COLUMN {name}"));
+            self.run(format!("ALTER TABLE {table} RENAME COLUMN {between} TO {name}"));
+        }
+        Ok(())
+    }
+
+    /// Rebuilds the indexes over enums whose old labels do not keep their order (the engine has registered the new order).
+    fn reordered_enums(&mut self) {
+        for (oid, user_type) in &self.new.types {
+            let (UserType::Enum(new), Some(UserType::Enum(old))) =
+                (user_type, self.old.types.get(oid))
+            else {
+                continue;
+            };
+            let mut rest = new.labels.iter();
+            let keeps = old.labels.iter().all(|(_, label)| rest.any(|(_, it)| it == label));
+            if !keeps {
+                self.statements.push(format!("REINDEX {}", quote(&format!("pg_enum_{oid}"))));
+            }
+        }
+    }
+
+    /// Tables of materialized views: made and dropped whole; their rows are each node's own.
+    fn materialized_views(&mut self) {
+        let physical = |catalog: &Catalog| -> BTreeMap<ObjectId, (String, String)> {
+            let views = catalog.views.values();
+            let views = views.filter_map(|view| {
+                let name = view.materialized_in.clone()?;
+                let columns = view.columns.iter().map(|(column, oid, _)| {
+                    let column = quote(&super::physical::column_name(column));
+                    format!("{column} {}", storage_form(catalog, *oid).declaration())
+                });
+                Some((view.id, (name, columns.collect::<Vec<_>>().join(", "))))
+            });
+            views.collect()
+        };
+        let (old, new) = (physical(self.old), physical(self.new));
+        for (id, (name, columns)) in &old {
+            match new.get(id) {
+                None => self.run(format!("DROP TABLE main.{}", quote(name))),
+                Some((renamed, same)) if renamed != name && same == columns => {
+                    let (from, to) = (quote(name), quote(renamed));
+                    self.run(format!("ALTER TABLE main.{from} RENAME TO {to}"));
+                }
+                Some(_) => {}
+            }
+        }
+        for (_, (name, columns)) in new.iter().filter(|(id, _)| !old.contains_key(id)) {
+            self.run(format!("CREATE TABLE main.{} ({columns}) STRICT", quote(name)));
+        }
+    }
 }

@@ -12,10 +12,12 @@
 //! - `row`: [`SchemaRow`], one object as stored and sent; `definition`: the JSON in it.
 //! - `catalog`: [`Catalog`], all live objects; `link` makes it from rows, `lookup` finds things in it.
 //! - `physical`: SQLite names.
-//! - `statement`: [`SchemaStatement`], DDL from binding to [`SchemaChange`]; `materialize`: catalogs to SQLite DDL.
+//! - `statement`: [`SchemaStatement`], DDL from binding to [`SchemaChange`]; `change`: what each statement changes.
+//! - `materialize`: from one catalog to another in SQLite DDL; `table_sql`: SQLite's text of a table; `storage`: of a type.
 //! - `violation`: SQLite's constraint errors in PostgreSQL's words.
 
 mod catalog;
+mod change;
 mod definition;
 mod link;
 mod lookup;
@@ -23,6 +25,8 @@ mod materialize;
 pub mod physical;
 mod row;
 mod statement;
+mod storage;
+mod table_sql;
 mod violation;
 
 pub use catalog::{
@@ -38,4 +42,8 @@ pub use row::{ObjectId, ObjectKind, SCHEMA_TABLE, SchemaRow};
 pub use statement::{
     SchemaChange, SchemaHost, SchemaNotice, SchemaStatement, SchemaStep, bind_ddl,
 };
-pub use violation::constraint_error;
+pub use storage::{StorageForm, storage_form};
+pub use violation::{
+    ForeignKeySide, ViolatedKey, constraint_error, constraint_error_with_values, foreign_key_error,
+    not_null_error,
+};

@@ -127,7 +127,6 @@ impl SchemaStatement {
         catalog: &Catalog,
         host: &mut dyn SchemaHost,
     ) -> Result<SchemaChange, SqlError> {
-        let _ = (self.bind_context(catalog), host);
-        Err(SqlError::unsupported("this statement"))
+        super::change::apply(self, catalog, host)
     }
 }

@@ -17,7 +17,7 @@ use super::{Alarm, Replica};
 
 impl Replica {
     /// A local transaction is durable: broadcasts it.
-    pub(super) fn on_committed(&mut self, now: Time, change: EncodedChangeset) {
+    pub(super) fn on_committed(&mut self, now: Time, change: &EncodedChangeset) {
         if change.site != self.own.site || !self.ledger.advance(now, change.site, change.version) {
             return;
         }
@@ -26,7 +26,7 @@ impl Replica {
         self.mark_head(now, change.site, !fits);
         if fits {
             self.forwarded.insert(change.site, change.version, HashRange::ALL);
-            self.pass_on(now, &change, HashRange::ALL, None);
+            self.pass_on(now, change, HashRange::ALL, None);
         }
     }
 

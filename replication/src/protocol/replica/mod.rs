@@ -170,7 +170,7 @@ impl Replica {
                     link.rtt = Some(rtt);
                 }
             }
-            Input::Committed(change) => self.on_committed(now, change),
+            Input::Committed(change) => self.on_committed(now, &change),
             Input::StoreHeads(heads) => self.on_store_heads(now, &heads),
             Input::Applied(results) => self.on_applied(now, results),
             Input::LogRead { read, result } => self.on_log_read(read, result),

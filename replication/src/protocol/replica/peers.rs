@@ -148,10 +148,10 @@ impl Replica {
             tracing::debug!(address = %peer.address, ?reason, "connection refused");
             return self.close(now, id, reason);
         }
-        self.greet(now, id, peer);
+        self.greet(now, id, &peer);
     }
 
-    fn greet(&mut self, now: Time, id: LinkId, peer: NodeIdentity) {
+    fn greet(&mut self, now: Time, id: LinkId, peer: &NodeIdentity) {
         if let Some(dial) = self.links.get(id).and_then(|link| link.dial) {
             self.dials.succeed(now, dial, peer.site, &mut self.rng);
         }
@@ -159,7 +159,7 @@ impl Replica {
         match self.links.greet(now, id, peer.clone(), self.own.site) {
             Greeting::Duplicate => return self.close(now, id, CloseReason::Duplicate),
             Greeting::Renewed => {
-                self.membership.learn_alive(now, &peer);
+                self.membership.learn_alive(now, peer);
                 return;
             }
             Greeting::Accepted { replaced } => {
@@ -169,9 +169,9 @@ impl Replica {
             }
         }
         self.pulls.forgive(peer.site);
-        match self.membership.held_for_dead(&peer) {
+        match self.membership.held_for_dead(peer) {
             Some(incarnation) => self.send(id, Lane::Live, &Frame::Renew { incarnation }),
-            None => self.membership.learn_alive(now, &peer),
+            None => self.membership.learn_alive(now, peer),
         }
         if newcomer {
             for members in self.membership.records().chunks(LIST_ENTRIES_MAX) {

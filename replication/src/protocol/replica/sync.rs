@@ -3,7 +3,9 @@
 use crate::types::{DbVersion, Heads, SiteId};
 
 use super::super::ledger::Offered;
-use super::super::limits::{PULL_BYTES, PULL_GRACE, PULL_STALL, REPAIR_QUEUE_BYTES_MAX};
+use super::super::limits::{
+    PULL_BYTES, PULL_GRACE_MAX, PULL_GRACE_MIN, PULL_STALL, REPAIR_QUEUE_BYTES_MAX,
+};
 use super::super::message::{Frame, PullStatus};
 use super::super::pull::pieces;
 use super::super::serve::Request;
@@ -56,10 +58,14 @@ impl Replica {
     /// broadcast.
     pub(super) fn pull_needs(&mut self, now: Time, at_once: Option<SiteId>) {
         self.give_up_stalled(now);
+        if !self.pulls.has_room() || !self.ledger.has_room() {
+            return;
+        }
+        let grace = self.links.rtt_max().times(2).clamp(PULL_GRACE_MIN, PULL_GRACE_MAX);
         let mut needs: Vec<SiteId> = self
             .ledger
             .lagging()
-            .filter(|&(origin, since)| now - since >= PULL_GRACE || Some(origin) == at_once)
+            .filter(|&(origin, since)| now - since >= grace || Some(origin) == at_once)
             .map(|(origin, _)| origin)
             .collect();
         let turn = self.pulls.cursor.map_or(0, |last| needs.partition_point(|&it| it <= last));

@@ -98,18 +98,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<UtilityAst, SqlError> {
 
 fn source(cursor: &mut Cursor<'_>) -> Result<CopySource, SqlError> {
     if cursor.is_symbol(&Token::LParen) {
-        cursor.expect_symbol(&Token::LParen)?;
-        let start = cursor.start();
-        // A query has top-level commas, at which expressions end.
-        loop {
-            cursor.text_until(|_| false)?;
-            if !cursor.symbol(&Token::Comma) {
-                break;
-            }
-        }
-        let query = cursor.text_since(start);
-        cursor.expect_symbol(&Token::RParen)?;
-        return Ok(CopySource::Query(query));
+        return cursor.parenthesized_list_text().map(CopySource::Query);
     }
     let name = cursor.object_name()?;
     Ok(CopySource::Table(name, cursor.optional_names()?))

@@ -293,6 +293,29 @@ impl<'a> Cursor<'a> {
         Ok(text)
     }
 
+    /// The text inside a pair of parentheses, commas included; may be empty.
+    pub(super) fn parenthesized_list_text(&mut self) -> Result<String, SqlError> {
+        self.expect_symbol(&Token::LParen)?;
+        let start = self.start();
+        if !self.is_symbol(&Token::RParen) {
+            self.comma_list(|cursor| cursor.text_until(|_| false))?;
+        }
+        let text = self.text_since(start);
+        self.expect_symbol(&Token::RParen)?;
+        Ok(text)
+    }
+
+    /// The text of a query: up to the end, or to a token outside all parentheses at which `stop` says so.
+    pub(super) fn query_until(&mut self, stop: impl Fn(&Self) -> bool) -> Result<String, SqlError> {
+        let start = self.start();
+        loop {
+            self.text_until(&stop)?;
+            if !self.symbol(&Token::Comma) {
+                return Ok(self.text_since(start));
+            }
+        }
+    }
+
     /// The text of an expression: up to a top-level comma, an unmatched closing parenthesis, or a token outside all
     /// parentheses and `CASE`s at which `stop` says so. The first token always belongs to it.
     pub(super) fn text_until(&mut self, stop: impl Fn(&Self) -> bool) -> Result<String, SqlError> {

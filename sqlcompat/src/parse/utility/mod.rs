@@ -11,12 +11,16 @@
 //! - `session`, `cursors`, `copy`: statements about the session; `table`, `define`, `alter`, `comment`: DDL.
 //! - `plan`: session statements to plans.
 
+mod alter;
 mod ast;
+mod comment;
 mod copy;
 mod cursor;
 mod cursors;
+mod define;
 mod plan;
 mod session;
+mod table;
 mod type_name;
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -142,6 +146,11 @@ fn production(word: &str) -> Option<Production> {
         "reindex" => session::reindex,
         "cluster" => session::cluster,
         "checkpoint" => session::checkpoint,
+        "create" => define::create,
+        "drop" => define::drop_statement,
+        "alter" => alter::alter,
+        "comment" => comment::comment,
+        "refresh" => define::refresh,
         "do" => |_| unsupported("DO"),
         "call" => |_| unsupported("CALL"),
         "grant" => |_| unsupported("GRANT"),

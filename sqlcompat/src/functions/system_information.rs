@@ -1,0 +1,319 @@
+//! About the server, the session, and functions: `version`, `current_database`, encodings, sizes,
+//! `pg_get_function_arguments` and its kin.
+//!
+//! What only the server knows is asked of it ([`SessionHost::call`](super::SessionHost::call)), by the function's SQLite
+//! name. Sizes and counters that it does not keep are NULL and 0.
+
+use super::call::boolean;
+use super::system_visibility::{oid_datum, relation_argument, text_or_null, with_names};
+use super::{Call, ScalarFunction};
+use crate::builtin::{self, AggregateKind, FunctionRow, quote_identifier};
+use crate::catalog::Names;
+use crate::datum::Datum;
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+use crate::schema::Relation;
+
+/// The functions of this file.
+pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
+    ScalarFunction::lax("pg_pgsql_version", version).stable(),
+    ScalarFunction::lax("pg_current_database", |call| {
+        Ok(Datum::Text(call.session.state().database.clone()))
+    })
+    .stable(),
+    ScalarFunction::lax("pg_current_user", |call| {
+        Ok(Datum::Text(call.session.state().user.clone()))
+    })
+    .stable(),
+    ScalarFunction::lax("pg_session_user", |call| {
+        Ok(Datum::Text(call.session.state().session_user.clone()))
+    })
+    .stable(),
+    ScalarFunction::lax("pg_pg_backend_pid", |call| {
+        Ok(Datum::Integer(i64::from(call.session.state().backend_pid)))
+    })
+    .stable(),
+    ScalarFunction::lax("pg_getdatabaseencoding", |_| Ok(Datum::Text("UTF8".to_owned()))).stable(),
+    ScalarFunction::lax("pg_pg_client_encoding", |_| Ok(Datum::Text("UTF8".to_owned()))).stable(),
+    ScalarFunction::strict("pg_PG_encoding_to_char", encoding_to_char).stable(),
+    ScalarFunction::strict("pg_PG_char_to_encoding", char_to_encoding).stable(),
+    ScalarFunction::lax("pg_pg_is_in_recovery", |_| Ok(boolean(false))).volatile(),
+    ScalarFunction::lax("pg_pg_jit_available", |_| Ok(boolean(false))).volatile(),
+    ScalarFunction::strict("pg_pg_tablespace_location", |_| Ok(Datum::Text(String::new())))
+        .stable(),
+    ScalarFunction::strict("pg_pg_collation_actual_version", |_| Ok(Datum::Null)).volatile(),
+    ScalarFunction::strict("pg_pg_database_collation_actual_version", |_| Ok(Datum::Null))
+        .volatile(),
+    ScalarFunction::strict("pg_pg_relation_is_publishable", |_| Ok(boolean(false))).stable(),
+    ScalarFunction::strict("pg_pg_relation_is_updatable", relation_is_updatable).stable(),
+    ScalarFunction::strict("pg_pg_column_is_updatable", |call| {
+        relation_is_updatable(call).map(|it| boolean(it != Datum::Integer(0)))
+    })
+    .stable(),
+    ScalarFunction::strict("pg_pg_relation_filenode", relation_filenode).stable(),
+    ScalarFunction::strict("pg_pg_relation_size", |call| from_server(call, "pg_pg_relation_size"))
+        .volatile(),
+    ScalarFunction::strict("pg_pg_relation_size_2325", |call| {
+        from_server(call, "pg_pg_relation_size")
+    })
+    .volatile(),
+    ScalarFunction::strict("pg_pg_table_size", |call| from_server(call, "pg_pg_table_size"))
+        .volatile(),
+    ScalarFunction::strict("pg_pg_indexes_size", |call| from_server(call, "pg_pg_indexes_size"))
+        .volatile(),
+    ScalarFunction::strict("pg_pg_total_relation_size", |call| {
+        from_server(call, "pg_pg_total_relation_size")
+    })
+    .volatile(),
+    ScalarFunction::strict("pg_pg_database_size_name", |call| {
+        from_server(call, "pg_pg_database_size")
+    })
+    .volatile(),
+    ScalarFunction::strict("pg_pg_database_size_oid", |call| {
+        from_server(call, "pg_pg_database_size")
+    })
+    .volatile(),
+    ScalarFunction::strict("pg_pg_sequence_last_value", |call| {
+        from_server(call, "pg_pg_sequence_last_value")
+    })
+    .volatile(),
+    ScalarFunction::strict("pg_pg_stat_get_live_tuples", |call| {
+        counter(call, "pg_pg_stat_get_live_tuples")
+    })
+    .stable(),
+    ScalarFunction::strict("pg_pg_stat_get_numscans", |call| {
+        counter(call, "pg_pg_stat_get_numscans")
+    })
+    .stable(),
+    ScalarFunction::strict("pg_pg_get_function_arguments", |call| {
+        of_function(call, |names, row| argument_list(names, row, true))
+    })
+    .stable(),
+    ScalarFunction::strict("pg_pg_get_function_identity_arguments", |call| {
+        of_function(call, |names, row| argument_list(names, row, false))
+    })
+    .stable(),
+    ScalarFunction::strict("pg_pg_get_function_result", |call| of_function(call, result_text))
+        .stable(),
+    ScalarFunction::strict("pg_pg_get_function_arg_default", argument_default).stable(),
+    ScalarFunction::strict("pg_pg_index_column_has_property", index_column_property).stable(),
+];
+
+/// Encodings by their number.
+const ENCODINGS: [&str; 42] = [
+    "SQL_ASCII",
+    "EUC_JP",
+    "EUC_CN",
+    "EUC_KR",
+    "EUC_TW",
+    "EUC_JIS_2004",
+    "UTF8",
+    "MULE_INTERNAL",
+    "LATIN1",
+    "LATIN2",
+    "LATIN3",
+    "LATIN4",
+    "LATIN5",
+    "LATIN6",
+    "LATIN7",
+    "LATIN8",
+    "LATIN9",
+    "LATIN10",
+    "WIN1256",
+    "WIN1258",
+    "WIN866",
+    "WIN874",
+    "KOI8R",
+    "WIN1251",
+    "WIN1252",
+    "ISO_8859_5",
+    "ISO_8859_6",
+    "ISO_8859_7",
+    "ISO_8859_8",
+    "WIN1250",
+    "WIN1253",
+    "WIN1254",
+    "WIN1255",
+    "WIN1257",
+    "KOI8U",
+    "SJIS",
+    "BIG5",
+    "GBK",
+    "UHC",
+    "GB18030",
+    "JOHAB",
+    "SHIFT_JIS_2004",
+];
+
+/// `PostgreSQL`, the version that the settings report, and what it is a version of.
+fn version(call: &Call) -> Result<Datum, SqlError> {
+    let reported = call.session.with_host(|host| host.current_setting("server_version", true));
+    let reported = reported.ok().flatten().unwrap_or_else(|| "15.18".to_owned());
+    let number = reported.split(' ').next().unwrap_or_default();
+    Ok(Datum::Text(format!(
+        "PostgreSQL {number} (Trellis {}) on {}-{}, 64-bit",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    )))
+}
+
+fn encoding_to_char(call: &Call) -> Result<Datum, SqlError> {
+    let name = usize::try_from(call.i64(0)?).ok().and_then(|at| ENCODINGS.get(at));
+    Ok(Datum::Text(name.copied().unwrap_or_default().to_owned()))
+}
+
+fn char_to_encoding(call: &Call) -> Result<Datum, SqlError> {
+    let plain = |name: &str| {
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    };
+    let wanted = plain(call.text(0)?);
+    let found = ENCODINGS.iter().zip(0_i64..).find(|(name, _)| plain(name) == wanted);
+    Ok(Datum::Integer(found.map_or(-1, |(_, number)| number)))
+}
+
+/// What the server answers; NULL if it does not keep that figure.
+fn from_server(call: &Call, function: &str) -> Result<Datum, SqlError> {
+    let arguments: Vec<Datum> = call.arguments.iter().map(|it| it.to_datum()).collect();
+    match call.session.with_host(|host| host.call(function, &arguments)) {
+        Err(error) if error.state == SqlState::FEATURE_NOT_SUPPORTED => Ok(Datum::Null),
+        answer => answer,
+    }
+}
+
+/// The same for counters, which start at 0.
+fn counter(call: &Call, function: &str) -> Result<Datum, SqlError> {
+    from_server(call, function).map(|it| if it == Datum::Null { Datum::Integer(0) } else { it })
+}
+
+/// The events that a relation takes, as a mask: 4 UPDATE, 8 INSERT, 16 DELETE.
+fn relation_is_updatable(call: &Call) -> Result<Datum, SqlError> {
+    let Some(oid) = relation_argument(call, 0)? else { return Ok(Datum::Integer(0)) };
+    let state = call.session.state();
+    let is_table = matches!(state.catalog.relation_by_oid(oid), Some(Relation::Table(_)));
+    Ok(Datum::Integer(if is_table { 28 } else { 0 }))
+}
+
+fn relation_filenode(call: &Call) -> Result<Datum, SqlError> {
+    let Some(oid) = relation_argument(call, 0)? else { return Ok(Datum::Null) };
+    let state = call.session.state();
+    Ok(match state.catalog.relation_by_oid(oid) {
+        Some(Relation::Table(_) | Relation::Sequence(_) | Relation::Index(..)) => oid_datum(oid),
+        Some(Relation::View(it)) if it.materialized_in.is_some() => oid_datum(oid),
+        Some(Relation::View(_)) | None => Datum::Null,
+    })
+}
+
+/// Something about a function; NULL if there is none.
+fn of_function(
+    call: &Call,
+    describe: impl FnOnce(Names<'_>, &FunctionRow) -> Option<String>,
+) -> Result<Datum, SqlError> {
+    let row = builtin::function_by_oid(call.oid(0)?);
+    Ok(text_or_null(with_names(call, |names| row.and_then(|row| describe(names, row)))))
+}
+
+/// One argument: its mode unless it is IN, its name, its type, its default.
+struct Argument {
+    mode: u8,
+    text: String,
+}
+
+/// The arguments of a function as a declaration has them, columns of `TABLE` not among them.
+fn arguments(names: Names<'_>, row: &FunctionRow, defaults: bool) -> Vec<Argument> {
+    let types = if row.all_arguments.is_empty() { row.arguments } else { row.all_arguments };
+    let inputs = row.arguments.len();
+    let mut input = 0;
+    let mut list = Vec::new();
+    for (position, type_oid) in types.iter().enumerate() {
+        let last_input = input + 1 == inputs;
+        let mode = match row.modes.get(position) {
+            Some(mode) => *mode,
+            None if row.variadic != Oid(0) && last_input => b'v',
+            None => b'i',
+        };
+        let mut text = match mode {
+            b'o' => "OUT ".to_owned(),
+            b'b' => "INOUT ".to_owned(),
+            b'v' => "VARIADIC ".to_owned(),
+            _ => String::new(),
+        };
+        if let Some(name) = row.names.get(position).filter(|it| !it.is_empty()) {
+            text.push_str(&quote_identifier(name));
+            text.push(' ');
+        }
+        text.push_str(&names.types().format(*type_oid));
+        if !matches!(mode, b'o' | b't') {
+            let from_end = inputs - input;
+            let default =
+                row.defaults.len().checked_sub(from_end).and_then(|at| row.defaults.get(at));
+            if let Some(default) = default.filter(|_| defaults) {
+                text.push_str(" DEFAULT ");
+                text.push_str(default);
+            }
+            input += 1;
+        }
+        list.push(Argument { mode, text });
+    }
+    list.retain(|it| it.mode != b't');
+    list
+}
+
+fn argument_list(names: Names<'_>, row: &FunctionRow, defaults: bool) -> Option<String> {
+    let list = arguments(names, row, defaults);
+    let texts: Vec<&str> = list.iter().map(|it| it.text.as_str()).collect();
+    let aggregate = builtin::aggregate(row.oid).filter(|it| it.kind != AggregateKind::Normal);
+    let Some(aggregate) = aggregate else { return Some(texts.join(", ")) };
+    let (direct, mut ordered) = texts.split_at_checked(usize::from(aggregate.direct_arguments))?;
+    // A variadic direct argument takes the ordered ones too, and is shown in both places.
+    if ordered.is_empty() && list.last().is_some_and(|it| it.mode == b'v') {
+        ordered = texts.get(texts.len() - 1..).unwrap_or_default();
+    }
+    let text = format!("{} ORDER BY {}", direct.join(", "), ordered.join(", "));
+    Some(text.trim_start().to_owned())
+}
+
+fn result_text(names: Names<'_>, row: &FunctionRow) -> Option<String> {
+    let columns: Vec<_> = row
+        .out_columns()
+        .map(|(name, oid)| format!("{} {}", quote_identifier(name), names.types().format(oid)))
+        .collect();
+    if row.modes.contains(&b't') {
+        return Some(format!("TABLE({})", columns.join(", ")));
+    }
+    let result = names.types().format(row.result);
+    Some(if row.returns_set { format!("SETOF {result}") } else { result })
+}
+
+fn argument_default(call: &Call) -> Result<Datum, SqlError> {
+    let Some(row) = builtin::function_by_oid(call.oid(0)?) else { return Ok(Datum::Null) };
+    let position = usize::try_from(call.i32(1)?).unwrap_or(0);
+    let first = row.arguments.len() - row.defaults.len().min(row.arguments.len());
+    let default = position.checked_sub(first + 1).and_then(|at| row.defaults.get(at));
+    Ok(text_or_null(default.map(|it| (*it).to_owned())))
+}
+
+/// A property of an index's column; NULL for what is not known of it.
+fn index_column_property(call: &Call) -> Result<Datum, SqlError> {
+    let state = call.session.state();
+    let Some(Relation::Index(table, oid)) = state.catalog.relation_by_oid(call.oid(0)?) else {
+        return Ok(Datum::Null);
+    };
+    let position = usize::try_from(call.i32(1)? - 1).unwrap_or(usize::MAX);
+    let (descending, nulls_first) = match table.index(oid) {
+        Some(index) => match index.keys.get(position) {
+            Some(key) => (key.descending, key.nulls_first),
+            None => return Ok(Datum::Null),
+        },
+        None => (false, false),
+    };
+    Ok(match call.text(2)?.to_ascii_lowercase().as_str() {
+        "asc" => boolean(!descending),
+        "desc" => boolean(descending),
+        "nulls_first" => boolean(nulls_first),
+        "nulls_last" => boolean(!nulls_first),
+        "orderable" | "returnable" | "search_array" | "search_nulls" => boolean(true),
+        "distance_orderable" => boolean(false),
+        _ => Datum::Null,
+    })
+}

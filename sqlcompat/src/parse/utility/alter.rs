@@ -1,0 +1,310 @@
+//! `ALTER …`.
+
+use sqlparser::tokenizer::Token;
+
+use super::ast::{
+    AlterColumn, AlterDomain, AlterObject, AlterTableAction, AlterType, DdlStatement, DropKind,
+    ObjectName, SequenceOptions,
+};
+use super::cursor::Cursor;
+use super::type_name::TypeName;
+use super::{UtilityAst, define, table, unsupported};
+use crate::error::SqlError;
+
+type Parsed = Result<UtilityAst, SqlError>;
+
+fn ddl(statement: DdlStatement) -> Parsed {
+    Ok(UtilityAst::Ddl(Box::new(statement)))
+}
+
+/// `ALTER …`.
+pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parsed {
+    let Some(kind) = define::object_kind(cursor) else {
+        let words = ["system", "default privileges", "large object"];
+        return match cursor.one_of(&words).and_then(|found| words.get(found)) {
+            Some(what) => unsupported(&format!("ALTER {}", what.to_uppercase())),
+            None => define::refused(cursor, "ALTER"),
+        };
+    };
+    let if_exists = cursor.if_exists();
+    if kind == DropKind::Table {
+        cursor.word("only");
+    }
+    let name = cursor.object_name()?;
+    if kind == DropKind::Table {
+        cursor.symbol(&Token::Mul);
+    }
+    match kind {
+        DropKind::Extension => return unsupported("ALTER EXTENSION"),
+        DropKind::Table => return alter_table(cursor, name, if_exists),
+        _ => {}
+    }
+    if let Some(change) = object_change(cursor)? {
+        return ddl(DdlStatement::AlterObject { kind, name, if_exists, change });
+    }
+    match kind {
+        DropKind::Sequence => {
+            let mut options = SequenceOptions::default();
+            table::sequence_options(cursor, &mut options)?;
+            ddl(DdlStatement::AlterSequence { name, if_exists, options })
+        }
+        DropKind::Type => alter_type(cursor, name),
+        DropKind::Domain => alter_domain(cursor, name),
+        DropKind::View | DropKind::MaterializedView | DropKind::Index => {
+            alter_table(cursor, name, if_exists)
+        }
+        DropKind::Schema | DropKind::Table | DropKind::Extension => Err(cursor.syntax_error()),
+    }
+}
+
+/// `RENAME TO`, `SET SCHEMA`, `OWNER TO`.
+fn object_change(cursor: &mut Cursor<'_>) -> Result<Option<AlterObject>, SqlError> {
+    match cursor.one_of(&["rename to", "set schema", "owner to"]) {
+        Some(0) => Ok(Some(AlterObject::Rename(cursor.name()?))),
+        Some(1) => Ok(Some(AlterObject::SetSchema(cursor.name()?))),
+        Some(_) => Ok(Some(AlterObject::Owner(cursor.identifier()?))),
+        None => Ok(None),
+    }
+}
+
+fn alter_table(cursor: &mut Cursor<'_>, name: ObjectName, if_exists: bool) -> Parsed {
+    let refused = ["attach partition", "detach partition", "inherit", "no inherit", "of", "not of"];
+    if let Some(what) = cursor.one_of(&refused).and_then(|found| refused.get(found)) {
+        return unsupported(&format!("ALTER TABLE {}", what.to_uppercase()));
+    }
+    let features =
+        ["enable row level security", "force row level security", "enable rule", "enable trigger"];
+    if let Some(what) = cursor.one_of(&features).and_then(|found| features.get(found)) {
+        return unsupported(&format!("ALTER TABLE {}", what.to_uppercase()));
+    }
+    let actions = cursor.comma_list(action)?;
+    ddl(DdlStatement::AlterTable { name, if_exists, actions })
+}
+
+fn action(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
+    if let Some(change) = object_change(cursor)? {
+        return Ok(AlterTableAction::Object(change));
+    }
+    let words = [
+        "add",
+        "drop constraint",
+        "drop",
+        "alter constraint",
+        "alter",
+        "rename constraint",
+        "rename",
+        "validate constraint",
+    ];
+    match cursor.one_of(&words) {
+        Some(0) => add(cursor),
+        Some(1) => {
+            let if_exists = cursor.if_exists();
+            let name = cursor.name()?;
+            let cascade = cursor.cascade();
+            Ok(AlterTableAction::DropConstraint { name, if_exists, cascade })
+        }
+        Some(2) => {
+            cursor.word("column");
+            let if_exists = cursor.if_exists();
+            let name = cursor.name()?;
+            let cascade = cursor.cascade();
+            Ok(AlterTableAction::DropColumn { name, if_exists, cascade })
+        }
+        Some(3) => {
+            let name = cursor.name()?;
+            let (deferral, _) = table::constraint_attributes(cursor)?;
+            Ok(AlterTableAction::AlterConstraint(name, deferral))
+        }
+        Some(4) => {
+            cursor.word("column");
+            let name = cursor.name()?;
+            Ok(AlterTableAction::AlterColumn(name, alter_column(cursor)?))
+        }
+        Some(5) => renamed(cursor, AlterTableAction::RenameConstraint),
+        Some(6) => {
+            cursor.word("column");
+            renamed(cursor, AlterTableAction::RenameColumn)
+        }
+        Some(_) => Ok(AlterTableAction::ValidateConstraint(cursor.name()?)),
+        None => property(cursor),
+    }
+}
+
+/// `old TO new`.
+fn renamed<T>(
+    cursor: &mut Cursor<'_>,
+    action: impl FnOnce(String, String) -> T,
+) -> Result<T, SqlError> {
+    let old = cursor.name()?;
+    cursor.expect_words("to")?;
+    Ok(action(old, cursor.name()?))
+}
+
+/// `ADD [COLUMN] …`, `ADD constraint`.
+fn add(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
+    if !cursor.is_word("column")
+        && let Some(constraint) = table::table_constraint(cursor)?
+    {
+        return Ok(AlterTableAction::AddConstraint(constraint));
+    }
+    cursor.word("column");
+    let if_not_exists = cursor.if_not_exists();
+    let column = Box::new(table::column(cursor)?);
+    Ok(AlterTableAction::AddColumn { if_not_exists, column })
+}
+
+/// Properties of storage, which Trellis's tables do not have: accepted, as they change no answer.
+fn property(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
+    match cursor.one_of(&[
+        "cluster on",
+        "set without cluster",
+        "set without oids",
+        "set tablespace",
+        "set logged",
+        "set",
+        "reset",
+        "replica identity",
+    ]) {
+        Some(0 | 3) => drop(cursor.name()?),
+        Some(1 | 2 | 4) => {}
+        Some(5 | 6) => drop(cursor.parenthesized_list_text()?),
+        Some(_) => match cursor.one_of(&["using index", "default", "full", "nothing"]) {
+            Some(0) => drop(cursor.name()?),
+            Some(_) => {}
+            None => return Err(cursor.syntax_error()),
+        },
+        None => return Err(cursor.syntax_error()),
+    }
+    Ok(AlterTableAction::Ignored)
+}
+
+fn alter_column(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
+    let words = [
+        "set default",
+        "drop default",
+        "set not null",
+        "drop not null",
+        "set data type",
+        "type",
+        "add generated always as identity",
+        "add generated by default as identity",
+        "drop identity",
+        "drop expression",
+        "set statistics",
+        "set storage",
+        "set compression",
+    ];
+    match cursor.one_of(&words) {
+        Some(0) => cursor.text_until(|_| false).map(|text| AlterColumn::Default(Some(text))),
+        Some(1) => Ok(AlterColumn::Default(None)),
+        Some(2) => Ok(AlterColumn::NotNull(true)),
+        Some(3) => Ok(AlterColumn::NotNull(false)),
+        Some(4 | 5) => column_type(cursor),
+        Some(found @ (6 | 7)) => {
+            table::identity_options(cursor, found == 6).map(AlterColumn::AddIdentity)
+        }
+        Some(8) => Ok(AlterColumn::DropIdentity(cursor.if_exists())),
+        Some(9) => Ok(AlterColumn::DropExpression(cursor.if_exists())),
+        Some(10) => cursor.integer().map(|_| AlterColumn::Ignored),
+        Some(_) => cursor.identifier().map(|_| AlterColumn::Ignored),
+        None => identity_changes(cursor),
+    }
+}
+
+fn column_type(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
+    let type_name = TypeName::parse(cursor)?;
+    let collation = if cursor.word("collate") { Some(cursor.object_name()?.name) } else { None };
+    let using = if cursor.word("using") { Some(cursor.text_until(|_| false)?) } else { None };
+    Ok(AlterColumn::Type { type_name, collation, using })
+}
+
+/// `SET GENERATED …`, `SET sequence option`, `RESTART`, any number of them; or `SET (…)`.
+fn identity_changes(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
+    let mut always = None;
+    let mut options = SequenceOptions::default();
+    let mut any = false;
+    loop {
+        if cursor.words("set generated always") {
+            always = Some(true);
+        } else if cursor.words("set generated by default") {
+            always = Some(false);
+        } else if cursor.is_word("restart") {
+            table::sequence_option(cursor, &mut options)?;
+        } else if cursor.word("set") {
+            if !any && cursor.is_symbol(&Token::LParen) {
+                cursor.parenthesized_list_text()?;
+                return Ok(AlterColumn::Ignored);
+            }
+            if !table::sequence_option(cursor, &mut options)? {
+                return Err(cursor.syntax_error());
+            }
+        } else {
+            break;
+        }
+        any = true;
+    }
+    if !any {
+        if cursor.word("reset") {
+            cursor.parenthesized_list_text()?;
+            return Ok(AlterColumn::Ignored);
+        }
+        return Err(cursor.syntax_error());
+    }
+    Ok(AlterColumn::SetIdentity(always, Box::new(options)))
+}
+
+fn alter_type(cursor: &mut Cursor<'_>, name: ObjectName) -> Parsed {
+    if cursor.words("add value") {
+        let if_not_exists = cursor.if_not_exists();
+        let label = cursor.string()?;
+        let neighbour = match cursor.one_of(&["before", "after"]) {
+            Some(place) => Some((cursor.string()?, place == 0)),
+            None => None,
+        };
+        let change = AlterType::AddValue { label, if_not_exists, neighbour };
+        return ddl(DdlStatement::AlterType(name, change));
+    }
+    if cursor.words("rename value") {
+        let old = cursor.string()?;
+        cursor.expect_words("to")?;
+        let change = AlterType::RenameValue(old, cursor.string()?);
+        return ddl(DdlStatement::AlterType(name, change));
+    }
+    unsupported("ALTER TYPE of a composite type")
+}
+
+fn alter_domain(cursor: &mut Cursor<'_>, name: ObjectName) -> Parsed {
+    let words = [
+        "set default",
+        "drop default",
+        "set not null",
+        "drop not null",
+        "add",
+        "drop constraint",
+        "rename constraint",
+        "validate constraint",
+    ];
+    let change = match cursor.one_of(&words) {
+        Some(0) => AlterDomain::Default(Some(cursor.rest()?)),
+        Some(1) => AlterDomain::Default(None),
+        Some(2) => AlterDomain::NotNull(true),
+        Some(3) => AlterDomain::NotNull(false),
+        Some(4) => {
+            let constraint = if cursor.word("constraint") { Some(cursor.name()?) } else { None };
+            cursor.expect_words("check")?;
+            let expression = cursor.parenthesized_text()?;
+            cursor.words("not valid");
+            AlterDomain::AddCheck(constraint, expression)
+        }
+        Some(5) => {
+            let if_exists = cursor.if_exists();
+            let constraint = cursor.name()?;
+            cursor.cascade();
+            AlterDomain::DropConstraint(constraint, if_exists)
+        }
+        Some(6) => renamed(cursor, AlterDomain::RenameConstraint)?,
+        Some(_) => return unsupported("ALTER DOMAIN VALIDATE CONSTRAINT"),
+        None => return Err(cursor.syntax_error()),
+    };
+    ddl(DdlStatement::AlterDomain(name, change))
+}

@@ -1,0 +1,403 @@
+//! `CREATE`, `DROP` and `REFRESH`.
+
+use sqlparser::tokenizer::Token;
+
+use super::ast::{
+    CreateDomain, CreateIndex, CreateSequence, CreateTable, CreateTableAs, CreateView,
+    DdlStatement, DropKind, ObjectName, SequenceOptions,
+};
+use super::cursor::Cursor;
+use super::type_name::TypeName;
+use super::{UtilityAst, table, unsupported};
+use crate::error::{SqlError, SqlState};
+use crate::schema::OnCommit;
+
+type Parsed = Result<UtilityAst, SqlError>;
+
+fn ddl(statement: DdlStatement) -> Parsed {
+    Ok(UtilityAst::Ddl(Box::new(statement)))
+}
+
+/// What `CREATE` may create that Trellis refuses.
+const UNSUPPORTED: [&str; 25] = [
+    "function",
+    "procedure",
+    "trigger",
+    "constraint trigger",
+    "event trigger",
+    "rule",
+    "aggregate",
+    "operator",
+    "cast",
+    "statistics",
+    "publication",
+    "subscription",
+    "policy",
+    "role",
+    "user",
+    "group",
+    "database",
+    "tablespace",
+    "collation",
+    "conversion",
+    "server",
+    "foreign",
+    "language",
+    "text search",
+    "access method",
+];
+
+/// `CREATE …`.
+pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed {
+    let or_replace = cursor.words("or replace");
+    let scopes =
+        ["global temporary", "global temp", "local temporary", "local temp", "temporary", "temp"];
+    let temporary = cursor.one_of(&scopes).is_some();
+    let unlogged = !temporary && cursor.word("unlogged");
+    let kinds = [
+        "table",
+        "schema",
+        "unique index",
+        "index",
+        "view",
+        "materialized view",
+        "sequence",
+        "type",
+        "domain",
+        "extension",
+        "recursive view",
+    ];
+    let kind = cursor.one_of(&kinds);
+    if or_replace && !matches!(kind, None | Some(4 | 10)) {
+        return Err(cursor.syntax_error());
+    }
+    match kind {
+        Some(0) if unlogged => unsupported("CREATE UNLOGGED TABLE"),
+        Some(0) => create_table(cursor, temporary),
+        Some(1) => create_schema(cursor),
+        Some(found @ (2 | 3)) => create_index(cursor, found == 2),
+        Some(4) => create_view(cursor, temporary, or_replace, false),
+        Some(5) => create_view(cursor, false, false, true),
+        Some(6) => create_sequence(cursor, temporary),
+        Some(7) => create_type(cursor),
+        Some(8) => create_domain(cursor),
+        Some(9) => create_extension(cursor),
+        Some(_) => unsupported("CREATE RECURSIVE VIEW"),
+        None => refused(cursor, "CREATE"),
+    }
+}
+
+/// A statement of `verb` on something that Trellis does not have.
+pub(super) fn refused(cursor: &mut Cursor<'_>, verb: &str) -> Parsed {
+    match cursor.one_of(&UNSUPPORTED).and_then(|found| UNSUPPORTED.get(found)) {
+        Some(what) => unsupported(&format!("{verb} {}", what.to_uppercase())),
+        None => Err(cursor.syntax_error()),
+    }
+}
+
+fn create_table(cursor: &mut Cursor<'_>, temporary: bool) -> Parsed {
+    let if_not_exists = cursor.if_not_exists();
+    let name = cursor.object_name()?;
+    if cursor.is_word("of") || cursor.words("partition of") {
+        return unsupported("CREATE TABLE OF and PARTITION OF");
+    }
+    let mark = cursor.mark();
+    if let Some(as_query) = create_table_as(cursor, &name, temporary, if_not_exists)? {
+        return ddl(DdlStatement::CreateTableAs(as_query));
+    }
+    cursor.return_to(mark);
+    cursor.expect_symbol(&Token::LParen)?;
+    let elements = if cursor.is_symbol(&Token::RParen) {
+        Vec::new()
+    } else {
+        cursor.comma_list(table::element)?
+    };
+    cursor.expect_symbol(&Token::RParen)?;
+    if cursor.is_word("inherits") {
+        return unsupported("CREATE TABLE with INHERITS");
+    }
+    if cursor.is_word("partition") {
+        return unsupported("CREATE TABLE with PARTITION BY");
+    }
+    let on_commit = table_options(cursor)?;
+    ddl(DdlStatement::CreateTable(CreateTable {
+        name,
+        temporary,
+        if_not_exists,
+        elements,
+        on_commit,
+    }))
+}
+
+/// `USING method`, `WITH (…)`, `WITHOUT OIDS`, `ON COMMIT …`, `TABLESPACE …`.
+fn table_options(cursor: &mut Cursor<'_>) -> Result<Option<OnCommit>, SqlError> {
+    let mut on_commit = None;
+    if cursor.word("using") {
+        cursor.name()?;
+    }
+    if !cursor.words("without oids") && cursor.is_word("with") && !cursor.words("with data") {
+        cursor.expect_words("with")?;
+        cursor.parenthesized_list_text()?;
+    }
+    if cursor.words("on commit") {
+        on_commit = match cursor.one_of(&["preserve rows", "delete rows", "drop"]) {
+            Some(0) => None,
+            Some(1) => Some(OnCommit::DeleteRows),
+            Some(_) => Some(OnCommit::Drop),
+            None => return Err(cursor.syntax_error()),
+        };
+    }
+    if cursor.word("tablespace") {
+        cursor.name()?;
+    }
+    Ok(on_commit)
+}
+
+/// The rest of `CREATE TABLE name [(columns)] [options] AS query`, if it is one.
+fn create_table_as(
+    cursor: &mut Cursor<'_>,
+    name: &ObjectName,
+    temporary: bool,
+    if_not_exists: bool,
+) -> Result<Option<CreateTableAs>, SqlError> {
+    let columns = if cursor.is_symbol(&Token::LParen) {
+        // Names alone are a column list; anything else belongs to CREATE TABLE.
+        match cursor.parenthesized(Cursor::name) {
+            Ok(columns) => columns,
+            Err(_) => return Ok(None),
+        }
+    } else {
+        Vec::new()
+    };
+    let on_commit = match table_options(cursor) {
+        Ok(on_commit) if cursor.word("as") => on_commit,
+        _ => return Ok(None),
+    };
+    let (query, no_data) = query_with_data(cursor)?;
+    let name = name.clone();
+    let table =
+        CreateTableAs { name, temporary, if_not_exists, columns, on_commit, query, no_data };
+    Ok(Some(table))
+}
+
+/// A query and `WITH [NO] DATA` after it.
+fn query_with_data(cursor: &mut Cursor<'_>) -> Result<(String, bool), SqlError> {
+    let ends = |cursor: &Cursor<'_>| {
+        let second = usize::from(next_is(cursor, 1, "no"));
+        cursor.is_word("with")
+            && next_is(cursor, 1 + second, "data")
+            && cursor.peek_ahead(2 + second).is_none()
+    };
+    let query = cursor.query_until(ends)?;
+    let no_data = match cursor.one_of(&["with no data", "with data"]) {
+        Some(found) => found == 0,
+        None => false,
+    };
+    Ok((query, no_data))
+}
+
+/// Whether the token `ahead` places on is this word.
+fn next_is(cursor: &Cursor<'_>, ahead: usize, word: &str) -> bool {
+    matches!(cursor.peek_ahead(ahead), Some(Token::Word(it)) if it.value.eq_ignore_ascii_case(word))
+}
+
+fn create_schema(cursor: &mut Cursor<'_>) -> Parsed {
+    let if_not_exists = cursor.if_not_exists();
+    let name = if cursor.word("authorization") {
+        cursor.name()?
+    } else {
+        let name = cursor.name()?;
+        if cursor.word("authorization") {
+            cursor.identifier()?;
+        }
+        name
+    };
+    if !cursor.at_end() {
+        return unsupported("CREATE SCHEMA with schema elements");
+    }
+    ddl(DdlStatement::CreateSchema { name, if_not_exists })
+}
+
+fn create_index(cursor: &mut Cursor<'_>, unique: bool) -> Parsed {
+    cursor.word("concurrently");
+    let if_not_exists = cursor.if_not_exists();
+    let name = if cursor.is_word("on") { None } else { Some(cursor.name()?) };
+    cursor.expect_words("on")?;
+    cursor.word("only");
+    let table = cursor.object_name()?;
+    let method = if cursor.word("using") { cursor.name()? } else { "btree".to_owned() };
+    let keys = cursor.parenthesized(table::index_key)?;
+    let include =
+        if cursor.word("include") { cursor.parenthesized(Cursor::name)? } else { Vec::new() };
+    let nulls_not_distinct = cursor.one_of(&["nulls not distinct", "nulls distinct"]) == Some(0);
+    if cursor.word("with") {
+        cursor.parenthesized_list_text()?;
+    }
+    if cursor.word("tablespace") {
+        cursor.name()?;
+    }
+    let predicate = if cursor.word("where") { Some(cursor.rest()?) } else { None };
+    ddl(DdlStatement::CreateIndex(CreateIndex {
+        name,
+        if_not_exists,
+        unique,
+        table,
+        method,
+        keys,
+        include,
+        nulls_not_distinct,
+        predicate,
+    }))
+}
+
+fn create_view(
+    cursor: &mut Cursor<'_>,
+    temporary: bool,
+    or_replace: bool,
+    materialized: bool,
+) -> Parsed {
+    let if_not_exists = materialized && cursor.if_not_exists();
+    let name = cursor.object_name()?;
+    let columns = cursor.optional_names()?;
+    if materialized && cursor.word("using") {
+        cursor.name()?;
+    }
+    if cursor.word("with") {
+        cursor.parenthesized_list_text()?;
+    }
+    if materialized && cursor.word("tablespace") {
+        cursor.name()?;
+    }
+    cursor.expect_words("as")?;
+    let (query, no_data) = if materialized {
+        query_with_data(cursor)?
+    } else {
+        let query = cursor.query_until(|cursor| {
+            cursor.is_word("with") && (1..3).any(|ahead| next_is(cursor, ahead, "check"))
+        })?;
+        if cursor.word("with") {
+            return unsupported("CREATE VIEW WITH CHECK OPTION");
+        }
+        (query, false)
+    };
+    ddl(DdlStatement::CreateView(CreateView {
+        name,
+        temporary,
+        or_replace,
+        materialized,
+        if_not_exists,
+        columns,
+        query,
+        no_data,
+    }))
+}
+
+fn create_sequence(cursor: &mut Cursor<'_>, temporary: bool) -> Parsed {
+    let if_not_exists = cursor.if_not_exists();
+    let name = cursor.object_name()?;
+    let mut options = SequenceOptions::default();
+    table::sequence_options(cursor, &mut options)?;
+    ddl(DdlStatement::CreateSequence(CreateSequence { name, temporary, if_not_exists, options }))
+}
+
+fn create_type(cursor: &mut Cursor<'_>) -> Parsed {
+    let name = cursor.object_name()?;
+    if !cursor.words("as enum") {
+        return unsupported("CREATE TYPE other than AS ENUM");
+    }
+    cursor.expect_symbol(&Token::LParen)?;
+    let labels = if cursor.is_symbol(&Token::RParen) {
+        Vec::new()
+    } else {
+        cursor.comma_list(Cursor::string)?
+    };
+    cursor.expect_symbol(&Token::RParen)?;
+    ddl(DdlStatement::CreateEnum { name, labels })
+}
+
+fn create_domain(cursor: &mut Cursor<'_>) -> Parsed {
+    let name = cursor.object_name()?;
+    cursor.word("as");
+    let base = TypeName::parse(cursor)?;
+    let mut domain =
+        CreateDomain { name, base, default: None, not_null: false, checks: Vec::new() };
+    if cursor.word("collate") {
+        cursor.object_name()?;
+    }
+    while !cursor.at_end() {
+        let constraint = if cursor.word("constraint") { Some(cursor.name()?) } else { None };
+        match cursor.one_of(&["default", "not null", "null", "check"]) {
+            Some(0) => domain.default = Some(table::expression_before_clause(cursor)?),
+            Some(1) => domain.not_null = true,
+            Some(2) => domain.not_null = false,
+            Some(_) => domain.checks.push((constraint, cursor.parenthesized_text()?)),
+            None => return Err(cursor.syntax_error()),
+        }
+    }
+    ddl(DdlStatement::CreateDomain(domain))
+}
+
+fn create_extension(cursor: &mut Cursor<'_>) -> Parsed {
+    let if_not_exists = cursor.if_not_exists();
+    let name = cursor.name()?;
+    cursor.word("with");
+    loop {
+        match cursor.one_of(&["schema", "version", "cascade"]) {
+            Some(0) => drop(cursor.name()?),
+            Some(1) if matches!(cursor.peek(), Some(Token::Word(_))) => drop(cursor.name()?),
+            Some(1) => drop(cursor.string()?),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    ddl(DdlStatement::CreateExtension { name, if_not_exists })
+}
+
+/// The kind of object that the next words name.
+pub(super) fn object_kind(cursor: &mut Cursor<'_>) -> Option<DropKind> {
+    let kinds = [
+        ("schema", DropKind::Schema),
+        ("table", DropKind::Table),
+        ("view", DropKind::View),
+        ("materialized view", DropKind::MaterializedView),
+        ("index", DropKind::Index),
+        ("sequence", DropKind::Sequence),
+        ("type", DropKind::Type),
+        ("domain", DropKind::Domain),
+        ("extension", DropKind::Extension),
+    ];
+    kinds.into_iter().find(|(words, _)| cursor.words(words)).map(|(_, kind)| kind)
+}
+
+/// `DROP …`.
+pub(super) fn drop_statement(cursor: &mut Cursor<'_>) -> Parsed {
+    let Some(kind) = object_kind(cursor) else {
+        if cursor.word("owned") {
+            return unsupported("DROP OWNED");
+        }
+        return refused(cursor, "DROP");
+    };
+    if kind == DropKind::Index && cursor.word("concurrently") && cursor.at_end() {
+        return Err(cursor.syntax_error());
+    }
+    let if_exists = cursor.if_exists();
+    let names = cursor.comma_list(Cursor::object_name)?;
+    let cascade = cursor.cascade();
+    ddl(DdlStatement::Drop { kind, names, if_exists, cascade })
+}
+
+/// `REFRESH MATERIALIZED VIEW`.
+pub(super) fn refresh(cursor: &mut Cursor<'_>) -> Parsed {
+    cursor.expect_words("materialized view")?;
+    let concurrently = cursor.word("concurrently");
+    let name = cursor.object_name()?;
+    let no_data = match cursor.one_of(&["with no data", "with data"]) {
+        Some(found) => found == 0,
+        None => false,
+    };
+    if concurrently && no_data {
+        let message = "REFRESH options CONCURRENTLY and WITH NO DATA cannot be used together";
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    }
+    ddl(DdlStatement::RefreshView { name, no_data })
+}

@@ -1,0 +1,247 @@
+//! Making columns: their types, defaults, sequences and generation expressions.
+
+use super::create_table::{Target, serial_type};
+use super::edit::Edit;
+use super::expression;
+use crate::bind::ScalarScope;
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+use crate::parse::utility::{ColumnClause, IdentityClause, SequenceOptions};
+use crate::schema::catalog::{Catalog, Column, ColumnGeneration, UserType};
+use crate::schema::definition::{ColumnDefinition, TypeReference};
+use crate::schema::row::{ObjectId, ObjectKind};
+
+/// Names that every table has for columns of its own.
+const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
+/// A column to be made.
+#[derive(Clone, Debug)]
+pub(super) struct NewColumn {
+    /// Name.
+    pub(super) name: String,
+    /// Type and modifier.
+    pub(super) data_type: (Oid, i32),
+    /// A serial pseudo-type: a sequence of its own.
+    pub(super) serial: bool,
+    /// Collation as written.
+    pub(super) collation: Option<String>,
+    /// NOT NULL.
+    pub(super) not_null: bool,
+    /// DEFAULT.
+    pub(super) default: Option<String>,
+    /// Generation expression.
+    pub(super) generated: Option<String>,
+    /// Identity.
+    pub(super) identity: Option<IdentityClause>,
+}
+
+impl Edit<'_> {
+    /// Resolves a column clause and refuses clauses that do not go together.
+    pub(super) fn new_column(&self, clause: &ColumnClause) -> Result<NewColumn, SqlError> {
+        let name = &clause.name;
+        if SYSTEM_COLUMNS.contains(&name.as_str()) {
+            let message = format!("column name \"{name}\" conflicts with a system column name");
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+        }
+        let serial = serial_type(&clause.type_name);
+        let data_type = match serial {
+            Some(oid) if clause.type_name.array => {
+                let message = "array of serial is not implemented";
+                let _ = oid;
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                    .at(clause.type_name.position));
+            }
+            Some(oid) => (oid, -1),
+            None => clause.type_name.resolve(&self.catalog, &self.statement.search_path)?,
+        };
+        self.check_storable(name, data_type.0)?;
+        let column = NewColumn::from_clause(clause, data_type, serial.is_some());
+        let conflict = |first: bool, second: bool, what: &str| {
+            if !(first && second) {
+                return Ok(());
+            }
+            let message = format!("{what} specified for column \"{name}\" of table");
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+        };
+        let default = column.default.is_some() || column.serial;
+        conflict(default, column.identity.is_some(), "both default and identity")?;
+        conflict(default, column.generated.is_some(), "both default and generation expression")?;
+        let identity = column.identity.is_some();
+        conflict(identity, column.generated.is_some(), "both identity and generation expression")?;
+        conflict(column.serial, column.default.is_some(), "multiple default values")?;
+        if identity {
+            check_identity_type(data_type.0)?;
+        }
+        if let Some(collation) = &column.collation {
+            self.check_collation(collation, data_type.0)?;
+        }
+        Ok(column)
+    }
+
+    /// Refuses types that no column may have.
+    pub(super) fn check_storable(&self, column: &str, oid: Oid) -> Result<(), SqlError> {
+        let (base, _) = self.catalog.base_type(oid, -1);
+        if !crate::schema::storage::is_pseudo_type(base) {
+            return Ok(());
+        }
+        let name = crate::builtin::type_by_oid(base).map_or("???", |row| row.name);
+        let message = format!("column \"{column}\" has pseudo-type {name}");
+        Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message))
+    }
+
+    /// Collations: the ones that are byte order, which is what Trellis compares by.
+    pub(super) fn check_collation(&self, name: &str, oid: Oid) -> Result<(), SqlError> {
+        if !crate::schema::storage::is_collatable(self.catalog.base_type(oid, -1).0) {
+            let type_name = crate::builtin::sql_type_name(oid)
+                .or_else(|| crate::builtin::type_by_oid(oid).map(|row| row.name));
+            let message =
+                format!("collations are not supported by type {}", type_name.unwrap_or("???"));
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
+        }
+        match name {
+            "C" | "POSIX" | "default" | "ucs_basic" | "C.UTF-8" | "C.utf8" => Ok(()),
+            other => Err(SqlError::unsupported(format!("collation \"{other}\""))),
+        }
+    }
+
+    /// Makes a column, with its sequence if it has one. The catalog is not relinked.
+    pub(super) fn create_column(
+        &mut self,
+        target: &Target,
+        column: &NewColumn,
+    ) -> Result<ObjectId, SqlError> {
+        let mut definition = ColumnDefinition {
+            ordinal: self.next_ordinal(target.id),
+            data_type: type_reference(&self.catalog, column.data_type),
+            not_null: column.not_null,
+            generated: column.generated.clone(),
+            identity_always: column.identity.as_ref().map(|identity| identity.always),
+            collation: column.collation.clone(),
+            ..ColumnDefinition::default()
+        };
+        if let Some(text) = &column.default {
+            let expected = Some(column.data_type);
+            let context = self.context();
+            expression::bind(text, ScalarScope::Nothing, expected, &context)
+                .map_err(|error| default_error(error, &column.name))?;
+            definition.default = Some(text.clone());
+        }
+        let id = self.create(ObjectKind::Column, target.id, &column.name, &definition);
+        if column.serial || column.identity.is_some() {
+            let options = column.identity.as_ref().map(|it| it.options.clone());
+            let internal = column.identity.is_some();
+            let options = options.unwrap_or_default();
+            let owner = (id, column.name.as_str());
+            let sequence =
+                self.create_owned_sequence(target, owner, column.data_type.0, &options, internal)?;
+            self.redefine(id, |definition: &mut ColumnDefinition| {
+                definition.sequence = Some(sequence.0);
+            });
+        }
+        Ok(id)
+    }
+
+    /// One more than the largest ordinal of the table's columns, dropped ones too.
+    fn next_ordinal(&self, table: ObjectId) -> i16 {
+        let columns = self.catalog.rows.values();
+        let columns = columns.filter(|row| row.kind == ObjectKind::Column && row.parent == table);
+        let ordinals = columns.map(|row| self.definition::<ColumnDefinition>(row.id).ordinal);
+        ordinals.max().unwrap_or(0).saturating_add(1)
+    }
+
+    /// Makes the sequence of a serial or identity column.
+    pub(super) fn create_owned_sequence(
+        &mut self,
+        target: &Target,
+        (column, column_name): (ObjectId, &str),
+        type_oid: Oid,
+        options: &SequenceOptions,
+        internal: bool,
+    ) -> Result<ObjectId, SqlError> {
+        let name = match &options.name {
+            Some(name) => name.name.clone(),
+            None => {
+                self.choose_relation_name(target.namespace.1, &target.name, &[column_name], "seq")
+            }
+        };
+        let mut definition = super::sequence::define(type_oid, options)?;
+        definition.owned_by = Some(column.0);
+        definition.internal = internal;
+        let id = self.create(ObjectKind::Sequence, target.namespace.0, &name, &definition);
+        self.relink();
+        Ok(id)
+    }
+
+    /// Binds the generation expressions of a table, now that all its columns are there.
+    pub(super) fn check_generated(&self, target: &Target) -> Result<(), SqlError> {
+        let table = self.table_by_id(target.id)?;
+        for column in &table.columns {
+            let ColumnGeneration::Stored(text) = &column.generation else { continue };
+            let used = expression::columns_used(text, &table.columns);
+            if used.iter().any(|it| !it.generation.is_written()) {
+                let message = format!(
+                    "cannot use generated column \"{}\" in column generation expression",
+                    used.iter().find(|it| !it.generation.is_written()).map_or("", |it| &it.name)
+                );
+                return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message)
+                    .with_detail("A generated column cannot reference another generated column."));
+            }
+            let expected = Some((column.type_oid, column.typmod));
+            let lowered = expression::bind_over(table, text, expected, &self.context())?;
+            if !lowered.immutable {
+                let message = "generation expression is not immutable";
+                return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The lowered form of a column's generation expression and its columns; used by checks of added columns.
+    pub(super) fn column_of(&self, target: &Target, name: &str) -> Result<Column, SqlError> {
+        let table = self.table_by_id(target.id)?;
+        table
+            .column_by_name(name)
+            .cloned()
+            .ok_or_else(|| super::edit::undefined_column(&table.name, name))
+    }
+}
+
+/// PostgreSQL's wording of a default of the wrong type.
+pub(super) fn default_error(error: SqlError, column: &str) -> SqlError {
+    if error.state != SqlState::DATATYPE_MISMATCH {
+        return error;
+    }
+    let message = error.message.replacen(
+        "expression",
+        "default expression",
+        usize::from(
+            error.message.starts_with("column") && !error.message.contains("default expression"),
+        ),
+    );
+    let message = message.replacen("column \"?column?\"", &format!("column \"{column}\""), 1);
+    SqlError { message, ..error }
+}
+
+/// Identity columns are whole numbers.
+pub(super) fn check_identity_type(oid: Oid) -> Result<(), SqlError> {
+    if matches!(oid, Oid::INT2 | Oid::INT4 | Oid::INT8) {
+        return Ok(());
+    }
+    let message = "identity column type must be smallint, integer, or bigint";
+    Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+}
+
+/// How a type is written into a definition.
+pub(super) fn type_reference(catalog: &Catalog, (oid, typmod): (Oid, i32)) -> TypeReference {
+    let typmod = (typmod >= 0).then_some(typmod);
+    match catalog.type_by_oid(oid) {
+        Some((user_type, array)) => {
+            let id = match user_type {
+                UserType::Enum(it) => it.id,
+                UserType::Domain(it) => it.id,
+            };
+            TypeReference { oid: 0, user: Some(id.0), array, typmod }
+        }
+        None => TypeReference { oid: oid.0, user: None, array: false, typmod },
+    }
+}

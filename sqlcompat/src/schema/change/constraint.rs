@@ -1,0 +1,401 @@
+//! Making constraints: PRIMARY KEY, UNIQUE, CHECK, FOREIGN KEY.
+
+use super::create_table::Target;
+use super::edit::{Edit, undefined_column, undefined_relation};
+use super::expression;
+use crate::bind::resolve::{Types, resolve_operator};
+use crate::error::{SqlError, SqlState};
+use crate::parse::utility::{ConstraintClause, ConstraintKind, ForeignKeyClause};
+use crate::schema::catalog::{Column, ForeignKeyAction, MatchType, Table, TableKind};
+use crate::schema::definition::{Action, ConstraintDefinition, ConstraintType, TableDefinition};
+use crate::schema::lookup::Relation;
+use crate::schema::row::{ObjectId, ObjectKind};
+
+/// Most columns of a key, as in PostgreSQL.
+const KEY_COLUMNS_MAX: usize = 32;
+
+impl Edit<'_> {
+    /// Makes the constraints of a new table; each comes with the column that it stands on, if any.
+    pub(super) fn create_constraints(
+        &mut self,
+        target: &Target,
+        constraints: Vec<(Option<String>, ConstraintClause)>,
+    ) -> Result<(), SqlError> {
+        let rank = |kind: &ConstraintKind| match kind {
+            ConstraintKind::Check(_) => 0,
+            ConstraintKind::PrimaryKey(_) => 1,
+            ConstraintKind::Unique { .. } | ConstraintKind::UsingIndex(..) => 2,
+            ConstraintKind::ForeignKey(_) => 3,
+        };
+        let mut ordered = constraints;
+        ordered.sort_by_key(|(_, constraint)| rank(&constraint.kind));
+        for (column, constraint) in ordered {
+            let id = self.create_constraint(target, column.as_deref(), &constraint)?;
+            if matches!(constraint.kind, ConstraintKind::PrimaryKey(_)) {
+                self.choose_physical_key(target, id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a new table's PRIMARY KEY its physical key, unless SQLite cannot have it as one.
+    fn choose_physical_key(&mut self, target: &Target, key: ObjectId) -> Result<(), SqlError> {
+        let table = self.table_by_id(target.id)?;
+        let unique = table.uniques.iter().find(|unique| unique.id == key);
+        let columns = unique.map(|unique| unique.columns.clone()).unwrap_or_default();
+        let generated =
+            |attnum: &i16| table.column(*attnum).is_none_or(|it| !it.generation.is_written());
+        if columns.iter().any(generated) {
+            return Ok(());
+        }
+        self.redefine(target.id, |definition: &mut TableDefinition| definition.key = Some(key.0));
+        self.relink();
+        Ok(())
+    }
+
+    /// Makes one constraint, with its data check where the table may have rows.
+    pub(super) fn create_constraint(
+        &mut self,
+        target: &Target,
+        column: Option<&str>,
+        clause: &ConstraintClause,
+    ) -> Result<ObjectId, SqlError> {
+        if let Some(name) = &clause.name
+            && self.table_by_id(target.id)?.has_constraint(name)
+        {
+            let message =
+                format!("constraint \"{name}\" for relation \"{}\" already exists", target.name);
+            return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
+        }
+        let or_column = |columns: &[String]| match column {
+            Some(column) if columns.is_empty() => vec![column.to_owned()],
+            _ => columns.to_vec(),
+        };
+        let id = match &clause.kind {
+            ConstraintKind::Check(text) => self.create_check(target, clause, text)?,
+            ConstraintKind::PrimaryKey(columns) => {
+                let columns = or_column(columns);
+                self.create_key(target, clause, &columns, ConstraintType::Primary, false)?
+            }
+            ConstraintKind::Unique { columns, nulls_not_distinct } => {
+                let columns = or_column(columns);
+                self.create_key(
+                    target,
+                    clause,
+                    &columns,
+                    ConstraintType::Unique,
+                    *nulls_not_distinct,
+                )?
+            }
+            ConstraintKind::UsingIndex(primary, index) => {
+                self.create_key_from_index(target, clause, *primary, index)?
+            }
+            ConstraintKind::ForeignKey(foreign) => {
+                let columns = or_column(&foreign.columns);
+                self.create_foreign_key(target, clause, foreign, &columns)?
+            }
+        };
+        self.relink();
+        Ok(id)
+    }
+
+    fn create_check(
+        &mut self,
+        target: &Target,
+        clause: &ConstraintClause,
+        text: &str,
+    ) -> Result<ObjectId, SqlError> {
+        if clause.deferral.deferrable {
+            let message = "CHECK constraints cannot be marked DEFERRABLE";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        let table = self.table_by_id(target.id)?;
+        expression::bind_condition(table, text, "CHECK", &self.context())?;
+        let used = expression::columns_used(text, &table.columns);
+        let name = clause.name.clone().unwrap_or_else(|| {
+            let used = match used.as_slice() {
+                [column] => vec![column.name.as_str()],
+                _ => Vec::new(),
+            };
+            self.choose_constraint_name(target.namespace.1, &target.name, &used, "check")
+        });
+        let definition = ConstraintDefinition {
+            constraint_type: ConstraintType::Check,
+            columns: used.iter().map(|column| column.id.0).collect(),
+            expression: Some(text.to_owned()),
+            ..ConstraintDefinition::default()
+        };
+        Ok(self.create(ObjectKind::Constraint, target.id, &name, &definition))
+    }
+
+    fn create_key(
+        &mut self,
+        target: &Target,
+        clause: &ConstraintClause,
+        columns: &[String],
+        constraint_type: ConstraintType,
+        nulls_not_distinct: bool,
+    ) -> Result<ObjectId, SqlError> {
+        if nulls_not_distinct {
+            return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
+        }
+        if clause.deferral.deferrable {
+            return Err(SqlError::unsupported("a DEFERRABLE UNIQUE or PRIMARY KEY constraint"));
+        }
+        let table = self.table_by_id(target.id)?;
+        let primary = constraint_type == ConstraintType::Primary;
+        if primary && table.uniques.iter().any(|unique| unique.primary) {
+            let message =
+                format!("multiple primary keys for table \"{}\" are not allowed", target.name);
+            return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+        }
+        let found = key_columns(table, columns)?;
+        let ids = found.iter().map(|column| column.id.0).collect();
+        let names: Vec<_> = if primary {
+            Vec::new()
+        } else {
+            found.iter().map(|column| column.name.as_str()).collect()
+        };
+        let label = if primary { "pkey" } else { "key" };
+        let name = match &clause.name {
+            Some(name) => name.clone(),
+            None => self.choose_relation_name(target.namespace.1, &target.name, &names, label),
+        };
+        self.claim_relation_name(target.namespace.1, &name, false)?;
+        let definition = ConstraintDefinition {
+            constraint_type,
+            columns: ids,
+            deferrable: clause.deferral.deferrable,
+            deferred: clause.deferral.deferred,
+            nulls_not_distinct,
+            ..ConstraintDefinition::default()
+        };
+        Ok(self.create(ObjectKind::Constraint, target.id, &name, &definition))
+    }
+
+    /// `ADD CONSTRAINT … USING INDEX`: the index becomes the constraint's.
+    fn create_key_from_index(
+        &mut self,
+        target: &Target,
+        clause: &ConstraintClause,
+        primary: bool,
+        index_name: &str,
+    ) -> Result<ObjectId, SqlError> {
+        let table = self.table_by_id(target.id)?;
+        let Some(index) = table.indexes.iter().find(|index| index.name == index_name) else {
+            let message = format!("index \"{index_name}\" does not exist");
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+        };
+        let plain = index.keys.iter().all(|key| key.attnum != 0 && !key.descending);
+        if !index.unique || !plain || index.predicate.is_some() {
+            let message = format!("index \"{index_name}\" cannot serve as a constraint");
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(
+                "Cannot create a primary key or unique constraint using such an index.",
+            ));
+        }
+        let id = index.id;
+        let nulls_not_distinct = index.nulls_not_distinct;
+        let columns: Vec<_> = index
+            .keys
+            .iter()
+            .filter_map(|key| table.column(key.attnum))
+            .map(|column| column.name.clone())
+            .collect();
+        self.drop_row(id);
+        self.relink();
+        let constraint_type =
+            if primary { ConstraintType::Primary } else { ConstraintType::Unique };
+        let name = clause.name.clone().unwrap_or_else(|| index_name.to_owned());
+        let clause = ConstraintClause { name: Some(name), ..clause.clone() };
+        self.create_key(target, &clause, &columns, constraint_type, nulls_not_distinct)
+    }
+
+    fn create_foreign_key(
+        &mut self,
+        target: &Target,
+        clause: &ConstraintClause,
+        foreign: &ForeignKeyClause,
+        columns: &[String],
+    ) -> Result<ObjectId, SqlError> {
+        let referenced = match self.relation(&foreign.references)? {
+            Some(Relation::Table(table)) => table,
+            Some(_) => {
+                let message =
+                    format!("referenced relation \"{}\" is not a table", foreign.references.name);
+                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+            }
+            None => return Err(undefined_relation(&foreign.references)),
+        };
+        check_persistence(target.kind, referenced.kind)?;
+        let table = self.table_by_id(target.id)?;
+        let referencing = foreign_columns(table, columns)?;
+        let key = referenced_key(referenced, &foreign.referenced_columns)?;
+        if referencing.len() != key.len() {
+            let message = "number of referencing and referenced columns for foreign key disagree";
+            return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));
+        }
+        refuse_unenforced(foreign, referencing.len())?;
+        let name = match &clause.name {
+            Some(name) => name.clone(),
+            None => {
+                let names: Vec<_> = referencing.iter().map(|it| it.name.as_str()).collect();
+                self.choose_constraint_name(target.namespace.1, &target.name, &names, "fkey")
+            }
+        };
+        self.check_comparable(&name, &referencing, &key)?;
+        let definition = ConstraintDefinition {
+            constraint_type: ConstraintType::Foreign,
+            columns: referencing.iter().map(|column| column.id.0).collect(),
+            references: Some(referenced.id.0),
+            referenced_columns: key.iter().map(|column| column.id.0).collect(),
+            on_delete: action(foreign.on_delete),
+            on_update: action(foreign.on_update),
+            match_full: foreign.match_type == MatchType::Full,
+            deferrable: clause.deferral.deferrable,
+            deferred: clause.deferral.deferred,
+            ..ConstraintDefinition::default()
+        };
+        Ok(self.create(ObjectKind::Constraint, target.id, &name, &definition))
+    }
+
+    /// Refuses a foreign key between types that no `=` compares.
+    fn check_comparable(
+        &self,
+        constraint: &str,
+        referencing: &[&Column],
+        referenced: &[&Column],
+    ) -> Result<(), SqlError> {
+        let types = Types::new(&self.catalog, &self.statement.search_path);
+        for (from, to) in referencing.iter().zip(referenced) {
+            let base = |column: &Column| self.catalog.base_type(column.type_oid, -1).0;
+            if resolve_operator(types, "=", Some(base(to)), base(from)).is_ok() {
+                continue;
+            }
+            let detail = format!(
+                "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
+                from.name,
+                to.name,
+                types.format(from.type_oid),
+                types.format(to.type_oid)
+            );
+            let message = format!("foreign key constraint \"{constraint}\" cannot be implemented");
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).with_detail(detail));
+        }
+        Ok(())
+    }
+}
+
+/// What SQLite's foreign keys do otherwise than PostgreSQL's.
+fn refuse_unenforced(foreign: &ForeignKeyClause, columns: usize) -> Result<(), SqlError> {
+    if foreign.match_type == MatchType::Full && columns > 1 {
+        return Err(SqlError::unsupported("MATCH FULL over several columns"));
+    }
+    let set_default = ForeignKeyAction::SetDefault;
+    if foreign.on_delete == set_default || foreign.on_update == set_default {
+        return Err(SqlError::unsupported("SET DEFAULT as a referential action"));
+    }
+    Ok(())
+}
+
+/// The columns of a key, in order.
+fn key_columns<'t>(table: &'t Table, names: &[String]) -> Result<Vec<&'t Column>, SqlError> {
+    if names.len() > KEY_COLUMNS_MAX {
+        let message = format!("cannot use more than {KEY_COLUMNS_MAX} columns in an index");
+        return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
+    }
+    let mut columns: Vec<&Column> = Vec::with_capacity(names.len());
+    for name in names {
+        let Some(column) = table.column_by_name(name) else {
+            let message = format!("column \"{name}\" named in key does not exist");
+            return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
+        };
+        if columns.iter().any(|it| it.attnum == column.attnum) {
+            let message = format!("column \"{name}\" appears twice in unique constraint");
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+/// The referencing columns of a foreign key.
+fn foreign_columns<'t>(table: &'t Table, names: &[String]) -> Result<Vec<&'t Column>, SqlError> {
+    let find = |name: &String| {
+        table.column_by_name(name).ok_or_else(|| {
+            let message =
+                format!("column \"{name}\" referenced in foreign key constraint does not exist");
+            SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// The referenced columns of a foreign key: those named, which must be a key, or the primary key.
+fn referenced_key<'t>(table: &'t Table, names: &[String]) -> Result<Vec<&'t Column>, SqlError> {
+    if names.is_empty() {
+        let Some(primary) = table.uniques.iter().find(|unique| unique.primary) else {
+            let message =
+                format!("there is no primary key for referenced table \"{}\"", table.name);
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+        };
+        return Ok(primary.columns.iter().filter_map(|attnum| table.column(*attnum)).collect());
+    }
+    let columns = foreign_columns(table, names)?;
+    let mut wanted: Vec<i16> = columns.iter().map(|column| column.attnum).collect();
+    wanted.sort_unstable();
+    let matches = |attnums: &[i16]| {
+        let mut attnums = attnums.to_vec();
+        attnums.sort_unstable();
+        attnums == wanted
+    };
+    let by_constraint = table.uniques.iter().any(|unique| matches(&unique.columns));
+    let by_index = table.indexes.iter().any(|index| {
+        let attnums: Vec<i16> = index.keys.iter().map(|key| key.attnum).collect();
+        index.unique && index.predicate.is_none() && matches(&attnums)
+    });
+    if by_constraint || by_index {
+        return Ok(columns);
+    }
+    let message = format!(
+        "there is no unique constraint matching given keys for referenced table \"{}\"",
+        table.name
+    );
+    Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message))
+}
+
+/// Temporary and lasting tables do not reference each other.
+fn check_persistence(from: TableKind, to: TableKind) -> Result<(), SqlError> {
+    let message = match (from, to) {
+        (TableKind::Replicated, TableKind::Temporary) => {
+            "constraints on permanent tables may reference only permanent tables"
+        }
+        (TableKind::Temporary, TableKind::Replicated) => {
+            "constraints on temporary tables may reference only temporary tables"
+        }
+        (TableKind::Replicated, TableKind::Replicated)
+        | (TableKind::Temporary, TableKind::Temporary) => return Ok(()),
+    };
+    Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message))
+}
+
+/// How an action is written into a definition.
+fn action(action: ForeignKeyAction) -> Option<Action> {
+    match action {
+        ForeignKeyAction::NoAction => None,
+        ForeignKeyAction::Restrict => Some(Action::Restrict),
+        ForeignKeyAction::Cascade => Some(Action::Cascade),
+        ForeignKeyAction::SetNull => Some(Action::SetNull),
+        ForeignKeyAction::SetDefault => Some(Action::SetDefault),
+    }
+}
+
+/// 42704 for a constraint that is not there.
+pub(super) fn undefined_constraint(table: &str, name: &str) -> SqlError {
+    let message = format!("constraint \"{name}\" of relation \"{table}\" does not exist");
+    SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+}
+
+/// The column of a table, or 42703.
+pub(super) fn find_column<'t>(table: &'t Table, name: &str) -> Result<&'t Column, SqlError> {
+    table.column_by_name(name).ok_or_else(|| undefined_column(&table.name, name))
+}

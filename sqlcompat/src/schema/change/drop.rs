@@ -1,0 +1,463 @@
+//! `DROP`, and what depends on what.
+//!
+//! Every live object depends on others, in one of two ways: *automatically* (a column on its table, an index on its columns,
+//! an owned sequence on its column), in which case it goes with them in silence, or *normally* (a foreign key on the
+//! referenced table, a view on what it reads, a column on its type), in which case the drop is refused with 2BP01 unless
+//! CASCADE says otherwise, and what goes is named in a notice (PostgreSQL manual, "Dependency Tracking").
+
+use std::collections::BTreeSet;
+
+use super::edit::Edit;
+use super::expression;
+use crate::bind::resolve::Types;
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+use crate::parse::utility::{DropKind, ObjectName};
+use crate::schema::catalog::{Catalog, ColumnGeneration, Table, UserType, View};
+use crate::schema::definition::ColumnDefinition;
+use crate::schema::link::temporary_id;
+use crate::schema::lookup::Relation;
+use crate::schema::row::ObjectId;
+
+/// Most dependent objects that a message lists, as in PostgreSQL's client messages.
+const LISTED_MAX: usize = 100;
+
+/// One object that depends on something dropped.
+struct Dependent {
+    id: ObjectId,
+    /// What it is, as PostgreSQL describes it: `constraint c on table t`.
+    description: String,
+    /// What it depends on.
+    on: String,
+    /// Goes in silence.
+    automatic: bool,
+    /// Only the column's default goes, not the column.
+    default_only: bool,
+}
+
+impl Edit<'_> {
+    /// `DROP kind names`.
+    pub(super) fn drop_objects(
+        &mut self,
+        kind: DropKind,
+        names: &[ObjectName],
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<(), SqlError> {
+        let mut ids = Vec::new();
+        for name in names {
+            match self.find_object(kind, name) {
+                Ok(id) => ids.push(id),
+                Err(error) if if_exists && is_missing(&error) => {
+                    let message = format!("{}, skipping", error.message);
+                    self.plain_notice(message, None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for id in &ids {
+            self.check_droppable(*id)?;
+        }
+        self.drop_all(&ids, cascade)
+    }
+
+    /// Finds an object that a statement names by its kind.
+    pub(super) fn find_object(
+        &self,
+        kind: DropKind,
+        name: &ObjectName,
+    ) -> Result<ObjectId, SqlError> {
+        let undefined = |state, what: &str| {
+            let message = format!("{what} \"{}\" does not exist", name.display());
+            Err(SqlError::new(state, message))
+        };
+        match kind {
+            DropKind::Schema => match self.catalog.namespace(&name.name) {
+                Some(namespace) => Ok(namespace.id),
+                None => undefined(SqlState::INVALID_SCHEMA_NAME, "schema"),
+            },
+            DropKind::Extension => undefined(SqlState::UNDEFINED_OBJECT, "extension"),
+            DropKind::Type | DropKind::Domain => self.find_type(kind, name),
+            DropKind::Table
+            | DropKind::View
+            | DropKind::MaterializedView
+            | DropKind::Index
+            | DropKind::Sequence => self.find_relation(kind, name),
+        }
+    }
+
+    fn find_type(&self, kind: DropKind, name: &ObjectName) -> Result<ObjectId, SqlError> {
+        let path = &self.statement.search_path;
+        match self.catalog.type_by_name(path, name.schema.as_deref(), &name.name) {
+            Some(UserType::Domain(it)) => Ok(it.id),
+            Some(UserType::Enum(it)) if kind == DropKind::Type => Ok(it.id),
+            Some(UserType::Enum(_)) => {
+                let message = format!("\"{}\" is not a domain", name.display());
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
+            }
+            None => {
+                let message = format!("type \"{}\" does not exist", name.display());
+                Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
+            }
+        }
+    }
+
+    fn find_relation(&self, kind: DropKind, name: &ObjectName) -> Result<ObjectId, SqlError> {
+        if let Some(schema) = &name.schema
+            && self.catalog.namespace(schema).is_none()
+        {
+            let message = format!("schema \"{schema}\" does not exist");
+            return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message));
+        }
+        let found = self.relation(name)?;
+        let (id, actual) = match found {
+            Some(Relation::Table(table)) => (table.id, DropKind::Table),
+            Some(Relation::Sequence(sequence)) => (sequence.id, DropKind::Sequence),
+            Some(Relation::View(view)) => (view.id, view_kind(view)),
+            Some(Relation::Index(table, oid)) => (index_id(table, oid), DropKind::Index),
+            None => {
+                let what = match kind {
+                    DropKind::View => "view",
+                    DropKind::MaterializedView => "materialized view",
+                    DropKind::Index => "index",
+                    DropKind::Sequence => "sequence",
+                    _ => "table",
+                };
+                let message = format!("{what} \"{}\" does not exist", name.display());
+                let state = match kind {
+                    DropKind::Index => SqlState::UNDEFINED_OBJECT,
+                    _ => SqlState::UNDEFINED_TABLE,
+                };
+                return Err(SqlError::new(state, message));
+            }
+        };
+        if actual == kind {
+            return Ok(id);
+        }
+        let article = |kind: DropKind| match kind {
+            DropKind::Index => "an index".to_owned(),
+            other => format!("a {}", other.tag().to_lowercase()),
+        };
+        let message = format!("\"{}\" is not {}", name.name, article(kind));
+        let hint = format!("Use DROP {} to remove {}.", actual.tag(), article(actual));
+        Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_hint(hint))
+    }
+
+    /// Refuses to drop what serves something else: the index of a constraint, the sequence of an identity column.
+    fn check_droppable(&self, id: ObjectId) -> Result<(), SqlError> {
+        for table in self.catalog.tables.values() {
+            if let Some(unique) = table.uniques.iter().find(|unique| unique.id == id) {
+                let table_name = self.display_name(table.namespace, &table.name);
+                let constraint = format!("constraint {} on table {table_name}", unique.name);
+                return Err(required_by(&format!("index {}", unique.name), &constraint));
+            }
+        }
+        let sequence = self.catalog.sequences.values().find(|it| it.id == id && it.internal);
+        let Some(sequence) = sequence else { return Ok(()) };
+        let Some((table, attnum)) = sequence.owned_by else { return Ok(()) };
+        let Some(table) = self.catalog.table(table) else { return Ok(()) };
+        let column = table.column(attnum).map_or("", |column| column.name.as_str());
+        let column =
+            format!("column {column} of table {}", self.display_name(table.namespace, &table.name));
+        Err(required_by(&format!("sequence {}", sequence.name), &column))
+    }
+
+    /// Drops objects with what depends on them.
+    pub(super) fn drop_all(&mut self, ids: &[ObjectId], cascade: bool) -> Result<(), SqlError> {
+        let mut dropped: BTreeSet<ObjectId> = ids.iter().copied().collect();
+        let mut reported: Vec<Dependent> = Vec::new();
+        let mut defaults: Vec<ObjectId> = Vec::new();
+        loop {
+            let next = self.dependents(&dropped);
+            let mut grew = false;
+            // What goes in silence goes first, so that it is not reported for another reason.
+            let (automatic, mut normal): (Vec<_>, Vec<_>) =
+                next.into_iter().partition(|dependent| dependent.automatic);
+            normal.sort_by(|a, b| a.description.cmp(&b.description));
+            for dependent in automatic {
+                grew |= dropped.insert(dependent.id);
+            }
+            if grew {
+                continue;
+            }
+            for dependent in normal {
+                let known = reported
+                    .iter()
+                    .any(|it| it.id == dependent.id && it.default_only == dependent.default_only);
+                if known || dropped.contains(&dependent.id) {
+                    continue;
+                }
+                grew = true;
+                if dependent.default_only {
+                    defaults.push(dependent.id);
+                } else {
+                    dropped.insert(dependent.id);
+                }
+                reported.push(dependent);
+            }
+            if !grew {
+                break;
+            }
+        }
+        self.report(ids, &reported, cascade)?;
+        for id in defaults {
+            self.redefine(id, |definition: &mut ColumnDefinition| {
+                definition.default = None;
+                definition.sequence = None;
+            });
+        }
+        for id in dropped {
+            self.drop_row(id);
+        }
+        self.relink();
+        Ok(())
+    }
+
+    /// 2BP01 without CASCADE, a notice with it.
+    fn report(
+        &mut self,
+        ids: &[ObjectId],
+        dependents: &[Dependent],
+        cascade: bool,
+    ) -> Result<(), SqlError> {
+        if dependents.is_empty() {
+            return Ok(());
+        }
+        let lines = |line: &dyn Fn(&Dependent) -> String| {
+            let listed: Vec<_> = dependents.iter().take(LISTED_MAX).map(line).collect();
+            listed.join("\n")
+        };
+        if !cascade {
+            let what = match ids {
+                [id] => self.describe(*id),
+                _ => "desired object(s)".to_owned(),
+            };
+            let message = format!("cannot drop {what} because other objects depend on it");
+            let message =
+                if ids.len() == 1 { message } else { message.replace("on it", "on them") };
+            let detail = lines(&|it| format!("{} depends on {}", it.description, it.on));
+            return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                .with_detail(detail)
+                .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        match dependents {
+            [one] => self.plain_notice(format!("drop cascades to {}", one.description), None),
+            several => {
+                let message = format!("drop cascades to {} other objects", several.len());
+                let detail = lines(&|it| format!("drop cascades to {}", it.description));
+                self.plain_notice(message, Some(detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// An object as PostgreSQL describes it.
+    pub(super) fn describe(&self, id: ObjectId) -> String {
+        let catalog = &self.catalog;
+        if let Some(it) = catalog.namespaces.values().find(|it| it.id == id) {
+            return format!("schema {}", it.name);
+        }
+        if let Some(it) = catalog.types.values().find(|it| type_id(it) == id) {
+            let types = Types::new(catalog, &self.statement.search_path);
+            return format!("type {}", types.format(it.oid()));
+        }
+        if let Some(it) = catalog.sequences.values().find(|it| it.id == id) {
+            return format!("sequence {}", self.display_name(it.namespace, &it.name));
+        }
+        if let Some(it) = catalog.views.values().find(|it| it.id == id) {
+            let kind = if it.materialized_in.is_some() { "materialized view" } else { "view" };
+            return format!("{kind} {}", self.display_name(it.namespace, &it.name));
+        }
+        for table in catalog.tables.values() {
+            if let Some(found) = self.describe_in(table, id) {
+                return found;
+            }
+        }
+        "object".to_owned()
+    }
+
+    fn describe_in(&self, table: &Table, id: ObjectId) -> Option<String> {
+        let name = || self.display_name(table.namespace, &table.name);
+        if table.id == id {
+            return Some(format!("table {}", name()));
+        }
+        if let Some(column) = table.columns.iter().find(|it| it.id == id) {
+            return Some(format!("column {} of table {}", column.name, name()));
+        }
+        if let Some(index) = table.indexes.iter().find(|it| it.id == id) {
+            return Some(format!("index {}", self.display_name(table.namespace, &index.name)));
+        }
+        let uniques = table.uniques.iter().map(|it| (it.id, &it.name));
+        let checks = table.checks.iter().map(|it| (it.id, &it.name));
+        let foreign = table.foreign_keys.iter().map(|it| (it.id, &it.name));
+        let constraint = uniques.chain(checks).chain(foreign).find(|(it, _)| *it == id);
+        constraint.map(|(_, constraint)| format!("constraint {constraint} on table {}", name()))
+    }
+
+    /// What depends on the dropped objects and is not among them.
+    fn dependents(&self, dropped: &BTreeSet<ObjectId>) -> Vec<Dependent> {
+        let mut found = Found { edit: self, dropped, dependents: Vec::new() };
+        let catalog = &self.catalog;
+        for row in catalog.rows.values().filter(|row| !row.dropped) {
+            // Namespaces contain normally, everything else owns what it contains.
+            if row.parent != temporary_id() && dropped.contains(&row.parent) {
+                let in_namespace = catalog.namespaces.values().any(|it| it.id == row.parent);
+                found.add(row.id, row.parent, !in_namespace);
+            }
+        }
+        for table in catalog.tables.values() {
+            found.table(table, catalog);
+        }
+        for sequence in catalog.sequences.values() {
+            let owner = sequence.owned_by.and_then(|(table, attnum)| {
+                catalog.table(table).and_then(|table| table.column(attnum))
+            });
+            if let Some(column) = owner {
+                found.add(sequence.id, column.id, true);
+            }
+        }
+        for view in catalog.views.values() {
+            for on in &view.depends_on {
+                found.add(view.id, *on, false);
+            }
+        }
+        for user_type in catalog.types.values() {
+            if let UserType::Domain(domain) = user_type
+                && let Some((base, _)) = catalog.type_by_oid(domain.base_type)
+            {
+                found.add(domain.id, type_id(base), false);
+            }
+        }
+        found.dependents
+    }
+}
+
+/// Dependents found so far.
+struct Found<'a, 'e> {
+    edit: &'a Edit<'e>,
+    dropped: &'a BTreeSet<ObjectId>,
+    dependents: Vec<Dependent>,
+}
+
+impl Found<'_, '_> {
+    /// Records that `id` depends on `on`, if `on` is being dropped and `id` is not.
+    fn add(&mut self, id: ObjectId, on: ObjectId, automatic: bool) {
+        if !self.dropped.contains(&on) || self.dropped.contains(&id) {
+            return;
+        }
+        let (description, on) = (self.edit.describe(id), self.edit.describe(on));
+        let default_only = false;
+        self.dependents.push(Dependent { id, description, on, automatic, default_only });
+    }
+
+    /// Records that the default of a column depends on a sequence.
+    fn add_default(&mut self, column: ObjectId, on: ObjectId) {
+        if !self.dropped.contains(&on) || self.dropped.contains(&column) {
+            return;
+        }
+        let description = format!("default value for {}", self.edit.describe(column));
+        let on = self.edit.describe(on);
+        let dependent =
+            Dependent { id: column, description, on, automatic: false, default_only: true };
+        self.dependents.push(dependent);
+    }
+
+    fn table(&mut self, table: &Table, catalog: &Catalog) {
+        let column_id = |attnum: &i16| table.column(*attnum).map(|column| column.id);
+        for column in &table.columns {
+            if let Some((user_type, _)) = catalog.type_by_oid(column.type_oid) {
+                self.add(column.id, type_id(user_type), false);
+            }
+            let definition: ColumnDefinition = self.edit.definition(column.id);
+            if let Some(sequence) = definition.sequence {
+                self.add_default(column.id, ObjectId(sequence));
+            }
+            if let ColumnGeneration::Stored(text) = &column.generation {
+                for used in expression::columns_used(text, &table.columns) {
+                    self.add(column.id, used.id, false);
+                }
+            }
+        }
+        for unique in &table.uniques {
+            for on in unique.columns.iter().filter_map(column_id) {
+                self.add(unique.id, on, true);
+            }
+        }
+        for check in &table.checks {
+            for used in expression::columns_used(&check.expression, &table.columns) {
+                self.add(check.id, used.id, true);
+            }
+        }
+        for index in &table.indexes {
+            let keys = index.keys.iter().map(|key| &key.attnum).chain(&index.include);
+            for on in keys.filter_map(column_id) {
+                self.add(index.id, on, true);
+            }
+            let texts = index.keys.iter().filter_map(|key| key.expression.as_ref());
+            for text in texts.chain(&index.predicate) {
+                for used in expression::columns_used(text, &table.columns) {
+                    self.add(index.id, used.id, true);
+                }
+            }
+        }
+        self.foreign_keys(table, catalog);
+    }
+
+    fn foreign_keys(&mut self, table: &Table, catalog: &Catalog) {
+        for foreign in &table.foreign_keys {
+            for column in foreign.columns.iter().filter_map(|attnum| table.column(*attnum)) {
+                self.add(foreign.id, column.id, true);
+            }
+            let Some(referenced) = catalog.table(foreign.references) else { continue };
+            let itself = referenced.oid == table.oid;
+            self.add(foreign.id, referenced.id, itself);
+            let mut columns: Vec<i16> = foreign.referenced_columns.clone();
+            columns.sort_unstable();
+            for unique in &referenced.uniques {
+                let mut key = unique.columns.clone();
+                key.sort_unstable();
+                if key == columns {
+                    self.add(foreign.id, unique.id, false);
+                }
+            }
+            for column in foreign.referenced_columns.iter().filter_map(|it| referenced.column(*it))
+            {
+                self.add(foreign.id, column.id, false);
+            }
+        }
+    }
+}
+
+/// 2BP01 for an object that serves another.
+fn required_by(what: &str, by: &str) -> SqlError {
+    let message = format!("cannot drop {what} because {by} requires it");
+    SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+        .with_hint(format!("You can drop {by} instead."))
+}
+
+/// Whether an error says that something is not there.
+fn is_missing(error: &SqlError) -> bool {
+    matches!(
+        error.state,
+        SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_OBJECT | SqlState::INVALID_SCHEMA_NAME
+    )
+}
+
+/// Id of a user type.
+pub(super) fn type_id(user_type: &UserType) -> ObjectId {
+    match user_type {
+        UserType::Enum(it) => it.id,
+        UserType::Domain(it) => it.id,
+    }
+}
+
+/// Id of an index, of a constraint's too.
+fn index_id(table: &Table, oid: Oid) -> ObjectId {
+    let unique = table.uniques.iter().find(|unique| unique.index_oid == oid).map(|it| it.id);
+    unique.or_else(|| table.index(oid).map(|index| index.id)).unwrap_or_default()
+}
+
+/// Whether a view is materialized, as a kind.
+fn view_kind(view: &View) -> DropKind {
+    if view.materialized_in.is_some() { DropKind::MaterializedView } else { DropKind::View }
+}

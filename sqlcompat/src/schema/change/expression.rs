@@ -1,0 +1,169 @@
+//! Expressions inside DDL: bound to see that they mean something, kept as text.
+
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::tokenizer::{Token, Tokenizer};
+
+use crate::bind::{BindContext, LoweredScalar, ScalarScope, bind_scalar_expression};
+use crate::builtin::{self, Volatility};
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+use crate::parse;
+use crate::schema::catalog::{Column, Table};
+
+/// Binds the text of an expression.
+pub(in crate::schema) fn bind(
+    text: &str,
+    scope: ScalarScope<'_>,
+    expected: Option<(Oid, i32)>,
+    cx: &BindContext<'_>,
+) -> Result<LoweredScalar, SqlError> {
+    let bound = parse::expression(text)
+        .and_then(|expr| bind_scalar_expression(&expr, text, scope, expected, cx));
+    // Positions are relative to the expression, not to the statement that it came from.
+    bound.map_err(|mut error| {
+        error.position = None;
+        error
+    })
+}
+
+/// Binds an expression over a table's columns.
+pub(in crate::schema) fn bind_over(
+    table: &Table,
+    text: &str,
+    expected: Option<(Oid, i32)>,
+    cx: &BindContext<'_>,
+) -> Result<LoweredScalar, SqlError> {
+    let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
+    bind(text, scope, expected, cx)
+}
+
+/// Binds a condition over a table's columns.
+pub(in crate::schema) fn bind_condition(
+    table: &Table,
+    text: &str,
+    clause: &str,
+    cx: &BindContext<'_>,
+) -> Result<LoweredScalar, SqlError> {
+    let lowered = bind_over(table, text, None, cx)?;
+    match lowered.type_oid {
+        Oid::BOOL | Oid::UNKNOWN => Ok(lowered),
+        other => {
+            let name = builtin::sql_type_name(other)
+                .or_else(|| builtin::type_by_oid(other).map(|row| row.name))
+                .unwrap_or("???");
+            let message = format!("argument of {clause} must be type boolean, not type {name}");
+            Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message))
+        }
+    }
+}
+
+/// The tokens of an expression, without blanks.
+fn tokens(text: &str) -> Vec<Token> {
+    let dialect = PostgreSqlDialect {};
+    let mut tokens = Tokenizer::new(&dialect, text).tokenize().unwrap_or_default();
+    tokens.retain(|token| !matches!(token, Token::Whitespace(_)));
+    tokens
+}
+
+/// The name that a word token stands for.
+fn word_name(token: &Token) -> Option<String> {
+    match token {
+        Token::Word(word) if word.quote_style.is_some() => Some(word.value.clone()),
+        Token::Word(word) => Some(word.value.to_lowercase()),
+        _ => None,
+    }
+}
+
+/// The columns that an expression names, each once, in order of first use.
+pub(in crate::schema) fn columns_used<'a>(text: &str, columns: &'a [Column]) -> Vec<&'a Column> {
+    let tokens = tokens(text);
+    let mut used: Vec<&Column> = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let is_call = tokens.get(index + 1) == Some(&Token::LParen);
+        let Some(name) = word_name(token).filter(|_| !is_call) else { continue };
+        let Some(column) = columns.iter().find(|column| column.name == name) else { continue };
+        if !used.iter().any(|it| it.attnum == column.attnum) {
+            used.push(column);
+        }
+    }
+    used
+}
+
+/// The possibly qualified names in a text that are not names of functions that are called.
+pub(super) fn names_used(text: &str) -> Vec<(Option<String>, String)> {
+    let tokens = tokens(text);
+    let mut names = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let Some(name) = word_name(token) else { continue };
+        let qualifier = index
+            .checked_sub(2)
+            .filter(|_| index.checked_sub(1).and_then(|at| tokens.get(at)) == Some(&Token::Period));
+        let qualifier = qualifier.and_then(|at| tokens.get(at)).and_then(word_name);
+        names.push((qualifier, name));
+    }
+    names
+}
+
+/// Whether an expression calls a function whose value changes from row to row.
+pub(super) fn is_volatile(text: &str) -> bool {
+    let tokens = tokens(text);
+    tokens.windows(2).any(|pair| {
+        let [name, Token::LParen] = pair else { return false };
+        let Some(name) = word_name(name) else { return false };
+        builtin::functions_by_name(&name).iter().any(|row| row.volatility == Volatility::Volatile)
+    })
+}
+
+/// The name that an index key without a column name takes part in index names with (PostgreSQL `FigureIndexColname`).
+pub(super) fn index_key_name(text: &str) -> String {
+    let tokens = tokens(text);
+    let opening = tokens.iter().position(|token| *token == Token::LParen);
+    let closing = tokens.last() == Some(&Token::RParen);
+    let call = opening.filter(|_| closing).and_then(|at| tokens.get(at.checked_sub(1)?));
+    let simple = opening.is_some_and(|at| {
+        tokens.iter().take(at).all(|token| matches!(token, Token::Word(_) | Token::Period))
+    });
+    call.filter(|_| simple).and_then(word_name).unwrap_or_else(|| "expr".to_owned())
+}
+
+/// Renames a column in the text of an expression, leaving everything else as it is.
+pub(super) fn rename_column(text: &str, old: &str, new: &str) -> String {
+    let dialect = PostgreSqlDialect {};
+    let Ok(mut tokens) = Tokenizer::new(&dialect, text).tokenize_with_location() else {
+        return text.to_owned();
+    };
+    tokens.retain(|it| !matches!(it.token, Token::Whitespace(_)));
+    let mut renamed = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (index, it) in tokens.iter().enumerate() {
+        let is_call = tokens.get(index + 1).is_some_and(|next| next.token == Token::LParen);
+        if is_call || word_name(&it.token).as_deref() != Some(old) {
+            continue;
+        }
+        let start = parse::split::byte_offset(text, it.span.start);
+        renamed.push_str(text.get(copied..start).unwrap_or_default());
+        renamed.push_str(&builtin::quote_identifier(new));
+        copied = parse::split::byte_offset(text, it.span.end);
+    }
+    renamed.push_str(text.get(copied..).unwrap_or_default());
+    renamed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{index_key_name, rename_column};
+
+    #[test]
+    fn renaming_spares_strings_and_calls() {
+        let text = "a > 0 AND a(1) <> 'it''s a' AND \"a\" < t.a";
+        let renamed = rename_column(text, "a", "New");
+        assert_eq!(renamed, "\"New\" > 0 AND a(1) <> 'it''s a' AND \"New\" < t.\"New\"");
+    }
+
+    #[test]
+    fn index_keys_are_named_by_their_function() {
+        assert_eq!(index_key_name("lower(name)"), "lower");
+        assert_eq!(index_key_name("a + b"), "expr");
+        assert_eq!(index_key_name("(meta->>'x')"), "expr");
+    }
+}

@@ -1,0 +1,171 @@
+//! `CREATE INDEX`.
+
+use super::create_table::Target;
+use super::edit::{Edit, undefined_relation};
+use super::expression;
+use crate::bind::resolve::{Types, is_sortable};
+use crate::error::{SqlError, SqlState};
+use crate::parse::utility::{CreateIndex, IndexKeyClause};
+use crate::schema::catalog::Table;
+use crate::schema::definition::{IndexDefinition, KeyDefinition};
+use crate::schema::lookup::Relation;
+use crate::schema::row::{ObjectId, ObjectKind};
+
+/// Access methods of PostgreSQL; those that keep an order become SQLite's B-tree, the others are only recorded.
+const METHODS: [&str; 6] = ["btree", "hash", "gin", "gist", "brin", "spgist"];
+
+impl Edit<'_> {
+    /// `CREATE INDEX`.
+    pub(super) fn create_index(&mut self, ast: &CreateIndex) -> Result<(), SqlError> {
+        let table = match self.relation(&ast.table)? {
+            Some(Relation::Table(table)) => table.clone(),
+            Some(Relation::View(view)) if view.materialized_in.is_some() => {
+                return Err(SqlError::unsupported("an index on a materialized view"));
+            }
+            Some(_) => {
+                let message = format!("cannot create index on relation \"{}\"", ast.table.name);
+                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+            }
+            None => return Err(undefined_relation(&ast.table)),
+        };
+        let target = Target::of(self, &table);
+        if let Some(name) = &ast.name
+            && !self.claim_relation_name(target.namespace.1, name, ast.if_not_exists)?
+        {
+            return Ok(());
+        }
+        if !METHODS.contains(&ast.method.as_str()) {
+            let message = format!("access method \"{}\" does not exist", ast.method);
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+        }
+        if ast.unique && ast.method != "btree" {
+            let message =
+                format!("access method \"{}\" does not support unique indexes", ast.method);
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
+        if ast.nulls_not_distinct {
+            return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
+        }
+        let keys = ast.keys.iter().map(|key| self.index_key(&table, &ast.method, key));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let include = ast.include.iter().map(|name| key_column(&table, name).map(|it| it.0));
+        let include = include.collect::<Result<_, _>>()?;
+        if let Some(predicate) = &ast.predicate {
+            let lowered = expression::bind_condition(&table, predicate, "WHERE", &self.context())?;
+            if !lowered.immutable {
+                let message = "functions in index predicate must be marked IMMUTABLE";
+                return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
+            }
+        }
+        let name = ast.name.clone().unwrap_or_else(|| self.index_name(&target, ast));
+        let definition = IndexDefinition {
+            unique: ast.unique,
+            method: ast.method.clone(),
+            keys,
+            include,
+            predicate: ast.predicate.clone(),
+            nulls_not_distinct: ast.nulls_not_distinct,
+            ..IndexDefinition::default()
+        };
+        self.create(ObjectKind::Index, target.id, &name, &definition);
+        Ok(())
+    }
+
+    /// The name of an index without one.
+    fn index_name(&self, target: &Target, ast: &CreateIndex) -> String {
+        let names: Vec<String> = ast
+            .keys
+            .iter()
+            .map(|key| match &key.column {
+                Some(column) => column.clone(),
+                None => expression::index_key_name(&key.expression),
+            })
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.choose_relation_name(target.namespace.1, &target.name, &names, "idx")
+    }
+
+    fn index_key(
+        &self,
+        table: &Table,
+        method: &str,
+        key: &IndexKeyClause,
+    ) -> Result<KeyDefinition, SqlError> {
+        let (column, expression, type_oid) = match &key.column {
+            Some(name) => {
+                let (id, type_oid) = key_column(table, name)?;
+                (Some(id), None, type_oid)
+            }
+            None => {
+                let lowered = expression::bind_over(table, &key.expression, None, &self.context())?;
+                if !lowered.immutable {
+                    let message = "functions in index expression must be marked IMMUTABLE";
+                    return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
+                }
+                (None, Some(key.expression.clone()), lowered.type_oid)
+            }
+        };
+        let types = Types::new(&self.catalog, &self.statement.search_path);
+        if method == "btree" && key.operator_class.is_none() && !is_sortable(types, type_oid) {
+            let message = format!(
+                "data type {} has no default operator class for access method \"btree\"",
+                types.format(type_oid)
+            );
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).with_hint(
+                "You must specify an operator class for the index or define a default operator class for the data type.",
+            ));
+        }
+        if let Some(collation) = &key.collation {
+            self.check_collation(collation, type_oid)?;
+        }
+        Ok(KeyDefinition {
+            column,
+            expression,
+            descending: key.descending,
+            nulls_first: key.nulls_first.unwrap_or(key.descending),
+            operator_class: key.operator_class.clone(),
+            collation: key.collation.clone(),
+        })
+    }
+
+    /// Copies an index of another table, for `LIKE … INCLUDING INDEXES`.
+    pub(super) fn copy_index(
+        &mut self,
+        target: &Target,
+        source: ObjectId,
+        index: ObjectId,
+    ) -> Result<(), SqlError> {
+        let from = self.table_by_id(source)?.clone();
+        let to = self.table_by_id(target.id)?.clone();
+        let mut definition: IndexDefinition = self.definition(index);
+        let translate = |id: i64| {
+            let name = from.columns.iter().find(|it| it.id.0 == id).map(|it| it.name.as_str());
+            name.and_then(|name| to.column_by_name(name)).map(|it| it.id.0)
+        };
+        let mut names = Vec::new();
+        for key in &mut definition.keys {
+            key.column = key.column.and_then(translate);
+            names.push(match (key.column, &key.expression) {
+                (_, Some(text)) => expression::index_key_name(text),
+                (id, None) => {
+                    let column = to.columns.iter().find(|it| Some(it.id.0) == id);
+                    column.map(|it| it.name.clone()).unwrap_or_default()
+                }
+            });
+        }
+        definition.include = definition.include.iter().copied().filter_map(translate).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let name = self.choose_relation_name(target.namespace.1, &target.name, &names, "idx");
+        self.create(ObjectKind::Index, target.id, &name, &definition);
+        self.relink();
+        Ok(())
+    }
+}
+
+/// Id and type of a column that an index names.
+fn key_column(table: &Table, name: &str) -> Result<(i64, crate::oid::Oid), SqlError> {
+    table.column_by_name(name).map(|column| (column.id.0, column.type_oid)).ok_or_else(|| {
+        let message = format!("column \"{name}\" does not exist");
+        SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+    })
+}

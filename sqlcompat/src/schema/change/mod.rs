@@ -1,0 +1,145 @@
+//! DDL statements as edits of `trellis_schema` rows.
+//!
+//! Each statement is one [`Edit`](edit::Edit): it looks names up in the catalog, changes rows, and asks for checks of the
+//! data (`before`, `after`). What the new rows mean for SQLite is the materializer's business, so that a change made here
+//! and one that arrives from a peer take the same path.
+//!
+//! # Map
+//! - `edit`: the state of an edit and its lookups; `names`: names for what has none; `expression`: binding of texts.
+//! - `create_table`, `column`, `constraint`, `index`, `sequence`, `types`, `view`: making and changing objects.
+//! - `alter_table`, `alter_column`, `alter_object`: `ALTER`; `drop`: `DROP` and dependencies; `comment`.
+
+mod alter_column;
+mod alter_object;
+mod alter_table;
+mod column;
+mod comment;
+mod constraint;
+mod create_table;
+mod drop;
+mod edit;
+pub(super) mod expression;
+mod index;
+mod names;
+mod sequence;
+mod types;
+mod view;
+
+use super::catalog::Catalog;
+use super::statement::{SchemaChange, SchemaHost, SchemaStatement};
+use crate::error::{SqlError, SqlState};
+use crate::parse::utility::DdlStatement;
+use edit::Edit;
+
+/// Computes what a statement changes.
+pub(super) fn apply(
+    statement: &SchemaStatement,
+    catalog: &Catalog,
+    host: &mut dyn SchemaHost,
+) -> Result<SchemaChange, SqlError> {
+    let mut edit = Edit::new(statement, catalog, host);
+    let tag = match &statement.ddl {
+        DdlStatement::CreateSchema { name, if_not_exists } => {
+            edit.create_schema(name, *if_not_exists)?;
+            "CREATE SCHEMA".to_owned()
+        }
+        DdlStatement::CreateTable(ast) => {
+            edit.create_table(ast)?;
+            "CREATE TABLE".to_owned()
+        }
+        DdlStatement::CreateTableAs(ast) => edit.create_table_as(ast)?.to_owned(),
+        DdlStatement::CreateIndex(ast) => {
+            edit.create_index(ast)?;
+            "CREATE INDEX".to_owned()
+        }
+        DdlStatement::CreateView(ast) => edit.create_view(ast)?.to_owned(),
+        DdlStatement::CreateSequence(ast) => {
+            edit.create_sequence(ast)?;
+            "CREATE SEQUENCE".to_owned()
+        }
+        DdlStatement::CreateEnum { name, labels } => {
+            edit.create_enum(name, labels)?;
+            "CREATE TYPE".to_owned()
+        }
+        DdlStatement::CreateDomain(ast) => {
+            edit.create_domain(ast)?;
+            "CREATE DOMAIN".to_owned()
+        }
+        DdlStatement::CreateExtension { name, if_not_exists } => {
+            edit.create_extension(name, *if_not_exists)?;
+            "CREATE EXTENSION".to_owned()
+        }
+        DdlStatement::Drop { kind, names, if_exists, cascade } => {
+            edit.drop_objects(*kind, names, *if_exists, *cascade)?;
+            format!("DROP {}", kind.tag())
+        }
+        DdlStatement::AlterTable { name, if_exists, actions } => {
+            edit.alter_table(name, *if_exists, actions)?;
+            "ALTER TABLE".to_owned()
+        }
+        DdlStatement::AlterSequence { name, if_exists, options } => {
+            edit.alter_sequence(name, *if_exists, options)?;
+            "ALTER SEQUENCE".to_owned()
+        }
+        DdlStatement::AlterType(name, change) => {
+            edit.alter_type(name, change)?;
+            "ALTER TYPE".to_owned()
+        }
+        DdlStatement::AlterDomain(name, change) => {
+            edit.alter_domain(name, change)?;
+            "ALTER DOMAIN".to_owned()
+        }
+        DdlStatement::AlterObject { kind, name, if_exists, change } => {
+            edit.alter_object(*kind, name, *if_exists, change)?;
+            format!("ALTER {}", kind.tag())
+        }
+        DdlStatement::Comment { target, text } => {
+            edit.comment(target, text.clone())?;
+            "COMMENT".to_owned()
+        }
+        DdlStatement::RefreshView { name, no_data } => {
+            edit.refresh_view(name, *no_data)?;
+            "REFRESH MATERIALIZED VIEW".to_owned()
+        }
+    };
+    Ok(edit.finish(&tag))
+}
+
+impl Edit<'_> {
+    /// `CREATE SCHEMA`.
+    fn create_schema(&mut self, name: &str, if_not_exists: bool) -> Result<(), SqlError> {
+        if name.starts_with("pg_") {
+            let message = format!("unacceptable schema name \"{name}\"");
+            let detail = "The prefix \"pg_\" is reserved for system schemas.";
+            return Err(SqlError::new(SqlState::RESERVED_NAME, message).with_detail(detail));
+        }
+        let exists = name == "information_schema" || self.catalog.namespace(name).is_some();
+        let message = format!("schema \"{name}\" already exists");
+        if exists && if_not_exists {
+            self.notice(SqlState::DUPLICATE_SCHEMA, format!("{message}, skipping"));
+            return Ok(());
+        }
+        if exists {
+            return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, message));
+        }
+        let (kind, parent) = (super::ObjectKind::Namespace, super::ObjectId(0));
+        self.create(kind, parent, name, &serde_json::Map::new());
+        Ok(())
+    }
+
+    /// `CREATE EXTENSION`: those whose functions are built in or not needed are there already.
+    fn create_extension(&mut self, name: &str, if_not_exists: bool) -> Result<(), SqlError> {
+        let built_in = ["plpgsql", "uuid-ossp", "pgcrypto"].contains(&name);
+        if built_in && if_not_exists {
+            let message = format!("extension \"{name}\" already exists, skipping");
+            self.notice(SqlState::DUPLICATE_OBJECT, message);
+            return Ok(());
+        }
+        if built_in {
+            let message = format!("extension \"{name}\" already exists");
+            return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
+        }
+        let message = format!("extension \"{name}\" is not available");
+        Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
+    }
+}

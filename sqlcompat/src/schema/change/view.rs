@@ -1,0 +1,271 @@
+//! Views, materialized views and `CREATE TABLE AS`: what is made of a query.
+
+use sqlparser::ast::Statement;
+
+use super::column::{NewColumn, type_reference};
+use super::edit::{Edit, undefined_relation};
+use crate::bind::{LoweredQuery, bind_query};
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+use crate::parse::utility::{CreateTableAs, CreateView, ObjectName};
+use crate::parse::{self, StatementAst};
+use crate::schema::definition::{ViewColumn, ViewDefinition};
+use crate::schema::lookup::Relation;
+use crate::schema::physical::quote;
+use crate::schema::row::{ObjectId, ObjectKind};
+
+impl Edit<'_> {
+    /// Binds the text of a query.
+    fn query(&self, text: &str) -> Result<LoweredQuery, SqlError> {
+        let statements = parse::split(text)?;
+        let [statement] = statements.as_slice() else {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at end of input"));
+        };
+        let bound = match &statement.ast {
+            StatementAst::Sql(sql) => match &**sql {
+                Statement::Query(query) => bind_query(query, &statement.text, &self.context()),
+                _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error in query")),
+            },
+            StatementAst::Utility(_) => {
+                Err(SqlError::unsupported("a utility statement in place of a query"))
+            }
+        };
+        bound.map_err(|mut error| {
+            error.position = None;
+            error
+        })
+    }
+
+    /// `CREATE TABLE … AS`; the answer is the command tag.
+    pub(super) fn create_table_as(
+        &mut self,
+        ast: &CreateTableAs,
+    ) -> Result<&'static str, SqlError> {
+        let namespace = self.target_namespace(&ast.name, ast.temporary)?;
+        let name = &ast.name.name;
+        if !self.claim_relation_name(namespace.1, name, ast.if_not_exists)? {
+            return Ok("CREATE TABLE AS");
+        }
+        let query = self.query(&ast.query)?;
+        let columns = output_columns(&query, &ast.columns)?;
+        let target = self.create_table_row(namespace, name, ast.on_commit)?;
+        let mut names = Vec::with_capacity(columns.len());
+        for (name, data_type) in columns {
+            self.check_storable(&name, data_type.0)?;
+            let column = NewColumn {
+                name,
+                data_type,
+                serial: false,
+                collation: None,
+                not_null: false,
+                default: None,
+                generated: None,
+                identity: None,
+            };
+            self.create_column(&target, &column)?;
+            names.push(quote(&crate::schema::physical::column_name(&column.name)));
+        }
+        self.relink();
+        if ast.no_data {
+            return Ok("CREATE TABLE AS");
+        }
+        let table = self.table_by_id(target.id)?;
+        let into = format!("{}.{}", table.database(), quote(&table.physical_name));
+        let hidden = quote(table.hidden_key.as_deref().unwrap_or_default());
+        let sql = insert_query(&into, Some(&hidden), &names, &query.sql);
+        self.change.counted = Some(self.change.after.len());
+        self.after(sql);
+        Ok("SELECT")
+    }
+
+    /// `CREATE VIEW`, `CREATE MATERIALIZED VIEW`; the answer is the command tag.
+    pub(super) fn create_view(&mut self, ast: &CreateView) -> Result<&'static str, SqlError> {
+        let tag = if ast.materialized { "SELECT" } else { "CREATE VIEW" };
+        let namespace = self.target_namespace(&ast.name, ast.temporary)?;
+        let name = &ast.name.name;
+        let replaced = match self.catalog.relation_names.get(&(namespace.1, name.clone())) {
+            Some(oid) if ast.or_replace => Some(*oid),
+            _ => None,
+        };
+        if replaced.is_none() && !self.claim_relation_name(namespace.1, name, ast.if_not_exists)? {
+            return Ok("CREATE MATERIALIZED VIEW");
+        }
+        let query = self.query(&ast.query)?;
+        let columns = output_columns(&query, &ast.columns)?;
+        let definition = ViewDefinition {
+            query: ast.query.clone(),
+            columns: columns
+                .iter()
+                .map(|(name, data_type)| ViewColumn {
+                    name: name.clone(),
+                    data_type: type_reference(&self.catalog, *data_type),
+                })
+                .collect(),
+            materialized: ast.materialized,
+            depends_on: self.relations_named(&ast.query),
+            ..ViewDefinition::default()
+        };
+        if let Some(oid) = replaced {
+            let id = self.check_replacement(oid, name, &columns)?;
+            self.redefine(id, |stored: &mut ViewDefinition| *stored = definition);
+            return Ok(tag);
+        }
+        self.create(ObjectKind::View, namespace.0, name, &definition);
+        self.relink();
+        if !ast.materialized {
+            return Ok(tag);
+        }
+        if ast.no_data {
+            return Ok("CREATE MATERIALIZED VIEW");
+        }
+        self.fill_materialized(&ast.name, &query)?;
+        self.change.counted = self.change.after.len().checked_sub(1);
+        Ok(tag)
+    }
+
+    /// A view may be replaced by one that begins with the same columns.
+    fn check_replacement(
+        &self,
+        oid: Oid,
+        name: &str,
+        columns: &[(String, (Oid, i32))],
+    ) -> Result<ObjectId, SqlError> {
+        let Some(view) = self.catalog.views.get(&oid).filter(|it| it.materialized_in.is_none())
+        else {
+            let message = format!("\"{name}\" is not a view");
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+        };
+        let invalid = |message: String| SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message);
+        if columns.len() < view.columns.len() {
+            return Err(invalid("cannot drop columns from view".to_owned()));
+        }
+        for ((old, old_type, typmod), (new, data_type)) in view.columns.iter().zip(columns) {
+            if old != new {
+                let message = format!("cannot change name of view column \"{old}\" to \"{new}\"");
+                return Err(invalid(message).with_hint(
+                    "Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead.",
+                ));
+            }
+            if (*old_type, *typmod) != *data_type {
+                let types = crate::bind::resolve::Types::new(&self.catalog, &[]);
+                let message = format!(
+                    "cannot change data type of view column \"{old}\" from {} to {}",
+                    types.format_with_typmod(*old_type, *typmod),
+                    types.format_with_typmod(data_type.0, data_type.1)
+                );
+                return Err(invalid(message));
+            }
+        }
+        Ok(view.id)
+    }
+
+    /// The user's relations that a query names, by the names in its text.
+    fn relations_named(&self, text: &str) -> Vec<i64> {
+        let mut ids: Vec<i64> = Vec::new();
+        for (schema, name) in super::expression::names_used(text) {
+            let schema = schema.as_deref().filter(|it| self.catalog.namespace(it).is_some());
+            let path = &self.statement.search_path;
+            let id = match self.catalog.relation(path, schema, &name) {
+                Some(Relation::Table(table)) => table.id,
+                Some(Relation::View(view)) => view.id,
+                Some(Relation::Sequence(sequence)) => sequence.id,
+                Some(Relation::Index(..)) => continue,
+                None => match self.catalog.type_by_name(path, schema, &name) {
+                    Some(user_type) => super::drop::type_id(user_type),
+                    None => continue,
+                },
+            };
+            if !ids.contains(&id.0) {
+                ids.push(id.0);
+            }
+        }
+        ids
+    }
+
+    /// `REFRESH MATERIALIZED VIEW`.
+    pub(super) fn refresh_view(
+        &mut self,
+        name: &ObjectName,
+        no_data: bool,
+    ) -> Result<(), SqlError> {
+        let (table, text) = match self.relation(name)? {
+            Some(Relation::View(view)) => match &view.materialized_in {
+                Some(table) => (table.clone(), view.query.clone()),
+                None => return Err(not_materialized(name)),
+            },
+            Some(_) => return Err(not_materialized(name)),
+            None => return Err(undefined_relation(name)),
+        };
+        self.after(format!("DELETE FROM main.{}", quote(&table)));
+        if no_data {
+            return Ok(());
+        }
+        let query = self.query(&text)?;
+        self.fill_materialized(name, &query)
+    }
+
+    /// Adds the step that fills the table of a materialized view.
+    fn fill_materialized(
+        &mut self,
+        name: &ObjectName,
+        query: &LoweredQuery,
+    ) -> Result<(), SqlError> {
+        let Some(Relation::View(view)) = self.relation(name)? else {
+            return Err(not_materialized(name));
+        };
+        let names: Vec<_> = view
+            .columns
+            .iter()
+            .map(|(name, ..)| quote(&crate::schema::physical::column_name(name)))
+            .collect();
+        let table = view.materialized_in.clone().unwrap_or_default();
+        self.after(insert_query(&format!("main.{}", quote(&table)), None, &names, &query.sql));
+        Ok(())
+    }
+}
+
+/// `INSERT INTO table SELECT …`, with fresh hidden keys where the table has them.
+fn insert_query(into: &str, hidden_key: Option<&str>, names: &[String], query: &str) -> String {
+    let columns = names.join(", ");
+    match (hidden_key, names) {
+        (Some(hidden), []) => {
+            format!("INSERT INTO {into} ({hidden}) SELECT trellis_unique_id() FROM ({query})")
+        }
+        (Some(hidden), _) => {
+            format!(
+                "INSERT INTO {into} ({hidden}, {columns}) SELECT trellis_unique_id(), * FROM ({query})"
+            )
+        }
+        (None, _) => format!("INSERT INTO {into} ({columns}) {query}"),
+    }
+}
+
+/// Names and types of a query's columns, with the names given in the statement in place of its own.
+fn output_columns(
+    query: &LoweredQuery,
+    names: &[String],
+) -> Result<Vec<(String, (Oid, i32))>, SqlError> {
+    if names.len() > query.columns.len() {
+        let message = "too many column names were specified";
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    }
+    let mut columns: Vec<(String, (Oid, i32))> = Vec::with_capacity(query.columns.len());
+    for (index, column) in query.columns.iter().enumerate() {
+        let name = names.get(index).unwrap_or(&column.name).clone();
+        if columns.iter().any(|(it, _)| *it == name) {
+            let message = format!("column \"{name}\" specified more than once");
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+        }
+        let type_oid = match column.type_oid {
+            Oid::UNKNOWN => Oid::TEXT,
+            other => other,
+        };
+        columns.push((name, (type_oid, column.typmod)));
+    }
+    Ok(columns)
+}
+
+fn not_materialized(name: &ObjectName) -> SqlError {
+    let message = format!("\"{}\" is not a materialized view", name.name);
+    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+}

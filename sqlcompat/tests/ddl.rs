@@ -1,0 +1,303 @@
+//! Runs the DDL scripts in `testscripts/ddl`: each statement's tag, notices, changed rows, and what SQLite is told.
+//!
+//! Commands: `> statement` applies a statement; `sqlite:> statement` runs SQLite's SQL as it stands and prints rows or the
+//! error as PostgreSQL words it; `store` prints what the store would register. After every statement the tables are
+//! compared with those that a node would make that gets all rows at once, and statements are run on real SQLite.
+//! Object ids are printed as `#name`.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::functions::{SessionContext, register, register_enum};
+use trellis_sqlcompat::plan::PlanKind;
+use trellis_sqlcompat::schema::{
+    Catalog, SchemaChange, SchemaHost, SchemaRow, SchemaStep, UserType, constraint_error,
+    materialize,
+};
+use trellis_sqlcompat::settings::FormatSettings;
+use trellis_sqlcompat::{Datum, SqlError, parse};
+
+/// One node: its rows and its tables.
+struct Node {
+    catalog: Catalog,
+    sqlite: Connection,
+    session: SessionContext,
+}
+
+/// Evaluates on the node's own connection.
+struct Host<'a>(&'a Connection);
+
+impl SchemaHost for Host<'_> {
+    fn evaluate(&mut self, sql: &str) -> Result<Datum, SqlError> {
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(match row.get_ref(0)? {
+                ValueRef::Null => Datum::Null,
+                ValueRef::Integer(value) => Datum::Integer(value),
+                ValueRef::Real(value) => Datum::Real(value),
+                ValueRef::Text(text) => Datum::Text(String::from_utf8_lossy(text).into_owned()),
+                ValueRef::Blob(blob) => Datum::Blob(blob.to_vec()),
+            })
+        };
+        let found = self.0.query_row(&format!("SELECT {sql}"), [], read);
+        found.map_err(|error| SqlError::unsupported(error))
+    }
+}
+
+/// An empty database with the functions that tables need.
+fn open() -> Connection {
+    let sqlite = Connection::open_in_memory().unwrap();
+    sqlite.pragma_update(None, "foreign_keys", true).unwrap();
+    sqlite
+}
+
+/// Registers the order of each enum's labels, as the engine does before it changes tables.
+fn register_enums(sqlite: &Connection, catalog: &Catalog) {
+    for user_type in catalog.types.values() {
+        if let UserType::Enum(found) = user_type {
+            register_enum(sqlite, found.oid, &found.labels).unwrap();
+        }
+    }
+}
+
+impl Node {
+    fn new() -> Self {
+        let sqlite = open();
+        let session = SessionContext::default();
+        register(&sqlite, &session).unwrap();
+        sqlite
+            .create_scalar_function(
+                "trellis_unique_id",
+                0,
+                rusqlite::functions::FunctionFlags::SQLITE_UTF8,
+                |_| Ok(7i64),
+            )
+            .unwrap();
+        Self { catalog: Catalog::from_rows([]), sqlite, session }
+    }
+
+    /// Runs one PostgreSQL statement.
+    fn execute(&mut self, sql: &str) -> Result<String, SqlError> {
+        let statements = parse::split(sql)?;
+        let mut output = String::new();
+        for statement in &statements {
+            let search_path = ["public".to_owned()];
+            let context = BindContext {
+                catalog: &self.catalog,
+                search_path: &search_path,
+                user: "postgres",
+                database: "app",
+                settings: &FormatSettings::default(),
+                parameter_types: &[],
+            };
+            let plan = bind::plan(statement, &context)?;
+            let PlanKind::Schema(schema) = plan.kind else {
+                return Err(SqlError::unsupported("anything but DDL in these scripts"));
+            };
+            let before = self.catalog.clone();
+            self.sqlite.execute_batch("SAVEPOINT statement").unwrap();
+            let change = schema.apply(&self.catalog, &mut Host(&self.sqlite));
+            let performed = change.and_then(|change| self.perform(change, &mut output));
+            if performed.is_err() {
+                self.sqlite.execute_batch("ROLLBACK TO statement").unwrap();
+                self.catalog = before;
+            }
+            self.sqlite.execute_batch("RELEASE statement").unwrap();
+            performed?;
+        }
+        Ok(output)
+    }
+
+    /// Does what the engine does with a change.
+    fn perform(&mut self, change: SchemaChange, output: &mut String) -> Result<(), SqlError> {
+        self.steps(&change.before, output)?;
+        let changed: Vec<SchemaRow> = change.rows.iter().chain(&change.temporary).cloned().collect();
+        let new = self.catalog.with_temporary(changed.clone());
+        let names = Names::new(&new);
+        for row in &changed {
+            let dropped = if row.dropped { " dropped" } else { "" };
+            let definition = names.replace(&row.definition);
+            writeln!(output, "{}{dropped} {} {definition}", row.kind.as_str(), row.name).unwrap();
+        }
+        register_enums(&self.sqlite, &new);
+        for sql in materialize(&self.catalog, &new)? {
+            writeln!(output, "| {}", names.replace(&sql)).unwrap();
+            let run = self.sqlite.execute_batch(&sql);
+            run.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+        self.catalog = new;
+        self.steps(&change.after, output)?;
+        for notice in change.notices {
+            let detail = notice.detail.map(|it| format!(" ({it})")).unwrap_or_default();
+            writeln!(output, "NOTICE {} {}{detail}", notice.state, notice.message).unwrap();
+        }
+        writeln!(output, "{}", change.tag).unwrap();
+        self.compare_with_fresh();
+        Ok(())
+    }
+
+    fn steps(&mut self, steps: &[SchemaStep], output: &mut String) -> Result<(), SqlError> {
+        for step in steps {
+            match step {
+                SchemaStep::Run(sql) => {
+                    writeln!(output, "run {sql}").unwrap();
+                    self.sqlite.execute_batch(sql).unwrap();
+                }
+                SchemaStep::RefuseIfAny { sql, error } => {
+                    writeln!(output, "refuse if {sql}").unwrap();
+                    if self.sqlite.prepare(sql).unwrap().exists([]).unwrap() {
+                        return Err(error.clone());
+                    }
+                }
+                SchemaStep::RestartSequence { value, .. } => {
+                    writeln!(output, "restart at {value}").unwrap();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A node that gets all rows at once must have the same tables.
+    fn compare_with_fresh(&self) {
+        let fresh = open();
+        register(&fresh, &self.session).unwrap();
+        register_enums(&fresh, &self.catalog);
+        for sql in materialize(&Catalog::default(), &self.catalog).unwrap() {
+            fresh.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+        for table in self.catalog.tables.values() {
+            let info = |connection: &Connection| {
+                let sql = format!(
+                    "SELECT name || ' ' || type || ' ' || \"notnull\" || ' ' || coalesce(dflt_value, '') || pk \
+                     FROM pragma_table_xinfo('{}') ORDER BY 1",
+                    table.physical_name.replace('\'', "''")
+                );
+                let mut statement = connection.prepare(&sql).unwrap();
+                let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+                rows.collect::<Result<Vec<_>, _>>().unwrap()
+            };
+            assert_eq!(info(&self.sqlite), info(&fresh), "table {}", table.name);
+        }
+        let check: String =
+            self.sqlite.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+    }
+
+    /// Runs SQLite's SQL.
+    fn sqlite(&self, sql: &str) -> Result<String, Box<dyn Error>> {
+        let mut output = String::new();
+        let result = (|| {
+            let mut statement = self.sqlite.prepare(sql)?;
+            let columns = statement.column_count();
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let values = (0..columns).map(|index| match row.get_ref(index)? {
+                    ValueRef::Null => Ok("NULL".to_owned()),
+                    ValueRef::Integer(value) => Ok(value.to_string()),
+                    ValueRef::Real(value) => Ok(value.to_string()),
+                    ValueRef::Text(text) => Ok(String::from_utf8_lossy(text).into_owned()),
+                    ValueRef::Blob(blob) => Ok(format!("{blob:?}")),
+                });
+                let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
+                writeln!(output, "{}", values.join("|")).unwrap();
+            }
+            Ok(())
+        })();
+        match result {
+            Ok(()) => Ok(Names::new(&self.catalog).replace(&output)),
+            Err(rusqlite::Error::SqliteFailure(code, Some(message))) => {
+                let error = constraint_error(&message, code.extended_code, &self.catalog);
+                Ok(format!("{}\n", describe(&error)))
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+/// Object ids with the names that scripts show for them.
+struct Names(Vec<(String, String)>);
+
+impl Names {
+    fn new(catalog: &Catalog) -> Self {
+        let names = catalog.rows.values();
+        let mut names: Vec<_> = names
+            .flat_map(|row| {
+                let name = format!("#{}", row.name);
+                [(row.id.0.to_string(), name.clone()), (row.id.0.cast_unsigned().to_string(), name)]
+            })
+            .collect();
+        names.sort_by_key(|(id, _)| std::cmp::Reverse(id.len()));
+        Self(names)
+    }
+
+    fn replace(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (id, name)| text.replace(id, name))
+    }
+}
+
+/// An error in one line.
+fn describe(error: &SqlError) -> String {
+    let mut line = format!("ERROR {} {}", error.state, error.message);
+    let object = &error.object;
+    let parts = [
+        ("position", error.position.map(|it| it.to_string())),
+        ("detail", error.detail.clone()),
+        ("hint", error.hint.clone()),
+        ("table", object.table.clone()),
+        ("column", object.column.clone()),
+        ("constraint", object.constraint.clone()),
+    ];
+    for (name, value) in parts {
+        if let Some(value) = value {
+            write!(line, " [{name}: {value}]").unwrap();
+        }
+    }
+    line
+}
+
+impl goldenscript::Runner for Node {
+    type Command = goldenscript::Command;
+
+    fn run(
+        &mut self,
+        command: &goldenscript::Command,
+        context: &goldenscript::Context,
+    ) -> Result<String, Box<dyn Error>> {
+        if context.prefix.as_deref() == Some("sqlite") {
+            return self.sqlite(&command.name);
+        }
+        if command.name == "store" {
+            let tables = self.catalog.store_tables();
+            let lines = tables.iter().map(|table| {
+                let names: Vec<_> = table.columns.iter().map(|(_, name)| name.as_str()).collect();
+                let key: Vec<_> = table
+                    .key
+                    .iter()
+                    .filter_map(|id| table.columns.iter().find(|(it, _)| it == id))
+                    .map(|(_, name)| name.as_str())
+                    .collect();
+                format!("{} ({}) key ({})\n", table.physical_name, names.join(", "), key.join(", "))
+            });
+            return Ok(lines.collect());
+        }
+        match self.execute(&command.name) {
+            Ok(output) => Ok(output),
+            Err(error) => Ok(format!("{}\n", describe(&error))),
+        }
+    }
+}
+
+#[test]
+fn scripts() {
+    let mut scripts: Vec<_> = std::fs::read_dir("testscripts/ddl")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    scripts.sort();
+    for path in scripts {
+        goldenscript::run(&mut Node::new(), &path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
