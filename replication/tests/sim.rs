@@ -306,7 +306,7 @@ fn a_restored_node_fetches_its_own_tail() {
     world.commit(2, b"after the copy".to_vec());
     world.run_until(world.now + Span::from_ms(2_000));
     world.crash(2);
-    world.nodes[2].store = copy;
+    world.restore(2, copy);
     world.start(2);
     converge(&mut world);
     assert_eq!(world.nodes[2].store.bodies(site(2)).len(), 2);

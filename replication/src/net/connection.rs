@@ -50,6 +50,12 @@ impl ConnectionHandle {
         Self { connection, live, repair }
     }
 
+    /// Bytes of UDP payload sent and received.
+    pub(super) fn udp_bytes(&self) -> (u64, u64) {
+        let stats = self.connection.stats();
+        (stats.udp_tx.bytes, stats.udp_rx.bytes)
+    }
+
     /// Hands a frame to its lane. The core never has more than [`LANE_WINDOW_FRAMES`] under way, so there is room,
     /// unless the connection has ended.
     pub(super) fn write(&self, lane: Lane, frame: Bytes) {

@@ -9,6 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quinn::congestion::CubicConfig;
 use quinn::{Endpoint, EndpointConfig, TokioRuntime, TransportConfig, VarInt};
 
 use super::NetError;
@@ -22,6 +23,9 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// Bytes sent on one connection that the peer has not acknowledged.
 const SEND_WINDOW_BYTES: u64 = 2 << 20;
+/// Bytes sent before the first acknowledgement: a transaction of some hundred rows, so that it does not take several
+/// round trips on a connection that has been quiet.
+const INITIAL_WINDOW_BYTES: u64 = 96 << 10;
 /// Bytes of datagrams that wait to be sent on, or read from, one connection.
 const DATAGRAM_BUFFER_BYTES: usize = 64 << 10;
 /// Streams a peer may have open: its live and its repair lane.
@@ -47,6 +51,8 @@ pub(super) fn bind(listen: SocketAddr) -> Result<Endpoint, NetError> {
 }
 
 fn transport() -> TransportConfig {
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW_BYTES);
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(Some(VarInt::from_u32(IDLE_MS).into()))
@@ -57,6 +63,7 @@ fn transport() -> TransportConfig {
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .max_concurrent_uni_streams(VarInt::from(UNI_STREAMS_MAX))
         .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
-        .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES);
+        .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES)
+        .congestion_controller_factory(Arc::new(congestion));
     transport
 }

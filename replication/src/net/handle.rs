@@ -24,6 +24,10 @@ pub struct NetStatus {
     pub origins: Vec<OriginStatus>,
     /// Counters.
     pub stats: Stats,
+    /// Bytes of UDP payload sent since the start, everything included: encryption, acknowledgements, retransmissions.
+    pub udp_sent_bytes: u64,
+    /// Bytes of UDP payload received since the start.
+    pub udp_received_bytes: u64,
 }
 
 /// Flags the reactor is woken to look at.

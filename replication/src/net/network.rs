@@ -57,6 +57,7 @@ impl Network {
             members: replica.members(),
             origins: replica.origins(),
             stats: replica.stats(),
+            ..NetStatus::default()
         };
         let (status, status_receiver) = watch::channel(Arc::new(first));
         let (shutdown, shutdown_receiver) = oneshot::channel();

@@ -84,6 +84,8 @@ pub(super) struct Reactor {
     tasks: JoinSet<()>,
     saving: bool,
     to_save: Option<Persisted>,
+    /// Bytes sent and received on connections that have ended.
+    udp_of_closed: (u64, u64),
     refused_logged: u64,
     ticks: u32,
 }
@@ -128,6 +130,7 @@ impl Reactor {
             tasks: JoinSet::new(),
             saving: false,
             to_save: None,
+            udp_of_closed: (0, 0),
             refused_logged: 0,
             ticks: 0,
         }
@@ -165,7 +168,7 @@ impl Reactor {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Input(Input::Closed { link, leaving }) => {
-                self.links.remove(&link);
+                self.forget(link);
                 self.input(Input::Closed { link, leaving });
             }
             Event::Input(input) => self.input(input),
@@ -264,10 +267,18 @@ impl Reactor {
     }
 
     fn close(&mut self, link: LinkId, reason: CloseReason) {
-        if let Some(handle) = self.links.remove(&link) {
+        if let Some(handle) = self.forget(link) {
             let code = VarInt::from_u32(reason.code());
             handle.connection.close(code, reason.text().as_bytes());
         }
+    }
+
+    fn forget(&mut self, link: LinkId) -> Option<ConnectionHandle> {
+        let handle = self.links.remove(&link)?;
+        let (sent, received) = handle.udp_bytes();
+        self.udp_of_closed.0 += sent;
+        self.udp_of_closed.1 += received;
+        Some(handle)
     }
 
     fn apply(&mut self, batch: Vec<EncodedChangeset>) {
@@ -319,10 +330,18 @@ impl Reactor {
         for (link, rtt) in trips {
             self.replica.handle(now, Input::RoundTrip { link, rtt: rtt.into() });
         }
+        let udp = self.links.values().map(ConnectionHandle::udp_bytes).fold(
+            self.udp_of_closed,
+            |(sent, received), (more_sent, more_received)| {
+                (sent + more_sent, received + more_received)
+            },
+        );
         let current = NetStatus {
             members: self.replica.members(),
             origins: self.replica.origins(),
             stats: self.replica.stats(),
+            udp_sent_bytes: udp.0,
+            udp_received_bytes: udp.1,
         };
         self.log_refused(&current);
         status.send_if_modified(|published| {

@@ -1,8 +1,9 @@
 //! Digests: telling a few peers which heads moved, twice each, so that a dead branch of a broadcast is noticed.
 //!
 //! A head that moved waits [`DIGEST_DELAY`] for others to go with it, then goes to a random peer, and once more, a delay
-//! later, to another. Every node that applies a change does so, hence about [`DIGEST_ROUNDS`] digests per node and
-//! batch of changes reach random nodes; what they miss, the fingerprint on the next probe finds.
+//! later, to another. Those do so who started a change or passed it on, and those who had to pull it, since where one
+//! missed it others may have; who merely received it does not. What digests miss, the fingerprint on the next probe
+//! finds.
 
 use std::collections::BTreeMap;
 

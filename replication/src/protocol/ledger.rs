@@ -344,10 +344,10 @@ impl Ledger {
         Some(batch)
     }
 
-    /// Takes in what the store did with the batch. Returns the versions that were applied, and whether the store is
+    /// Takes in what the store did with the batch. Returns how many changesets it applied, and whether it is
     /// behind what was assumed here.
     pub(super) fn on_applied(&mut self, now: Time, results: Vec<ApplyResult>) -> AppliedBatch {
-        let mut applied = Vec::new();
+        let mut applied = 0;
         let mut store_is_behind = false;
         let mut stopped = BTreeSet::new();
         for ((site, version), result) in
@@ -356,7 +356,7 @@ impl Ledger {
             match result {
                 ApplyResult::Applied | ApplyResult::AlreadyKnown => {
                     if self.advance(now, site, version) {
-                        applied.push((site, version));
+                        applied += 1;
                     }
                 }
                 // What follows a refused changeset of its origin says nothing of its own.
@@ -461,8 +461,8 @@ impl Ledger {
 
 /// What came of a batch.
 pub(super) struct AppliedBatch {
-    /// Versions that are applied now and were not known to be before.
-    pub(super) applied: Vec<(SiteId, DbVersion)>,
+    /// How many changesets are applied now that were not known to be before.
+    pub(super) applied: u64,
     /// The store misses versions that were assumed to be applied.
     pub(super) store_is_behind: bool,
 }

@@ -149,7 +149,7 @@ pub(super) const UPKEEP_INTERVAL: Span = Span::from_ms(1_000);
 /// How long to wait before dialling the same address again: at first, doubling up to the second.
 pub(super) const REDIAL_MIN: Span = Span::from_ms(500);
 /// See [`REDIAL_MIN`].
-pub(super) const REDIAL_MAX: Span = Span::from_ms(10_000);
+pub(super) const REDIAL_MAX: Span = Span::from_ms(5_000);
 
 /// A suspect heard from within this time is not declared dead: its datagrams are lost, it is not.
 pub(super) const SUSPECT_VETO: Span = Span::from_ms(2_500);

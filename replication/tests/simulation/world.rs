@@ -200,6 +200,12 @@ impl World {
         }
     }
 
+    /// Puts an older copy in the place of a node's store.
+    pub fn restore(&mut self, index: NodeIndex, copy: MemoryStore) {
+        self.nodes[index].heads_before = copy.heads();
+        self.nodes[index].store = copy;
+    }
+
     fn schedule(&mut self, at: Time, node: NodeIndex, event: Event) {
         self.order += 1;
         let life = self.nodes[node].life;

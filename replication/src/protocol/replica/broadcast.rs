@@ -53,6 +53,7 @@ impl Replica {
             self.arm(Alarm::Acks, now + ACK_DELAY);
             if self.forwarded.insert(change.site, change.version, range) {
                 self.pass_on(now, &change, range, Some(peer));
+                self.mark_head(now, change.site, false);
             }
         }
         if change.site == self.own.site {

@@ -44,10 +44,7 @@ impl Replica {
 
     pub(super) fn on_applied(&mut self, now: Time, results: Vec<ApplyResult>) {
         let batch = self.ledger.on_applied(now, results);
-        self.stats.applied += batch.applied.len() as u64;
-        for (origin, _) in batch.applied {
-            self.mark_head(now, origin, false);
-        }
+        self.stats.applied += batch.applied;
         if batch.store_is_behind && !self.expects_set_back {
             self.expects_set_back = true;
             self.outputs.push_back(Output::ReadHeads);
@@ -132,10 +129,12 @@ impl Replica {
             return self.close_invalid(now, id);
         };
         for change in changes {
+            let origin = change.site;
             match self.ledger.offer(now, change) {
                 Offered::New => {
                     self.pulls.note_new(pull);
                     self.stats.pulled += 1;
+                    self.mark_head(now, origin, false);
                 }
                 Offered::Duplicate => self.stats.pulled_duplicates += 1,
                 Offered::Full => self.stats.live_shed += 1,
