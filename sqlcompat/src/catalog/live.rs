@@ -20,8 +20,6 @@ pub const LIVE_RELATIONS: &[&str] = &[
     "pg_stat_activity",
     "pg_stat_replication",
     "pg_stat_ssl",
-    "pg_timezone_abbrevs",
-    "pg_timezone_names",
 ];
 
 /// Names of the columns of a live relation, in the order in which [`fill_live`] takes their values.

@@ -15,9 +15,12 @@ use crate::bind::resolve::Types;
 use crate::builtin::{self, FunctionRow, OperatorRow, quote_identifier};
 use crate::oid::Oid;
 use crate::schema::{Catalog, Relation, TEMPORARY_NAMESPACE, UserType};
+use crate::types::{ObjectClass, TypeNames, TypeShape};
 
 /// Parts of a qualified name.
 const NAME_PARTS_MAX: usize = 3;
+/// The bootstrap superuser.
+const OWNER: Oid = Oid(10);
 
 /// A relation of PostgreSQL's own.
 #[derive(Clone, Copy, Debug)]
@@ -153,13 +156,20 @@ impl NamedCatalog {
 pub struct Names<'a> {
     catalog: &'a Catalog,
     search_path: &'a [String],
+    user: &'a str,
 }
 
 impl<'a> Names<'a> {
     /// The names of `catalog` and PostgreSQL's own.
     #[must_use]
     pub fn new(catalog: &'a Catalog, search_path: &'a [String]) -> Self {
-        Self { catalog, search_path }
+        Self { catalog, search_path, user: "postgres" }
+    }
+
+    /// The same, with `user` as the name of the bootstrap superuser.
+    #[must_use]
+    pub fn with_user(self, user: &'a str) -> Self {
+        Self { user, ..self }
     }
 
     /// The types among them.
@@ -302,23 +312,32 @@ impl<'a> Names<'a> {
         Some(format!("{name}({})", arguments.join(",")))
     }
 
-    /// The only function of that name, or the one with those argument types where they are given.
+    /// Functions that a `regproc` or `regprocedure` text may mean: those of that name, with those argument types where
+    /// they are given.
+    fn functions_named(self, text: &str) -> Vec<Oid> {
+        self.find_functions(text).unwrap_or_default()
+    }
+
+    fn find_functions(self, text: &str) -> Option<Vec<Oid>> {
+        let (name, arguments) = name_and_types(text)?;
+        let (schema, name) = qualified_name(name)?;
+        let namespace =
+            schema.as_deref().map_or(Some(builtin::PG_CATALOG), |it| self.namespace_oid(it));
+        let wanted = match arguments {
+            Some(arguments) => Some(self.type_list(arguments)?),
+            None => None,
+        };
+        let matches = |row: &&FunctionRow| {
+            Some(row.namespace) == namespace
+                && wanted.as_ref().is_none_or(|wanted| row.arguments == wanted)
+        };
+        Some(builtin::functions_by_name(&name).iter().filter(matches).map(|it| it.oid).collect())
+    }
+
+    /// The only function that the text means.
     #[must_use]
     pub fn function_oid(self, text: &str) -> Option<Oid> {
-        let (name, arguments) = match text.split_once('(') {
-            Some((name, rest)) => (name, Some(rest.trim_end().strip_suffix(')')?)),
-            None => (text, None),
-        };
-        let (schema, name) = qualified_name(name)?;
-        let namespace = schema.as_deref().map(|it| self.namespace_oid(it));
-        let in_schema = |row: &&FunctionRow| namespace.is_none_or(|it| it == Some(row.namespace));
-        let mut candidates = builtin::functions_by_name(&name).iter().filter(in_schema);
-        if let Some(arguments) = arguments {
-            let wanted = self.type_list(arguments)?;
-            return candidates.find(|it| it.arguments == wanted).map(|it| it.oid);
-        }
-        let first = candidates.next()?;
-        candidates.next().is_none().then_some(first.oid)
+        only(&self.functions_named(text))
     }
 
     /// OIDs of types separated by commas.
@@ -351,23 +370,28 @@ impl<'a> Names<'a> {
         Some(format!("{}({},{})", row.name, operand(row.left), operand(row.right)))
     }
 
-    /// The operator so shown.
+    fn operators_named(self, text: &str) -> Vec<Oid> {
+        self.find_operators(text).unwrap_or_default()
+    }
+
+    fn find_operators(self, text: &str) -> Option<Vec<Oid>> {
+        let (name, operands) = name_and_types(text)?;
+        let name = name.trim();
+        let wanted = match operands {
+            Some(operands) => Some(self.type_list(operands)?),
+            None => None,
+        };
+        let matches = |row: &&OperatorRow| {
+            wanted.as_ref().is_none_or(|wanted| *wanted == [row.left, row.right])
+        };
+        let rows = builtin::operators_by_name(name.strip_prefix("pg_catalog.").unwrap_or(name));
+        Some(rows.iter().filter(matches).map(|it| it.oid).collect())
+    }
+
+    /// The only operator that the text means.
     #[must_use]
     pub fn operator_oid(self, text: &str) -> Option<Oid> {
-        let (name, operands) = match text.split_once('(') {
-            Some((name, rest)) => (name, Some(rest.trim_end().strip_suffix(')')?)),
-            None => (text, None),
-        };
-        let name = name.trim();
-        let mut candidates =
-            builtin::operators_by_name(name.strip_prefix("pg_catalog.").unwrap_or(name)).iter();
-        if let Some(operands) = operands {
-            let wanted = self.type_list(operands)?;
-            let has_operands = |it: &&OperatorRow| wanted == [it.left, it.right];
-            return candidates.find(has_operands).map(|it| it.oid);
-        }
-        let first = candidates.next()?;
-        candidates.next().is_none().then_some(first.oid)
+        only(&self.operators_named(text))
     }
 
     /// OID of the type called `text`: its catalog name or an SQL spelling, with or without a schema, a type modifier and
@@ -475,6 +499,98 @@ pub fn json_array<S: AsRef<str>>(elements: &[Option<S>]) -> String {
         None => serde_json::Value::Null,
     });
     serde_json::Value::Array(values.collect()).to_string()
+}
+
+/// The name in front of a parenthesised list of types, and that list.
+fn name_and_types(text: &str) -> Option<(&str, Option<&str>)> {
+    match text.split_once('(') {
+        Some((name, rest)) => Some((name, Some(rest.trim_end().strip_suffix(')')?))),
+        None => Some((text, None)),
+    }
+}
+
+/// The first of `found`, if there is no other.
+fn only(found: &[Oid]) -> Option<Oid> {
+    match found {
+        [oid] => Some(*oid),
+        _ => None,
+    }
+}
+
+impl TypeNames for Names<'_> {
+    fn shape(&self, type_oid: Oid) -> Option<TypeShape> {
+        self.catalog.shape(type_oid)
+    }
+
+    fn enum_position(&self, type_oid: Oid, label: &str) -> Option<usize> {
+        self.catalog.enum_position(type_oid, label)
+    }
+
+    fn enum_label(&self, type_oid: Oid, position: usize) -> Option<String> {
+        self.catalog.enum_label(type_oid, position)
+    }
+
+    fn type_name(&self, type_oid: Oid) -> Option<String> {
+        self.types().info(type_oid).map(|_| self.types().format(type_oid))
+    }
+
+    fn field_names(&self, type_oid: Oid) -> Option<Vec<String>> {
+        self.catalog.field_names(type_oid)
+    }
+
+    fn object_name(&self, class: ObjectClass, oid: Oid) -> Option<String> {
+        let shown = |catalog: NamedCatalog| catalog.name(oid).map(quote_identifier);
+        match class {
+            ObjectClass::Relation => self.relation_text(oid),
+            ObjectClass::Type => self.type_name(oid),
+            ObjectClass::Function => self.function_text(oid),
+            ObjectClass::FunctionSignature => self.function_signature(oid),
+            ObjectClass::Operator => self.operator_text(oid, false),
+            ObjectClass::OperatorSignature => self.operator_text(oid, true),
+            ObjectClass::Namespace => self.namespace_name(oid).map(quote_identifier),
+            ObjectClass::Role if oid == OWNER => Some(quote_identifier(self.user)),
+            ObjectClass::Role => shown(NamedCatalog::Role),
+            ObjectClass::Collation => shown(NamedCatalog::Collation),
+            ObjectClass::TextSearchConfiguration => shown(NamedCatalog::TextSearchConfiguration),
+            ObjectClass::TextSearchDictionary => shown(NamedCatalog::TextSearchDictionary),
+        }
+    }
+
+    fn object_oid(&self, class: ObjectClass, name: &str) -> Option<Oid> {
+        let named = |catalog: NamedCatalog| catalog.oid(&qualified_name(name)?.1);
+        let single = || identifiers(name).filter(|it| it.len() == 1).and_then(|mut it| it.pop());
+        match class {
+            ObjectClass::Relation => {
+                let (schema, name) = qualified_name(name)?;
+                self.relation_oid(schema.as_deref(), &name)
+            }
+            ObjectClass::Type => self.type_oid(name),
+            ObjectClass::Function | ObjectClass::FunctionSignature => self.function_oid(name),
+            ObjectClass::Operator | ObjectClass::OperatorSignature => self.operator_oid(name),
+            ObjectClass::Namespace => self.namespace_oid(&single()?),
+            ObjectClass::Role if single()? == self.user => Some(OWNER),
+            ObjectClass::Role => NamedCatalog::Role.oid(&single()?).filter(|it| *it != OWNER),
+            ObjectClass::Collation => named(NamedCatalog::Collation),
+            ObjectClass::TextSearchConfiguration => named(NamedCatalog::TextSearchConfiguration),
+            ObjectClass::TextSearchDictionary => named(NamedCatalog::TextSearchDictionary),
+        }
+    }
+
+    fn is_ambiguous(&self, class: ObjectClass, name: &str) -> bool {
+        match class {
+            ObjectClass::Function => self.functions_named(name).len() > 1,
+            ObjectClass::Operator => self.operators_named(name).len() > 1,
+            ObjectClass::Relation
+            | ObjectClass::Type
+            | ObjectClass::FunctionSignature
+            | ObjectClass::OperatorSignature
+            | ObjectClass::Namespace
+            | ObjectClass::Role
+            | ObjectClass::Collation
+            | ObjectClass::TextSearchConfiguration
+            | ObjectClass::TextSearchDictionary => false,
+        }
+    }
 }
 
 /// `text` without a parenthesised type modifier: `numeric(10,2)` is `numeric`.

@@ -48,6 +48,9 @@ FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid LEFT JOIN pg_namespace 
     LEFT JOIN pg_authid r ON r.oid = c.relowner
 WHERE c.relkind = 'S'
 
+@ pg_timezone_names: name, abbrev, utc_offset, is_dst
+SELECT c1, c2, c3, c4 FROM pg_srf_pg_timezone_names
+
 @ pg_stat_all_tables: relid, schemaname, relname, seq_scan, seq_tup_read, idx_scan, idx_tup_fetch, n_tup_ins, n_tup_upd, n_tup_del, n_tup_hot_upd, n_live_tup, n_dead_tup, n_mod_since_analyze, n_ins_since_vacuum, vacuum_count, autovacuum_count, analyze_count, autoanalyze_count
 SELECT c.oid, n.nspname, c.relname, 0, 0, CASE WHEN c.relhasindex THEN 0 END, CASE WHEN c.relhasindex THEN 0 END, 0, 0, 0, 0,
     pg_pg_stat_get_live_tuples(c.oid), 0, 0, 0, 0, 0, 0, 0

@@ -11,6 +11,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::catalog::Names;
 use crate::datum::Datum;
 use crate::error::SqlError;
 use crate::schema::Catalog;
@@ -203,9 +204,10 @@ impl SessionContext {
     /// Runs `work` with the type context of this session.
     pub fn with_types<T>(&self, work: impl FnOnce(&TypeContext) -> T) -> T {
         let state = self.state();
+        let names = Names::new(&state.catalog, &state.search_path).with_user(&state.session_user);
         work(&TypeContext {
             settings: &state.settings,
-            names: state.catalog.as_ref(),
+            names: &names,
             now_us: state.transaction_us,
         })
     }

@@ -1,8 +1,12 @@
 //! What the formats must know of the catalog: the shape of user types, and names behind the reg* types.
 
 use crate::builtin;
+use crate::catalog::Names;
 use crate::oid::Oid;
 use crate::schema::{Catalog, UserType};
+
+/// First OID of user types.
+const FIRST_USER_OID: u32 = 16384;
 
 /// What kind of type an OID is, where that changes how values are read and written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +28,24 @@ pub enum ObjectClass {
     Relation,
     /// `regtype`.
     Type,
-    /// `regproc` and `regprocedure`.
+    /// `regproc`.
     Function,
-    /// `regoper` and `regoperator`.
+    /// `regprocedure`: a function with its argument types.
+    FunctionSignature,
+    /// `regoper`.
     Operator,
+    /// `regoperator`: an operator with its operand types.
+    OperatorSignature,
     /// `regnamespace`.
     Namespace,
     /// `regrole`.
     Role,
-    /// `regcollation`, `regconfig`, `regdictionary`.
-    Other,
+    /// `regcollation`.
+    Collation,
+    /// `regconfig`.
+    TextSearchConfiguration,
+    /// `regdictionary`.
+    TextSearchDictionary,
 }
 
 /// Look-ups for types and names that are not built in. All are by OID, cheap, and pure.
@@ -52,6 +64,11 @@ pub trait TypeNames {
     fn object_name(&self, class: ObjectClass, oid: Oid) -> Option<String>;
     /// The OID of the object so named (possibly qualified, possibly quoted).
     fn object_oid(&self, class: ObjectClass, name: &str) -> Option<Oid>;
+    /// Whether the name stands for several objects of which it does not say which; `object_oid` then finds none.
+    fn is_ambiguous(&self, class: ObjectClass, name: &str) -> bool {
+        let _ = (class, name);
+        false
+    }
 }
 
 /// Knows no user types and no names.
@@ -141,62 +158,22 @@ impl TypeNames for Catalog {
     }
 
     fn object_name(&self, class: ObjectClass, oid: Oid) -> Option<String> {
-        match class {
-            ObjectClass::Relation => self.relation_name(oid),
-            ObjectClass::Namespace => match oid.0 {
-                11 => Some("pg_catalog".to_owned()),
-                2200 => Some("public".to_owned()),
-                _ => {
-                    let found = self.namespaces.values().find(|it| it.oid == oid)?;
-                    Some(builtin::quote_identifier(&found.name))
-                }
-            },
-            ObjectClass::Function => {
-                let row = builtin::function_by_oid(oid)?;
-                let unique = builtin::functions_by_name(row.name).len() == 1;
-                let name = builtin::quote_identifier(row.name);
-                Some(if unique { name } else { format!("pg_catalog.{name}") })
-            }
-            ObjectClass::Operator => builtin::operator_by_oid(oid).map(|row| row.name.to_owned()),
-            ObjectClass::Role => (oid.0 == 10).then(|| "postgres".to_owned()),
-            ObjectClass::Type => self.type_name(oid),
-            ObjectClass::Other => None,
-        }
+        Names::new(self, &default_path()).object_name(class, oid)
     }
 
     fn object_oid(&self, class: ObjectClass, name: &str) -> Option<Oid> {
-        let parts = identifier_parts(name)?;
-        let (schema, name) = match parts.as_slice() {
-            [name] => (None, name.as_str()),
-            [schema, name] | [_, schema, name] => (Some(schema.as_str()), name.as_str()),
-            _ => return None,
-        };
-        match class {
-            ObjectClass::Relation => self.relation_oid(schema, name),
-            ObjectClass::Namespace => match name {
-                "pg_catalog" => Some(Oid(11)),
-                _ => self.namespaces.get(name).map(|it| it.oid),
-            },
-            ObjectClass::Type => self.type_oid(schema, name),
-            ObjectClass::Function => {
-                let name = name.split('(').next().unwrap_or(name);
-                match builtin::functions_by_name(name) {
-                    [only] => Some(only.oid),
-                    _ => None,
-                }
-            }
-            ObjectClass::Operator => match builtin::operators_by_name(name) {
-                [only] => Some(only.oid),
-                _ => None,
-            },
-            ObjectClass::Role => (name == "postgres").then_some(Oid(10)),
-            ObjectClass::Other => None,
-        }
+        Names::new(self, &default_path()).object_oid(class, name)
+    }
+
+    fn is_ambiguous(&self, class: ObjectClass, name: &str) -> bool {
+        Names::new(self, &default_path()).is_ambiguous(class, name)
     }
 }
 
-/// OIDs from here on are the user's.
-const FIRST_USER_OID: u32 = 16_384;
+/// The search path where no session says otherwise.
+fn default_path() -> [String; 1] {
+    ["public".to_owned()]
+}
 
 impl Catalog {
     /// A name with its schema before it, unless that is `public`.
@@ -208,86 +185,4 @@ impl Catalog {
             None => quoted,
         }
     }
-
-    fn relation_name(&self, oid: Oid) -> Option<String> {
-        if let Some(row) = builtin::relation_by_oid(oid) {
-            let name = builtin::quote_identifier(row.name);
-            return Some(if row.schema == "information_schema" {
-                format!("information_schema.{name}")
-            } else {
-                name
-            });
-        }
-        let ((namespace, name), _) =
-            self.relation_names.iter().find(|(_, known)| **known == oid)?;
-        Some(self.qualified(*namespace, name))
-    }
-
-    fn relation_oid(&self, schema: Option<&str>, name: &str) -> Option<Oid> {
-        match schema {
-            Some(schema @ ("pg_catalog" | "information_schema")) => {
-                builtin::relation(schema, name).map(|it| it.oid)
-            }
-            Some(schema) => {
-                let namespace = self.namespaces.get(schema)?;
-                self.relation_names.get(&(namespace.oid, name.to_owned())).copied()
-            }
-            None => builtin::relation("pg_catalog", name).map(|it| it.oid).or_else(|| {
-                let public = self.namespaces.get("public").map_or(Oid(2200), |it| it.oid);
-                self.relation_names.get(&(public, name.to_owned())).copied().or_else(|| {
-                    let mut known = self.relation_names.iter();
-                    known.find(|((_, relation), _)| relation == name).map(|(_, oid)| *oid)
-                })
-            }),
-        }
-    }
-
-    fn type_oid(&self, schema: Option<&str>, name: &str) -> Option<Oid> {
-        let by_name = |name: &str| {
-            builtin::sql_type(name)
-                .or_else(|| builtin::type_by_name(name).map(|row| row.oid))
-                .filter(|_| schema.is_none_or(|it| it == "pg_catalog"))
-                .or_else(|| {
-                    self.types.values().find(|it| it.name() == name).map(UserType::oid).or_else(
-                        || {
-                            self.tables
-                                .values()
-                                .find(|it| it.name == name)
-                                .map(|it| it.row_type_oid)
-                        },
-                    )
-                })
-        };
-        match name.strip_suffix("[]") {
-            None => by_name(name),
-            Some(element) => {
-                let element = by_name(element.trim_end())?;
-                builtin::type_by_oid(element)
-                    .map(|row| row.array)
-                    .or_else(|| self.types.get(&element).map(UserType::array_oid))
-            }
-        }
-    }
-}
-
-/// Splits a possibly qualified name at its dots; unquoted parts are folded to lower case.
-fn identifier_parts(name: &str) -> Option<Vec<String>> {
-    let mut parts = Vec::new();
-    let mut current = String::new();
-    let mut chars = name.trim().chars().peekable();
-    let mut in_quotes = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if in_quotes && chars.peek() == Some(&'"') => {
-                chars.next();
-                current.push('"');
-            }
-            '"' => in_quotes = !in_quotes,
-            '.' if !in_quotes => parts.push(std::mem::take(&mut current)),
-            c if in_quotes => current.push(c),
-            c => current.extend(c.to_lowercase()),
-        }
-    }
-    parts.push(current);
-    (!in_quotes && parts.iter().all(|part| !part.is_empty())).then_some(parts)
 }

@@ -22,11 +22,15 @@ pub fn object_class(type_oid: Oid) -> Option<ObjectClass> {
     Some(match type_oid {
         Oid::REGCLASS => ObjectClass::Relation,
         Oid::REGTYPE => ObjectClass::Type,
-        Oid::REGPROC | Oid::REGPROCEDURE => ObjectClass::Function,
-        Oid::REGOPER | Oid::REGOPERATOR => ObjectClass::Operator,
+        Oid::REGPROC => ObjectClass::Function,
+        Oid::REGPROCEDURE => ObjectClass::FunctionSignature,
+        Oid::REGOPER => ObjectClass::Operator,
+        Oid::REGOPERATOR => ObjectClass::OperatorSignature,
         Oid::REGNAMESPACE => ObjectClass::Namespace,
         Oid::REGROLE => ObjectClass::Role,
-        Oid::REGCOLLATION | Oid::REGCONFIG | Oid::REGDICTIONARY => ObjectClass::Other,
+        Oid::REGCOLLATION => ObjectClass::Collation,
+        Oid::REGCONFIG => ObjectClass::TextSearchConfiguration,
+        Oid::REGDICTIONARY => ObjectClass::TextSearchDictionary,
         _ => return None,
     })
 }
@@ -214,28 +218,45 @@ fn object_from_text(class: ObjectClass, text: &str, cx: &TypeContext) -> Result<
     if let Some(found) = cx.names.object_oid(class, text) {
         return Ok(i64::from(found.0));
     }
-    Err(match class {
+    let (state, message) = match class {
         ObjectClass::Relation => {
-            SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{text}\" does not exist"))
+            (SqlState::UNDEFINED_TABLE, format!("relation \"{text}\" does not exist"))
         }
-        ObjectClass::Function => SqlError::new(
-            SqlState::UNDEFINED_FUNCTION,
-            format!("function \"{text}\" does not exist"),
-        ),
-        ObjectClass::Operator => {
-            SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {text}"))
+        ObjectClass::Function if cx.names.is_ambiguous(class, text) => {
+            (SqlState::AMBIGUOUS_FUNCTION, format!("more than one function named \"{text}\""))
         }
-        ObjectClass::Namespace => SqlError::new(
-            SqlState::INVALID_SCHEMA_NAME,
-            format!("schema \"{text}\" does not exist"),
-        ),
+        ObjectClass::Function | ObjectClass::FunctionSignature => {
+            (SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"))
+        }
+        ObjectClass::Operator if cx.names.is_ambiguous(class, text) => {
+            (SqlState::AMBIGUOUS_FUNCTION, format!("more than one operator named {text}"))
+        }
+        ObjectClass::Operator | ObjectClass::OperatorSignature => {
+            (SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {text}"))
+        }
+        ObjectClass::Namespace => {
+            (SqlState::INVALID_SCHEMA_NAME, format!("schema \"{text}\" does not exist"))
+        }
         ObjectClass::Role => {
-            SqlError::new(SqlState::UNDEFINED_OBJECT, format!("role \"{text}\" does not exist"))
+            (SqlState::UNDEFINED_OBJECT, format!("role \"{text}\" does not exist"))
         }
-        ObjectClass::Type | ObjectClass::Other => {
-            SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{text}\" does not exist"))
+        ObjectClass::Type => {
+            (SqlState::UNDEFINED_OBJECT, format!("type \"{text}\" does not exist"))
         }
-    })
+        ObjectClass::Collation => (
+            SqlState::UNDEFINED_OBJECT,
+            format!("collation \"{text}\" for encoding \"UTF8\" does not exist"),
+        ),
+        ObjectClass::TextSearchConfiguration => (
+            SqlState::UNDEFINED_OBJECT,
+            format!("text search configuration \"{text}\" does not exist"),
+        ),
+        ObjectClass::TextSearchDictionary => (
+            SqlState::UNDEFINED_OBJECT,
+            format!("text search dictionary \"{text}\" does not exist"),
+        ),
+    };
+    Err(SqlError::new(state, message))
 }
 
 /// A value of exactly `N` bytes.
