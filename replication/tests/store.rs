@@ -235,3 +235,39 @@ fn a_tracked_change_outside_a_write_cannot_commit() {
     );
     assert!(node.rows().is_empty());
 }
+
+#[test]
+fn rows_that_are_unique_alone_but_not_together_look_the_same_everywhere() {
+    for create in TABLES {
+        let create = format!("{create}; CREATE UNIQUE INDEX u ON t (lower(a)) WHERE a IS NOT NULL");
+        let nodes = [1, 2, 3].map(|site| Node::new(site, &create));
+        nodes[0].sql("INSERT INTO t VALUES (5, 'Same', 1), (6, 'other', 1)");
+        nodes[1].sql("INSERT INTO t VALUES (3, 'same', 2), (7, 'OTHER', 2)");
+        nodes[2].sql("INSERT INTO t VALUES (4, 'SAME', 3), (8, NULL, 3)");
+        let exchange = |order: [usize; 3]| {
+            for (to, from) in order
+                .into_iter()
+                .flat_map(|to| order.map(|from| (to, from)))
+                .filter(|(to, from)| to != from)
+            {
+                let outcomes = nodes[to].store.apply(&nodes[from].own_log());
+                assert!(outcomes.iter().all(|outcome| matches!(
+                    outcome,
+                    ApplyOutcome::Applied | ApplyOutcome::AlreadyKnown
+                )));
+            }
+        };
+        exchange([2, 0, 1]);
+        assert_eq!(nodes[0].rows().len(), 3, "{create}");
+        assert_eq!(nodes[0].store.conflicts().unwrap().len(), 3);
+        nodes[0].sql("DELETE FROM t WHERE a = 'same'");
+        nodes[1].sql("UPDATE t SET a = 'no longer other' WHERE a = 'other'");
+        exchange([1, 2, 0]);
+        for node in &nodes {
+            node.store.resolve_conflicts().unwrap();
+            assert_eq!(node.rows(), nodes[0].rows(), "{create}");
+        }
+        let hidden = nodes[0].store.conflicts().unwrap();
+        assert_eq!((nodes[0].rows().len(), hidden.len()), (4, 1), "{:?}", nodes[0].rows());
+    }
+}

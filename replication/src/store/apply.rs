@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError};
 use rusqlite::Connection;
 
 use super::applied::{AppliedTransaction, ImpactWriter, implied_op};
-use super::capture::Mode;
+use super::capture::{Capture, Mode};
 use super::connection::{Pending, StoreConnection};
 use super::core::Core;
 use super::error::{Result, StoreError};
@@ -219,8 +219,14 @@ fn apply_changes(
             schema_moved = false;
             registry = Arc::clone(&applier.capture().state().registry);
         }
-        let changed =
-            apply_table(applier.sqlite(), &registry, &source, &mut reader, &view, &mut impact)?;
+        let changed = apply_table(
+            (applier.sqlite(), applier.capture()),
+            &registry,
+            &source,
+            &mut reader,
+            &view,
+            &mut impact,
+        )?;
         schema_moved |= is_system && changed;
     }
     if schema_moved {
@@ -278,7 +284,7 @@ enum Target {
 
 /// Merges the rows of one table; returns whether any changed something.
 fn apply_table(
-    sqlite: &Connection,
+    (sqlite, capture): (&Connection, &Capture),
     registry: &Registry,
     source: &Source<'_>,
     reader: &mut ChangesetReader<'_>,
@@ -295,7 +301,7 @@ fn apply_table(
     };
     let targets =
         view.columns.iter().map(|column| target(table, *column)).collect::<Result<Vec<_>, _>>()?;
-    let mut merger = TableMerger::new(sqlite, registry, table)?;
+    let mut merger = TableMerger::new(sqlite, capture, registry, table)?;
     let (mut values, mut cells) = (Vec::new(), Vec::new());
     let mut changed = false;
     while let Some(row) = reader.next_row(view, &mut values)? {
@@ -360,4 +366,19 @@ fn live_cells<'v>(
             Some(Target::Dropped) | None => None,
         }
     }));
+}
+
+/// Brings back hidden rows whose conflicts have ended. See [`super::Store::resolve_conflicts`].
+pub(super) fn resolve_conflicts(core: &Core, applier: &mut StoreConnection) -> Result<()> {
+    applier.begin_mode(core.lease.acquire_uncancelled(), Mode::Suspended)?;
+    let registry = core.registry();
+    let resolved = registry.tables().iter().try_for_each(|table| {
+        TableMerger::new(applier.sqlite(), applier.capture(), &registry, table)?.finish()
+    });
+    if let Err(error) = resolved {
+        applier.rollback();
+        return Err(error);
+    }
+    let pending = applier.commit()?;
+    pending.map_or(Ok(()), Pending::wait)
 }

@@ -158,6 +158,8 @@ pub(super) struct State {
     /// Why the fold failed.
     pub failure: Option<StoreError>,
     scratch: PackedKey,
+    /// While `Some`, table ordinals and keys of rows that are deleted in spite of suspension.
+    pub victims: Option<Vec<(u32, Vec<u8>)>>,
 }
 
 /// A connection's listener to SQLite.
@@ -184,6 +186,7 @@ impl Capture {
             folded: None,
             failure: None,
             scratch: PackedKey::default(),
+            victims: None,
         };
         Self { core, state: Mutex::new(state), inner: Mutex::new(None) }
     }
@@ -248,6 +251,7 @@ impl State {
         self.stray = false;
         self.unreadable = false;
         self.folded = None;
+        self.victims = None;
     }
 
     /// Replaces the transaction's view of the registry.
@@ -258,8 +262,11 @@ impl State {
     }
 
     fn note(&mut self, event: &RowEvent<'_>) {
-        if self.mode == Mode::Suspended || !event.in_main {
+        if !event.in_main {
             return;
+        }
+        if self.mode == Mode::Suspended {
+            return self.note_victim(event);
         }
         if self.last_name != event.table {
             self.last_name.clear();
@@ -278,6 +285,23 @@ impl State {
             && self.note_tracked(table, event).is_none()
         {
             self.unreadable = true;
+        }
+    }
+
+    /// Notes the key of a row that is deleted while victims are collected.
+    fn note_victim(&mut self, event: &RowEvent<'_>) {
+        let Some(victims) = &mut self.victims else {
+            return;
+        };
+        let registry = Arc::clone(&self.registry);
+        let index = registry.index_of(event.table);
+        if let (RowOperation::Delete, Some(table)) =
+            (event.operation, index.and_then(|index| registry.tables().get(index)))
+        {
+            match pack_key(&mut self.scratch, table, |column| event.old(column.storage)) {
+                Some(()) => victims.push((table.ordinal, self.scratch.as_slice().to_vec())),
+                None => self.unreadable = true,
+            }
         }
     }
 

@@ -144,7 +144,7 @@ impl ChangesTable {
             if registry.ordinal(change.site).is_none() {
                 Arc::make_mut(&mut registry).add_site(sqlite, change.site)?;
             }
-            Ok(merge_change(sqlite, &registry, change))
+            Ok(merge_change(sqlite, &self.capture, &registry, change))
         });
         let mut state = self.capture.state();
         state.mode = Mode::Tracking;
@@ -157,6 +157,7 @@ impl ChangesTable {
 
 fn merge_change(
     sqlite: &Connection,
+    capture: &Capture,
     registry: &Registry,
     change: &Change,
 ) -> Result<(), MergeError> {
@@ -186,7 +187,7 @@ fn merge_change(
         sentinel: is_sentinel.then_some(change.seq),
         cells: &cells,
     };
-    let mut merger = TableMerger::new(sqlite, registry, table)?;
+    let mut merger = TableMerger::new(sqlite, capture, registry, table)?;
     merger.merge(&change.pk, &incoming)?;
     Ok(merger.finish()?)
 }

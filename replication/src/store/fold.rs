@@ -22,6 +22,7 @@ use super::capture::{Event, EventKind, EventLog, changed_cells};
 use super::clocks::{Clocks, RowKey, bind, dead_any, dead_delete, dead_get, dead_put, value_of};
 use super::core::Core;
 use super::error::{Result, StoreError};
+use super::hidden;
 use super::log;
 use super::registry::{Registry, RowIdentity, Table};
 use crate::crdt::{CellClock, CellRun, PackedKey, RowClock, Stamp, unpack};
@@ -210,6 +211,8 @@ struct Folding<'c> {
     former: HashMap<Box<[u8]>, RowClock>,
     /// Whether the table may have tombstones outside its blocks.
     may_be_dead: bool,
+    /// Whether the table may have hidden rows, whose keys look free to a client.
+    may_be_hidden: bool,
     /// The runs that a fresh row has: first column, columns, first one's place.
     fresh: Vec<(u32, u32, u32)>,
 }
@@ -224,7 +227,8 @@ impl<'c> Fold<'c> {
         let clocks = Clocks::new(self.sqlite, table);
         let may_be_dead = dead_any(self.sqlite, table)?;
         let (former, fresh) = (HashMap::new(), fresh_runs(table));
-        let mut folding = Folding { table, clocks, former, may_be_dead, fresh };
+        let may_be_hidden = hidden::any(self.sqlite, table)?;
+        let mut folding = Folding { table, clocks, former, may_be_dead, may_be_hidden, fresh };
         for Gone { row, key } in &gone {
             let clock = folding.clocks.put(RowKey::Number(*row), None)?;
             folding
@@ -388,6 +392,12 @@ impl<'c> Fold<'c> {
         key: RowKey<'_>,
         pk: &[u8],
     ) -> Result<Option<RowClock>> {
+        if folding.may_be_hidden
+            && let Some(row) = hidden::get(self.sqlite, folding.table, pk)?
+        {
+            hidden::delete(self.sqlite, folding.table, pk)?;
+            return Ok(Some(row.clock));
+        }
         if !folding.table.has_dead_table() {
             return Ok(folding.clocks.get(key)?.cloned());
         }

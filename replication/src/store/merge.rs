@@ -7,10 +7,12 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::applied::RowOp;
+use super::capture::Capture;
 use super::clocks::{
     Bound, Clocks, RowKey, bind, bind_find, borrowed, dead_any, dead_delete, dead_get, dead_put,
 };
 use super::error::{Result, StoreError};
+use super::hidden::{self, HiddenRow};
 use super::registry::{Column, Registry, RowIdentity, Table, quote};
 use crate::crdt::bytes::DecodeError;
 use crate::crdt::{IncomingCell, IncomingRow, RowClock, RowEffect, merge_row, pack, unpack};
@@ -18,12 +20,16 @@ use crate::types::{Value, ValueRef};
 
 /// Merges rows into one table.
 pub(super) struct TableMerger<'c> {
-    sqlite: &'c Connection,
+    pub(super) sqlite: &'c Connection,
+    /// Notes which rows a conflicting one would push out.
+    pub(super) capture: &'c Capture,
     registry: &'c Registry,
-    table: &'c Table,
-    clocks: Clocks<'c>,
+    pub(super) table: &'c Table,
+    pub(super) clocks: Clocks<'c>,
     /// Whether the table may have tombstones outside its blocks.
     may_be_dead: bool,
+    /// Whether the table may have hidden rows.
+    pub(super) may_be_hidden: bool,
     /// The statement that wrote the row before, and for which cells: rows of one statement are alike.
     writer: Option<(WriteShape, CachedStatement<'c>)>,
 }
@@ -59,16 +65,18 @@ impl From<DecodeError> for MergeError {
 }
 
 /// A row as it was found.
-struct Found {
-    key_values: Vec<Value>,
-    pk: Vec<u8>,
+pub(super) struct Found {
+    pub(super) key_values: Vec<Value>,
+    pub(super) pk: Vec<u8>,
     /// Its rowid; none if it is not there and has none of its own choosing.
-    rowid: Option<i64>,
-    clock: Option<RowClock>,
+    pub(super) rowid: Option<i64>,
+    pub(super) clock: Option<RowClock>,
+    /// Its cells, if it is hidden.
+    pub(super) hidden: Option<Vec<Value>>,
 }
 
 impl Found {
-    fn key(&self) -> RowKey<'_> {
+    pub(super) fn key(&self) -> RowKey<'_> {
         self.rowid.map_or(RowKey::Packed(&self.pk), RowKey::Number)
     }
 }
@@ -76,12 +84,23 @@ impl Found {
 impl<'c> TableMerger<'c> {
     pub(super) fn new(
         sqlite: &'c Connection,
+        capture: &'c Capture,
         registry: &'c Registry,
         table: &'c Table,
     ) -> Result<Self> {
         let clocks = Clocks::new(sqlite, table);
         let may_be_dead = dead_any(sqlite, table)?;
-        Ok(Self { sqlite, registry, table, clocks, may_be_dead, writer: None })
+        let may_be_hidden = hidden::any(sqlite, table)?;
+        Ok(Self {
+            sqlite,
+            capture,
+            registry,
+            table,
+            clocks,
+            may_be_dead,
+            may_be_hidden,
+            writer: None,
+        })
     }
 
     /// Merges one row change; returns what it did to the row.
@@ -124,18 +143,21 @@ impl<'c> TableMerger<'c> {
             RowEffect::Written { created, won } => {
                 let cells: Vec<_> =
                     won.iter().filter_map(|index| incoming.cells.get(*index)).collect();
-                self.write(found, created, &cells)?;
-                Ok(Some(if created { RowOp::Insert } else { RowOp::Update }))
+                let visible = self.write(found, created, &cells)?;
+                Ok(visible.then_some(if created { RowOp::Insert } else { RowOp::Update }))
             }
         }
     }
 
     /// Writes back what is held in memory. Call at the end.
     pub(super) fn finish(mut self) -> Result<()> {
+        if self.may_be_hidden {
+            self.revive()?;
+        }
         self.clocks.flush()
     }
 
-    fn find(&mut self, pk: &[u8]) -> Result<Found, MergeError> {
+    pub(super) fn find(&mut self, pk: &[u8]) -> Result<Found, MergeError> {
         let key_values = unpack(pk)?;
         if key_values.len() != self.table.key.len() {
             return Err(MergeError::Malformed("wrong number of key columns".into()));
@@ -145,7 +167,14 @@ impl<'c> TableMerger<'c> {
         }
         // Identity is by value: however the sender packed it, it is looked up in the one canonical form.
         let pk = pack(key_values.iter().map(Value::as_ref));
-        let mut found = Found { key_values, pk, rowid: None, clock: None };
+        let mut found = Found { key_values, pk, rowid: None, clock: None, hidden: None };
+        if self.may_be_hidden
+            && let Some(row) = hidden::get(self.sqlite, self.table, &found.pk)?
+        {
+            found.rowid = own_rowid(self.table, &found.key_values);
+            (found.clock, found.hidden) = (Some(row.clock), Some(row.cells));
+            return Ok(found);
+        }
         match self.table.identity {
             RowIdentity::IntegerKey => {
                 let [Value::Integer(rowid)] = found.key_values[..] else {
@@ -184,22 +213,27 @@ impl<'c> TableMerger<'c> {
     /// Stores the clock of a row that itself stays as it is.
     fn keep_clock(&mut self, mut found: Found) -> Result<()> {
         let clock = found.clock.take();
-        match (&clock, found.rowid) {
-            (Some(clock), None) if self.table.has_dead_table() => {
-                self.may_be_dead = true;
-                dead_put(self.sqlite, self.table, &found.pk, clock)?;
+        match (clock, found.hidden, found.rowid) {
+            (Some(clock), Some(cells), _) => {
+                hidden::put(self.sqlite, self.table, &found.pk, &HiddenRow { clock, cells })
             }
-            _ => {
-                self.clocks.put(found.key(), clock)?;
+            (Some(clock), None, None) if self.table.has_dead_table() => {
+                self.may_be_dead = true;
+                dead_put(self.sqlite, self.table, &found.pk, &clock)
+            }
+            (clock, _, rowid) => {
+                let key = rowid.map_or(RowKey::Packed(&found.pk), RowKey::Number);
+                self.clocks.put(key, clock).map(drop)
             }
         }
-        Ok(())
     }
 
     fn delete(&mut self, mut found: Found) -> Result<()> {
-        let mut delete = self.sqlite.prepare_cached(&self.table.sql.delete)?;
-        bind_find(&mut delete, found.key(), &found.key_values)?;
-        delete.raw_execute()?;
+        if found.hidden.take().is_some() {
+            hidden::delete(self.sqlite, self.table, &found.pk)?;
+            return self.keep_clock(found);
+        }
+        self.delete_row(&found)?;
         if self.table.has_dead_table() {
             self.clocks.put(found.key(), None)?;
             found.rowid = None;
@@ -207,29 +241,58 @@ impl<'c> TableMerger<'c> {
         self.keep_clock(found)
     }
 
+    /// Deletes the row itself.
+    pub(super) fn delete_row(&mut self, found: &Found) -> Result<()> {
+        let mut delete = self.sqlite.prepare_cached(&self.table.sql.delete)?;
+        bind_find(&mut delete, found.key(), &found.key_values)?;
+        delete.raw_execute()?;
+        Ok(())
+    }
+
+    /// Writes the winning cells and the clock; returns whether the row is visible.
     fn write(
         &mut self,
         mut found: Found,
         created: bool,
         cells: &[&IncomingCell<'_>],
-    ) -> Result<()> {
-        let clock = found.clock.take();
-        if !created && cells.is_empty() {
-            self.clocks.put(found.key(), clock)?;
-            return Ok(());
-        }
-        let was_dead = created && self.may_be_dead && found.rowid.is_none();
-        let updated = !created && self.update(&found, cells)? > 0;
-        if !updated {
-            self.insert(&found, cells)?;
-            if self.table.has_dead_table() {
-                found.rowid = Some(self.sqlite.last_insert_rowid());
-            }
-        }
-        if was_dead {
+    ) -> Result<bool> {
+        if created && self.may_be_dead && found.rowid.is_none() {
             dead_delete(self.sqlite, self.table, &found.pk)?;
         }
-        self.clocks.put(found.key(), clock)?;
+        if found.hidden.is_some() {
+            return self.write_hidden(found, cells);
+        }
+        if !created && cells.is_empty() {
+            self.keep_clock(found)?;
+            return Ok(true);
+        }
+        match self.write_row(&mut found, created, cells) {
+            Err(error) if is_unique_violation(&error) => {
+                self.write_conflicting(found, created, cells)
+            }
+            Err(error) => Err(error),
+            Ok(()) => {
+                let clock = found.clock.take();
+                self.clocks.put(found.key(), clock)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Writes the row itself, as a new one if it is not there.
+    pub(super) fn write_row(
+        &mut self,
+        found: &mut Found,
+        created: bool,
+        cells: &[&IncomingCell<'_>],
+    ) -> Result<()> {
+        if !created && self.update(found, cells)? > 0 {
+            return Ok(());
+        }
+        self.insert(found, cells)?;
+        if self.table.has_dead_table() {
+            found.rowid = Some(self.sqlite.last_insert_rowid());
+        }
         Ok(())
     }
 
@@ -263,7 +326,7 @@ impl<'c> TableMerger<'c> {
             Some(kept) => kept,
             None => {
                 let sql = if shape.insert {
-                    insert_sql(self.table, &shape.cells)
+                    upsert_sql(self.table, &shape.cells)
                 } else {
                     update_sql(self.table, &shape.cells)
                 };
@@ -275,8 +338,29 @@ impl<'c> TableMerger<'c> {
     }
 }
 
+/// The rowid that a row has by its key alone.
+pub(super) fn own_rowid(table: &Table, key_values: &[Value]) -> Option<i64> {
+    match (table.identity, key_values) {
+        (RowIdentity::IntegerKey, [Value::Integer(rowid)]) => Some(*rowid),
+        _ => None,
+    }
+}
+
+/// Whether SQLite refused because of a unique index.
+fn is_unique_violation(error: &StoreError) -> bool {
+    matches!(error, StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
+        if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
+}
+
 /// The stored cells of a row, or none if it is not there.
-fn read_cells(sqlite: &Connection, table: &Table, found: &Found) -> Result<Option<Vec<Value>>> {
+pub(super) fn read_cells(
+    sqlite: &Connection,
+    table: &Table,
+    found: &Found,
+) -> Result<Option<Vec<Value>>> {
+    if let Some(cells) = &found.hidden {
+        return Ok(Some(cells.clone()));
+    }
     let mut select = sqlite.prepare_cached(&table.sql.select_rows)?;
     match found.key() {
         RowKey::Number(row) => {
@@ -314,7 +398,7 @@ fn bind_cells(
 }
 
 /// Whether the column accepts the value.
-fn can_hold(table: &Table, column: &Column, value: ValueRef<'_>) -> bool {
+pub(super) fn can_hold(table: &Table, column: &Column, value: ValueRef<'_>) -> bool {
     let strict = |accepted: bool| accepted || !table.strict;
     match value {
         ValueRef::Null => !column.not_null,
@@ -334,37 +418,39 @@ fn can_hold(table: &Table, column: &Column, value: ValueRef<'_>) -> bool {
     }
 }
 
-/// Inserts a row, or sets its cells if it is there after all. Columns that accept no NULL, have no default and did not
-/// come are given their type's zero: the rest of the row is still on its way from another site.
-fn insert_sql(table: &Table, cells: &[usize]) -> String {
-    let set: Vec<_> = cells
-        .iter()
-        .filter_map(|index| table.cells.get(*index))
-        .map(|cell| quote(&cell.name))
-        .collect();
-    let key: Vec<_> = table.key.iter().map(|column| quote(&column.name)).collect();
+/// Inserts a row. Columns that accept no NULL, have no default and did not come are given their type's zero: the rest of
+/// the row is still on its way from another site.
+pub(super) fn insert_sql(verb: &str, table: &Table, cells: &[usize]) -> String {
     let needy = |(index, column): &(usize, &Column)| {
         column.not_null && column.default.is_none() && !cells.contains(index)
     };
     let needy: Vec<_> =
         table.cells.iter().enumerate().filter(needy).map(|(_, column)| column).collect();
-    let columns =
-        key.iter().chain(&set).cloned().chain(needy.iter().map(|column| quote(&column.name)));
-    let values = (1..=key.len() + set.len()).map(|place| format!("?{place}"));
+    let given = table.key.iter().chain(cells.iter().filter_map(|index| table.cells.get(*index)));
+    let columns = given.chain(needy.iter().copied()).map(|column| quote(&column.name));
+    let values = (1..=table.key.len() + cells.len()).map(|place| format!("?{place}"));
     let values = values.chain(needy.iter().map(|column| column.fallback_sql()));
-    let update: Vec<_> = set.iter().map(|name| format!("{name} = excluded.{name}")).collect();
-    let conflict = if update.is_empty() {
-        "NOTHING".to_owned()
-    } else {
-        format!("UPDATE SET {}", update.join(", "))
-    };
     format!(
-        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {conflict}",
+        "{verb} INTO {} ({}) VALUES ({})",
         quote(&table.name),
         columns.collect::<Vec<_>>().join(", "),
         values.collect::<Vec<_>>().join(", "),
-        key.join(", "),
     )
+}
+
+/// Inserts a row, or sets its cells if it is there after all.
+fn upsert_sql(table: &Table, cells: &[usize]) -> String {
+    let key: Vec<_> = table.key.iter().map(|column| quote(&column.name)).collect();
+    let set =
+        cells.iter().filter_map(|index| table.cells.get(*index)).map(|cell| quote(&cell.name));
+    let set: Vec<_> = set.map(|name| format!("{name} = excluded.{name}")).collect();
+    let conflict = if set.is_empty() {
+        "NOTHING".to_owned()
+    } else {
+        format!("UPDATE SET {}", set.join(", "))
+    };
+    let insert = insert_sql("INSERT", table, cells);
+    format!("{insert} ON CONFLICT ({}) DO {conflict}", key.join(", "))
 }
 
 fn update_sql(table: &Table, cells: &[usize]) -> String {
@@ -377,4 +463,14 @@ fn update_sql(table: &Table, cells: &[usize]) -> String {
         set.collect::<Vec<_>>().join(", "),
         table.sql.find
     )
+}
+
+impl MergeError {
+    /// What it means for a key that is stored here: a malformed one is damage.
+    pub(super) fn into_store(self) -> StoreError {
+        match self {
+            Self::Malformed(reason) => StoreError::Damaged(reason),
+            Self::Store(error) => error,
+        }
+    }
 }

@@ -72,6 +72,11 @@ pub(super) struct Column {
 }
 
 impl Column {
+    /// What the cell of a row holds that was never told its value.
+    pub(super) fn missing(&self) -> Value {
+        if self.not_null || self.default.is_some() { self.fallback.clone() } else { Value::Null }
+    }
+
     /// [`Self::fallback`] as SQL.
     pub(super) fn fallback_sql(&self) -> String {
         match &self.fallback {
@@ -399,6 +404,7 @@ impl Registry {
                 let ordinal = table.ordinal;
                 sqlite.execute_batch(&format!(
                     "DROP TABLE trellis_clock_{ordinal}; DROP TABLE IF EXISTS trellis_dead_{ordinal};
+                     DELETE FROM trellis_hidden WHERE table_ordinal = {ordinal};
                      DELETE FROM trellis_registered_columns WHERE table_ordinal = {ordinal};"
                 ))?;
                 ordinal

@@ -13,6 +13,7 @@ use super::connection::{Role, StoreConnection, open_sqlite};
 use super::core::{CheckpointRequest, Committed, Core};
 use super::error::{Result, StoreError};
 use super::flush::Listener;
+use super::hidden::{self, Conflict};
 use super::lease::WriterLease;
 use super::log::{self, LogRange, LogSlice};
 use super::options::{SchemaHook, StoreOptions};
@@ -127,6 +128,29 @@ impl Store {
         super::apply::apply(&self.core, &mut applier, batch)
     }
 
+    /// The rows that are hidden because a visible one conflicts with them in a unique index.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn conflicts(&self) -> Result<Vec<Conflict>> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut conflicts = Vec::new();
+        for table in self.core.registry().tables() {
+            let keys = hidden::keys(&reader, table)?.into_iter();
+            conflicts.extend(keys.map(|pk| Conflict { table: table.id, pk }));
+        }
+        Ok(conflicts)
+    }
+
+    /// Shows hidden rows whose conflicts have ended by local changes. Applying remote changes to a table does so as well.
+    ///
+    /// # Errors
+    /// If SQLite refuses; nothing changed then.
+    pub fn resolve_conflicts(&self) -> Result<()> {
+        let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
+        super::apply::resolve_conflicts(&self.core, &mut applier)
+    }
+
     /// Reads transactions of `origin` from the log, those after `after`, up to and including the one that reaches
     /// `max_bytes`; at least one if there is one.
     ///
@@ -178,7 +202,12 @@ fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<Sit
     if layout != 0 && layout != LAYOUT {
         return Err(StoreError::Damaged(format!("layout {layout} is not known to this version")));
     }
-    let tables = format!("BEGIN IMMEDIATE; {} {}", registry::SYSTEM_TABLES, log::SYSTEM_TABLES);
+    let tables = format!(
+        "BEGIN IMMEDIATE; {} {} {}",
+        registry::SYSTEM_TABLES,
+        log::SYSTEM_TABLES,
+        hidden::SYSTEM_TABLES
+    );
     sqlite.execute_batch(&tables)?;
     let known = sqlite
         .query_row("SELECT site FROM trellis_sites WHERE ordinal = 0", [], |row| row.get(0))
