@@ -5,13 +5,17 @@
 #[path = "simulation/memory.rs"]
 mod memory;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use memory::MemoryStore;
 use tempfile::TempDir;
+use tokio::net::UdpSocket as UdpRelaySocket;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use trellis_replication::net::{
     ApplyResult, NetConfig, NetError, NetHandle, Network, ReadLogError, ReplicaStore,
 };
@@ -228,6 +232,96 @@ async fn clusters_stay_apart() {
     assert_eq!(foreign.store.heads(), Heads::new());
     assert_eq!(foreign.handle.members().len(), 1);
     assert_eq!(a.handle.members().len(), 1);
+}
+
+/// A UDP relay in front of a node, which can be cut.
+struct Relay {
+    front: SocketAddr,
+    cut: Arc<AtomicBool>,
+    _tasks: JoinSet<()>,
+}
+
+impl Relay {
+    /// A relay to `target`. Each peer gets a socket of its own, so that the target tells them apart.
+    async fn start(target: SocketAddr) -> Self {
+        let socket = Arc::new(UdpRelaySocket::bind(loopback(0)).await.unwrap());
+        let front = socket.local_addr().unwrap();
+        let cut = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(relay(socket, target, Arc::clone(&cut)));
+        Self { front, cut, _tasks: tasks }
+    }
+}
+
+async fn relay(front: Arc<UdpRelaySocket>, target: SocketAddr, cut: Arc<AtomicBool>) {
+    let mut backs: BTreeMap<SocketAddr, Arc<UdpRelaySocket>> = BTreeMap::new();
+    let mut answers = JoinSet::new();
+    let mut packet = vec![0; 65_536];
+    loop {
+        let (length, peer) = front.recv_from(&mut packet).await.unwrap();
+        if !backs.contains_key(&peer) {
+            let back = Arc::new(UdpRelaySocket::bind(loopback(0)).await.unwrap());
+            back.connect(target).await.unwrap();
+            answers.spawn(relay_back(back.clone(), front.clone(), peer, cut.clone()));
+            backs.insert(peer, back);
+        }
+        if !cut.load(Ordering::Relaxed) {
+            // The target may be down: the packet is lost then, as on a network.
+            drop(backs[&peer].send(&packet[..length]).await);
+        }
+    }
+}
+
+async fn relay_back(
+    back: Arc<UdpRelaySocket>,
+    front: Arc<UdpRelaySocket>,
+    peer: SocketAddr,
+    cut: Arc<AtomicBool>,
+) {
+    let mut packet = vec![0; 65_536];
+    loop {
+        if let Ok(length) = back.recv(&mut packet).await
+            && !cut.load(Ordering::Relaxed)
+        {
+            drop(front.send_to(&packet[..length], peer).await);
+        }
+    }
+}
+
+/// A node that peers reach through a relay only.
+async fn start_behind_relay(number: u8, join: Vec<String>) -> (Node, Relay) {
+    let free = UdpSocket::bind(loopback(0)).unwrap().local_addr().unwrap();
+    let relay = Relay::start(free).await;
+    let directory = TempDir::new().unwrap();
+    let config = NetConfig {
+        listen: free,
+        advertise: Some(relay.front.to_string()),
+        ..config(number, join, &directory)
+    };
+    (Node::start_with(config, SharedStore::new(), directory).await, relay)
+}
+
+/// Two nodes, each behind a relay, are cut apart until each takes the other for dead; both write on, and agree soon
+/// after the relays pass packets again.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_a_partition_heals() {
+    let (mut a, relay_a) = start_behind_relay(1, Vec::new()).await;
+    let (mut b, relay_b) = start_behind_relay(2, vec![relay_a.front.to_string()]).await;
+    a.commit("together");
+    converge(&[&a, &b]).await;
+    for relay in [&relay_a, &relay_b] {
+        relay.cut.store(true, Ordering::Relaxed);
+    }
+    a.commit("a alone");
+    b.commit("b alone");
+    a.sees(site(2), MemberState::Down).await;
+    b.sees(site(1), MemberState::Down).await;
+    for relay in [&relay_a, &relay_b] {
+        relay.cut.store(false, Ordering::Relaxed);
+    }
+    converge(&[&a, &b]).await;
+    a.sees(site(2), MemberState::Alive).await;
+    b.sees(site(1), MemberState::Alive).await;
 }
 
 /// Garbage to the port is dropped and the node serves on; a port that is taken is an error that says so.

@@ -113,7 +113,8 @@ impl Node {
     /// Does what the engine does with a change.
     fn perform(&mut self, change: SchemaChange, output: &mut String) -> Result<(), SqlError> {
         self.steps(&change.before, output)?;
-        let changed: Vec<SchemaRow> = change.rows.iter().chain(&change.temporary).cloned().collect();
+        let changed: Vec<SchemaRow> =
+            change.rows.iter().chain(&change.temporary).cloned().collect();
         let new = self.catalog.with_temporary(changed.clone());
         let names = Names::new(&new);
         for row in &changed {
@@ -291,10 +292,8 @@ impl goldenscript::Runner for Node {
 
 #[test]
 fn scripts() {
-    let mut scripts: Vec<_> = std::fs::read_dir("testscripts/ddl")
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut scripts: Vec<_> =
+        std::fs::read_dir("testscripts/ddl").unwrap().map(|entry| entry.unwrap().path()).collect();
     scripts.sort();
     for path in scripts {
         goldenscript::run(&mut Node::new(), &path)

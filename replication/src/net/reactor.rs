@@ -43,6 +43,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
 /// How often refused input is logged at most, in status intervals.
 const REFUSED_LOG_TICKS: u32 = 40;
+/// How often the heads are read from the store, in status intervals, in case a commit was not handed over.
+const HEADS_TICKS: u32 = 20;
 /// How long the end of the connections may take when the node leaves.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -324,6 +326,10 @@ impl Reactor {
     }
 
     fn on_status_tick(&mut self, status: &watch::Sender<Arc<NetStatus>>) {
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(HEADS_TICKS) {
+            self.read_heads();
+        }
         let now = self.clock.now();
         let trips: Vec<(LinkId, Duration)> =
             self.links.iter().map(|(&link, handle)| (link, handle.connection.rtt())).collect();
@@ -354,7 +360,6 @@ impl Reactor {
     }
 
     fn log_refused(&mut self, status: &NetStatus) {
-        self.ticks = self.ticks.wrapping_add(1);
         let refused = status.stats.invalid_input + status.stats.foreign_cluster;
         if self.ticks.is_multiple_of(REFUSED_LOG_TICKS) && refused > self.refused_logged {
             let invalid = status.stats.invalid_input;

@@ -170,6 +170,8 @@ pub enum CloseReason {
     Greeting,
     /// The peer is taken for dead.
     Dead,
+    /// The peer does not read what it is sent.
+    Unread,
 }
 
 impl CloseReason {
@@ -184,6 +186,7 @@ impl CloseReason {
             Self::Invalid => 5,
             Self::Greeting => 6,
             Self::Dead => 7,
+            Self::Unread => 8,
         }
     }
 
@@ -198,6 +201,7 @@ impl CloseReason {
             Self::Invalid => "invalid message",
             Self::Greeting => "no hello in time",
             Self::Dead => "taken for dead",
+            Self::Unread => "does not read",
         }
     }
 }

@@ -42,6 +42,9 @@ pub(super) const LIVE_QUEUE_BYTES_MAX: usize = 512 << 10;
 /// Bytes that wait in the repair lane of one peer. Beyond it no further pull of that peer is read from the log.
 pub(super) const REPAIR_QUEUE_BYTES_MAX: usize = 4 << 20;
 
+/// Frames that wait in one lane. A peer that lets more pile up does not read, and its connection is closed.
+pub(super) const LANE_FRAMES_MAX: usize = 65_536;
+
 /// Bytes of changesets that wait to be applied, over all origins. Beyond it broadcast copies are not kept and no pull
 /// is started; both are repaired by pulls once there is room.
 pub(super) const STAGED_BYTES_MAX: usize = 32 << 20;

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use crate::types::{Heads, SiteId};
 
 use super::limits::{
-    GREETING_LINKS_MAX, LANE_WINDOW_BYTES, LANE_WINDOW_FRAMES, LIVE_QUEUE_BYTES_MAX,
-    SIMULTANEOUS_OPEN,
+    GREETING_LINKS_MAX, LANE_FRAMES_MAX, LANE_WINDOW_BYTES, LANE_WINDOW_FRAMES,
+    LIVE_QUEUE_BYTES_MAX, SIMULTANEOUS_OPEN,
 };
 use super::{DialId, LinkId, NodeIdentity, Span, Time};
 
@@ -39,6 +39,11 @@ pub(super) struct LaneQueue {
 }
 
 impl LaneQueue {
+    /// Whether more frames wait than a peer that reads would let pile up.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.waiting.len() > LANE_FRAMES_MAX
+    }
+
     /// Bytes that the shell has not been given yet.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.waiting_bytes

@@ -160,7 +160,9 @@ impl World {
         for node in 0..self.nodes.len() {
             self.nodes[node].persisted.incarnation = Incarnation(1);
         }
-        let all: Vec<NodeIdentity> = (0..self.nodes.len()).map(|it| self.identity(it)).collect();
+        let started = |identity| NodeIdentity { incarnation: Incarnation(2), ..identity };
+        let all: Vec<NodeIdentity> =
+            (0..self.nodes.len()).map(|it| started(self.identity(it))).collect();
         for node in 0..self.nodes.len() {
             self.nodes[node].persisted.members = all.clone();
             self.start(node);

@@ -7,9 +7,10 @@ use rand::seq::IndexedRandom;
 use crate::types::{DbVersion, SiteId};
 
 use super::super::limits::{
-    HEADS_INTERVAL, HELLO_TIMEOUT, LIST_ENTRIES_MAX, SUSPECT_VETO, UPKEEP_INTERVAL,
+    HEADS_INTERVAL, HELLO_TIMEOUT, LIST_ENTRIES_MAX, LIVE_QUEUE_BYTES_MAX, SUSPECT_VETO,
+    UPKEEP_INTERVAL,
 };
-use super::super::link::{Greeting, LinkState};
+use super::super::link::{Greeting, Link, LinkState};
 use super::super::message::{Datagram, Frame, Hello, PROTOCOL};
 use super::super::{
     Address, CloseReason, DialId, Lane, LinkId, NodeIdentity, Output, Persisted, Time,
@@ -235,8 +236,15 @@ impl Replica {
         }
     }
 
-    /// Tells a peer all heads.
+    /// Tells a peer all heads, or does so later if it does not keep up with its lane.
     pub(super) fn send_heads(&mut self, now: Time, id: LinkId) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        if link.lane(Lane::Live).waiting_bytes() > LIVE_QUEUE_BYTES_MAX {
+            link.heads_due = true;
+            return;
+        }
         let heads: Vec<(SiteId, DbVersion)> = self.ledger.heads().into_iter().collect();
         for part in heads.chunks(LIST_ENTRIES_MAX) {
             self.send(id, Lane::Live, &Frame::Heads(part.to_vec()));
@@ -297,14 +305,18 @@ impl Replica {
 
     /// What is looked at every second.
     pub(super) fn upkeep(&mut self, now: Time) {
-        let late: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.peer().is_none() && now - link.opened_at > HELLO_TIMEOUT)
-            .map(|(id, _)| id)
-            .collect();
-        for id in late {
-            self.close(now, id, CloseReason::Greeting);
+        let reason = |link: &Link| {
+            let lanes = [Lane::Live, Lane::Repair];
+            if link.peer().is_none() && now - link.opened_at > HELLO_TIMEOUT {
+                Some(CloseReason::Greeting)
+            } else {
+                lanes.iter().any(|&it| link.lane(it).is_overfull()).then_some(CloseReason::Unread)
+            }
+        };
+        let doomed: Vec<(LinkId, CloseReason)> =
+            self.links.iter().filter_map(|(id, link)| Some((id, reason(link)?))).collect();
+        for (id, reason) in doomed {
+            self.close(now, id, reason);
         }
         for id in self.links.open_ids() {
             if self.links.get(id).is_some_and(|link| link.heads_due) {
