@@ -33,6 +33,8 @@ pub struct Channel {
     waker: Arc<Waker>,
     called: bool,
     readable: bool,
+    /// The peer will send nothing more: what is left is read up to its end, for no event follows.
+    read_closed: bool,
     chunk: Box<[u8]>,
     /// Bytes received and not yet decoded.
     pub input: BytesMut,
@@ -57,6 +59,7 @@ impl Channel {
             waker,
             called: false,
             readable: true,
+            read_closed: false,
             chunk: vec![0; READ_BYTES].into_boxed_slice(),
             input: BytesMut::new(),
         })
@@ -82,7 +85,7 @@ impl Channel {
                     Ok(0) => return Err(Disconnected),
                     Ok(length) => {
                         // A short read has emptied the socket; the next arrival is an event again.
-                        self.readable = length == self.chunk.len();
+                        self.readable = self.read_closed || length == self.chunk.len();
                         self.input.extend_from_slice(self.chunk.get(..length).unwrap_or_default());
                         return Ok(Woken::Readable);
                     }
@@ -110,7 +113,10 @@ impl Channel {
         for event in &self.events {
             match event.token() {
                 WAKE => self.called = true,
-                _ => self.readable |= event.is_readable() || event.is_read_closed(),
+                _ => {
+                    self.read_closed |= event.is_read_closed();
+                    self.readable |= event.is_readable() || event.is_read_closed();
+                }
             }
         }
         Ok(!self.events.is_empty())
