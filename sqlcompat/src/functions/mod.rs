@@ -29,20 +29,30 @@ mod session;
 mod tables;
 
 mod aggregate;
+mod array;
 mod cast;
+mod collect;
+mod compare;
+mod datetime;
 mod float;
 mod integer;
+mod json;
 mod math_random;
 mod numeric;
 pub mod ordering;
 mod pattern;
 mod regex;
+<<<<<<< HEAD
 mod system_definition;
 mod system_information;
 mod system_pretty;
 mod system_privileges;
 mod system_rows;
 mod system_visibility;
+=======
+mod series;
+mod system;
+>>>>>>> 00b627e (functions: dates, arrays, JSON, system, collecting aggregates, row sources)
 mod text;
 
 #[cfg(feature = "sqlite")]
@@ -61,14 +71,26 @@ pub(crate) use tables::{aggregate_functions, scalar_functions};
 /// All scalar functions: groups of tables, one or more per subject.
 pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
     &[
+        array::FUNCTIONS,
         cast::FUNCTIONS,
+        compare::FUNCTIONS,
+        datetime::arithmetic::FUNCTIONS,
+        datetime::clock::FUNCTIONS,
+        datetime::fields::FUNCTIONS,
         float::FUNCTIONS,
         integer::FUNCTIONS,
+        json::build::FUNCTIONS,
+        json::edit::FUNCTIONS,
+        json::read::FUNCTIONS,
         numeric::FUNCTIONS,
         pattern::FUNCTIONS,
         regex::FUNCTIONS,
+        system::ASKED,
+        system::FUNCTIONS,
         text::FUNCTIONS,
     ],
+    compare::COMPARISONS,
+    datetime::arithmetic::COMPARISONS,
     float::OPERATORS,
     integer::COMPARISONS,
     text::COMPARISONS,
@@ -78,8 +100,12 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
 
 /// All aggregates.
 pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
-    &[&[aggregate::AGGREGATES], aggregate::SPREADS];
+    &[&[aggregate::AGGREGATES, collect::AGGREGATES], aggregate::SPREADS];
 
 /// All set-returning functions.
 pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] =
+<<<<<<< HEAD
     &[regex::SET_RETURNING, system_rows::FUNCTIONS];
+=======
+    &[array::SET_RETURNING, json::rows::SET_RETURNING, regex::SET_RETURNING, series::SET_RETURNING];
+>>>>>>> 00b627e (functions: dates, arrays, JSON, system, collecting aggregates, row sources)

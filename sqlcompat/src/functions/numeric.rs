@@ -91,15 +91,10 @@ fn to_integer(call: &Call, min: i64, max: i64, type_name: &str) -> Answer {
         Numeric::NaN => "NaN",
         Numeric::Infinity | Numeric::NegativeInfinity => "infinity",
     };
-    Err(SqlError::unsupported("").message(format!("cannot convert {what} to {type_name}")))
-}
-
-impl SqlError {
-    /// Replaces the message.
-    fn message(mut self, message: String) -> Self {
-        self.message = message;
-        self
-    }
+    Err(SqlError::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("cannot convert {what} to {type_name}"),
+    ))
 }
 
 fn to_f64(call: &Call) -> Answer {

@@ -138,6 +138,38 @@ impl Interval {
         Ok(Self { months: whole_months as i32, days: total_days as i32, us: us as i64 })
     }
 
+    /// Divides by a number other than zero.
+    ///
+    /// # Errors
+    /// 22008 on overflow.
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be within the target's range")]
+    pub fn divide(self, divisor: f64) -> Result<Self, SqlError> {
+        let (months, days) = (f64::from(self.months) / divisor, f64::from(self.days) / divisor);
+        let limit = f64::from(i32::MAX);
+        let (whole_months, whole_days) = (months.trunc(), days.trunc());
+        let round = |value: f64| (value * 1e6).round_ties_even() / 1e6;
+        let month_remainder = round((months - whole_months) * 30.0);
+        let mut seconds =
+            round((days - whole_days + month_remainder - month_remainder.trunc()) * 86_400.0);
+        let mut total_days = whole_days + month_remainder.trunc();
+        if seconds.abs() >= 86_400.0 {
+            total_days += (seconds / 86_400.0).trunc();
+            seconds %= 86_400.0;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "PostgreSQL computes it in double precision"
+        )]
+        let us = (self.us as f64 / divisor + seconds * 1e6).round_ties_even();
+        let fits = months.abs() <= limit
+            && total_days.abs() <= limit
+            && us.abs() < 9.223_372_036_854_775e18;
+        if !fits {
+            return Err(out_of_range());
+        }
+        Ok(Self { months: whole_months as i32, days: total_days as i32, us: us as i64 })
+    }
+
     /// Moves whole days out of the time.
     ///
     /// # Errors

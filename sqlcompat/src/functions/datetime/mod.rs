@@ -1,0 +1,25 @@
+//! Operators and functions of dates, times, timestamps and intervals.
+//!
+//! # Map
+//! - [`arithmetic`]: operators, casts, comparison across types, construction, `age`.
+//! - [`fields`]: `extract`, `date_part`, `date_trunc`, `date_bin`.
+//! - [`picture`]: `to_char`, `to_date`, `to_timestamp` over dates; [`number_picture`] over numbers.
+//! - [`clock`]: `now()` and its kin.
+
+pub(super) mod arithmetic;
+pub(super) mod clock;
+pub(super) mod fields;
+
+use crate::error::SqlError;
+use crate::functions::Call;
+use crate::types::interval::Interval;
+
+impl Call<'_> {
+    /// An `interval` argument.
+    ///
+    /// # Errors
+    /// XX000 if it is none.
+    pub(super) fn interval(&self, index: usize) -> Result<Interval, SqlError> {
+        Interval::from_storage(self.text(index)?)
+    }
+}
