@@ -119,7 +119,7 @@ impl<'a> Call<'a> {
 
 /// The float in storage form, if it is one: `Real`, or the text that stands for NaN.
 #[must_use]
-pub fn float_of(value: DatumRef<'_>) -> Option<f64> {
+pub(super) fn float_of(value: DatumRef<'_>) -> Option<f64> {
     match value {
         DatumRef::Real(value) => Some(value),
         DatumRef::Text("NaN") => Some(f64::NAN),
@@ -131,28 +131,28 @@ pub fn float_of(value: DatumRef<'_>) -> Option<f64> {
 
 /// The storage form of a float.
 #[must_use]
-pub fn float(value: f64) -> Datum {
+pub(super) fn float(value: f64) -> Datum {
     if value.is_nan() { Datum::Text("NaN".to_owned()) } else { Datum::Real(value) }
 }
 
 /// The storage form of a bool.
 #[must_use]
-pub fn boolean(value: bool) -> Datum {
+pub(super) fn boolean(value: bool) -> Datum {
     Datum::Integer(i64::from(value))
 }
 
 /// The storage form of an `int4` or anything that fits `int8`.
-pub fn integer(value: impl Into<i64>) -> Datum {
+pub(super) fn integer(value: impl Into<i64>) -> Datum {
     Datum::Integer(value.into())
 }
 
 /// The storage form of a length or position.
 #[must_use]
-pub fn count(value: usize) -> Datum {
+pub(super) fn count(value: usize) -> Datum {
     Datum::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 /// The storage form of text.
-pub fn text(value: impl Into<String>) -> Datum {
+pub(super) fn text(value: impl Into<String>) -> Datum {
     Datum::Text(value.into())
 }

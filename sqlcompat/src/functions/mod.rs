@@ -42,17 +42,14 @@ mod numeric;
 pub mod ordering;
 mod pattern;
 mod regex;
-<<<<<<< HEAD
+mod series;
+mod system;
 mod system_definition;
 mod system_information;
 mod system_pretty;
 mod system_privileges;
 mod system_rows;
 mod system_visibility;
-=======
-mod series;
-mod system;
->>>>>>> 00b627e (functions: dates, arrays, JSON, system, collecting aggregates, row sources)
 mod text;
 
 #[cfg(feature = "sqlite")]
@@ -103,9 +100,10 @@ pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
     &[&[aggregate::AGGREGATES, collect::AGGREGATES], aggregate::SPREADS];
 
 /// All set-returning functions.
-pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] =
-<<<<<<< HEAD
-    &[regex::SET_RETURNING, system_rows::FUNCTIONS];
-=======
-    &[array::SET_RETURNING, json::rows::SET_RETURNING, regex::SET_RETURNING, series::SET_RETURNING];
->>>>>>> 00b627e (functions: dates, arrays, JSON, system, collecting aggregates, row sources)
+pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[
+    array::SET_RETURNING,
+    json::rows::SET_RETURNING,
+    regex::SET_RETURNING,
+    series::SET_RETURNING,
+    system_rows::FUNCTIONS,
+];

@@ -3,7 +3,6 @@
 use super::call::text;
 use super::datetime::arithmetic;
 use super::{Call, Rows, SessionContext, SetReturningFunction};
-use crate::builtin;
 use crate::datum::Datum;
 use crate::error::SqlError;
 use crate::types::failure;
@@ -91,27 +90,6 @@ fn add_in_zone(session: &SessionContext, value: i64, step: Interval) -> Result<i
     arithmetic::add_interval_in_zone(&Call { arguments: &[], session }, value, step)
 }
 
-fn keywords(_: &Call) -> Result<Rows, SqlError> {
-    use builtin::KeywordCategory as Category;
-    Ok(Box::new(builtin::keywords().iter().map(|keyword| {
-        let (code, description) = match keyword.category {
-            Category::Unreserved => ("U", "unreserved"),
-            Category::ColumnName => ("C", "unreserved (cannot be function or type name)"),
-            Category::TypeOrFunctionName => ("T", "reserved (can be function or type name)"),
-            Category::Reserved => ("R", "reserved"),
-        };
-        let bare = keyword.bare_label;
-        let label = if bare { "can be bare label" } else { "requires AS" };
-        Ok(vec![
-            text(keyword.word),
-            text(code),
-            Datum::Integer(bare.into()),
-            text(description),
-            text(label),
-        ])
-    })))
-}
-
 const fn srf(
     name: &'static str,
     body: fn(&Call) -> Result<Rows, SqlError>,
@@ -129,10 +107,4 @@ pub(super) const SET_RETURNING: &[SetReturningFunction] = &[
     srf("pg_srf_generate_series_step_numeric", numerics),
     srf("pg_srf_generate_series_timestamp", |call| timestamps(call, add_local)),
     srf("pg_srf_generate_series_timestamptz", |call| timestamps(call, add_in_zone)),
-    SetReturningFunction {
-        name: "pg_srf_pg_get_keywords",
-        columns: 5,
-        strict: true,
-        body: keywords,
-    },
 ];

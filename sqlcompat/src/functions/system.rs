@@ -1,19 +1,15 @@
 //! Functions about the session, the server and types; those that only the server can run go to its
 //! [`SessionHost`](super::SessionHost).
 
-use super::call::{boolean, count, integer, text};
+use super::call::{count, integer, text};
 use super::{Call, ScalarFunction};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::types::array::Array;
 use crate::types::numeric::{Decimal, Numeric};
-use crate::types::{ObjectClass, TypeNames, codec, failure, record};
+use crate::types::{codec, failure};
 
 type Answer = Result<Datum, SqlError>;
-
-/// The version that clients are told: they switch features by it.
-pub const VERSION: &str = "PostgreSQL 15.0 (Trellis)";
 
 /// Answers what the host's `call` answers for the function of that name.
 fn ask(call: &Call, name: &str) -> Answer {
@@ -69,89 +65,9 @@ fn sleep_for(call: &Call) -> Answer {
     Ok(text(""))
 }
 
-fn current_schemas(call: &Call) -> Answer {
-    let mut names = call.session.state().search_path.clone();
-    if call.bool(0)? {
-        names.insert(0, "pg_catalog".to_owned());
-    }
-    Ok(text(Array::from_elements(names.into_iter().map(text).collect()).to_storage()))
-}
-
 fn type_of(call: &Call) -> Answer {
     // The value itself does not matter: its type comes behind it.
     Ok(Datum::Integer(call.i64(1)?))
-}
-
-/// `format_type(oid, typmod)`.
-fn format_type(call: &Call) -> Answer {
-    if call.is_null(0) {
-        return Ok(Datum::Null);
-    }
-    let type_oid = call.oid(0)?;
-    let typmod = if call.is_null(1) { -1 } else { call.i32(1)? };
-    if type_oid == Oid(0) {
-        return Ok(text("-"));
-    }
-    Ok(text(call.session.with_types(|cx| {
-        let element = codec::element_type(type_oid, cx);
-        let name = record::format_type(element.unwrap_or(type_oid), cx);
-        let shown = with_typmod(element.unwrap_or(type_oid), name, typmod, !call.is_null(1));
-        if element.is_some() { format!("{shown}[]") } else { shown }
-    })))
-}
-
-/// Puts a type modifier into a type's name.
-fn with_typmod(type_oid: Oid, name: String, typmod: i32, given: bool) -> String {
-    if typmod < 0 {
-        // `character` without a length would mean `character(1)`.
-        return if type_oid == Oid::BPCHAR && given { "bpchar".to_owned() } else { name };
-    }
-    match type_oid {
-        Oid::VARCHAR | Oid::BPCHAR => format!("{name}({})", typmod - 4),
-        Oid::NUMERIC => match crate::types::numeric::precision_and_scale(typmod) {
-            Some((precision, scale)) => format!("{name}({precision},{scale})"),
-            None => name,
-        },
-        Oid::BIT | Oid::VARBIT => format!("{name}({typmod})"),
-        Oid::TIME | Oid::TIMETZ | Oid::TIMESTAMP | Oid::TIMESTAMPTZ => {
-            let (first, rest) = name.split_once(' ').unwrap_or((&name, ""));
-            format!("{first}({typmod}) {rest}").trim_end().to_owned()
-        }
-        Oid::INTERVAL => interval_name(typmod),
-        _ => name,
-    }
-}
-
-fn interval_name(typmod: i32) -> String {
-    let fields = match (typmod >> 16) & 0x7fff {
-        0x0004 => " year",
-        0x0002 => " month",
-        0x0008 => " day",
-        0x0400 => " hour",
-        0x0800 => " minute",
-        0x1000 => " second",
-        0x0006 => " year to month",
-        0x0408 => " day to hour",
-        0x0c08 => " day to minute",
-        0x1c08 => " day to second",
-        0x0c00 => " hour to minute",
-        0x1c00 => " hour to second",
-        0x1800 => " minute to second",
-        _ => "",
-    };
-    let precision = typmod & 0xffff;
-    if precision <= 6 {
-        format!("interval{fields}({precision})")
-    } else {
-        format!("interval{fields}")
-    }
-}
-
-/// `to_regclass` and its kin: NULL instead of an error.
-fn to_object(call: &Call, class: ObjectClass) -> Answer {
-    let name = call.text(0)?;
-    let found = call.session.state().catalog.object_oid(class, name);
-    Ok(found.map_or(Datum::Null, |oid| integer(oid.0)))
 }
 
 fn text_to_regclass(call: &Call) -> Answer {
@@ -207,10 +123,6 @@ impl Call<'_> {
     }
 }
 
-fn encoding_name(call: &Call) -> Answer {
-    Ok(text(if call.i64(0)? == 6 { "UTF8" } else { "" }))
-}
-
 /// The number of NULLs, or of others, among the arguments of a VARIADIC "any".
 fn count_nulls(call: &Call, nulls: bool) -> Answer {
     let width = call.len() / 2;
@@ -263,33 +175,16 @@ pub(super) const ASKED: &[ScalarFunction] = asked!(
     "pg_pg_current_xact_id",
     "pg_pg_current_xact_id_if_assigned",
     "pg_pg_current_snapshot",
-    "pg_pg_database_size_name",
-    "pg_pg_database_size_oid",
-    "pg_pg_relation_size",
-    "pg_pg_total_relation_size",
-    "pg_pg_table_size",
-    "pg_pg_indexes_size",
-    "pg_pg_relation_size_2325",
     "pg_inet_client_addr",
     "pg_inet_client_port",
     "pg_inet_server_addr",
     "pg_inet_server_port",
     "pg_current_query",
-    "pg_pg_sequence_last_value",
     "pg_pg_notification_queue_usage"
 );
 
 /// This file's functions.
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
-    stable("pg_pgsql_version", |_| Ok(text(VERSION))),
-    stable("pg_current_database", |call| Ok(text(call.session.state().database.clone()))),
-    stable("pg_current_user", |call| Ok(text(call.session.state().user.clone()))),
-    stable("pg_session_user", |call| Ok(text(call.session.state().session_user.clone()))),
-    stable("pg_current_schema", |call| {
-        Ok(call.session.state().search_path.first().map_or(Datum::Null, |name| text(name.clone())))
-    }),
-    stable("pg_current_schemas", current_schemas),
-    stable("pg_pg_backend_pid", |call| Ok(integer(call.session.state().backend_pid))),
     stable("pg_show_config_by_name", current_setting),
     stable("pg_show_config_by_name_missing_ok", current_setting),
     ScalarFunction::lax("pg_set_config_by_name", set_config).volatile(),
@@ -310,24 +205,11 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     volatile("pg_pg_sleep", sleep),
     volatile("pg_pg_sleep_for_3935", sleep_for),
     ScalarFunction::lax("pg_pg_typeof", type_of).stable(),
-    ScalarFunction::lax("pg_format_type", format_type).stable(),
-    stable("pg_to_regclass", |call| to_object(call, ObjectClass::Relation)),
-    stable("pg_to_regtype", |call| to_object(call, ObjectClass::Type)),
-    stable("pg_to_regnamespace", |call| to_object(call, ObjectClass::Namespace)),
-    stable("pg_to_regrole", |call| to_object(call, ObjectClass::Role)),
-    stable("pg_to_regproc", |call| to_object(call, ObjectClass::Function)),
     stable("pg_text_regclass", text_to_regclass),
     volatile("pg_gen_random_uuid", gen_random_uuid),
     ScalarFunction::strict("pg_pg_size_pretty", size_pretty_call),
     ScalarFunction::strict("pg_pg_size_pretty_numeric", size_pretty_call),
-    stable("pg_PG_encoding_to_char", encoding_name),
-    stable("pg_getdatabaseencoding", |_| Ok(text("UTF8"))),
-    stable("pg_pg_client_encoding", |_| Ok(text("UTF8"))),
-    stable("pg_pg_is_in_recovery", |_| Ok(boolean(false))),
-    stable("pg_pg_my_temp_schema", |_| Ok(integer(0))),
-    stable("pg_pg_is_other_temp_schema", |_| Ok(boolean(false))),
     stable("pg_pg_trigger_depth", |_| Ok(integer(0))),
-    stable("pg_pg_jit_available", |_| Ok(boolean(false))),
     stable("pg_txid_current", |call| ask(call, "pg_pg_current_xact_id")),
     ScalarFunction::lax("pg_pg_num_nulls", |call| count_nulls(call, true)),
     ScalarFunction::lax("pg_pg_num_nonnulls", |call| count_nulls(call, false)),
@@ -337,10 +219,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
             crate::datum::DatumRef::Blob(value) => value.len() + 1,
             _ => 8,
         }))
-    }),
-    stable("pg_pg_get_userbyid", |call| {
-        let oid = call.i64(0)?;
-        Ok(text(if oid == 10 { "postgres".to_owned() } else { format!("unknown (OID={oid})") }))
     }),
     stable("pg_pg_char_to_encoding", |call| {
         Ok(integer(if call.text(0)?.eq_ignore_ascii_case("utf8") { 6 } else { -1 }))
