@@ -72,7 +72,10 @@ impl Node {
                 "trellis_unique_id",
                 0,
                 rusqlite::functions::FunctionFlags::SQLITE_UTF8,
-                |_| Ok(7i64),
+                {
+                    let next = std::sync::atomic::AtomicI64::new(1);
+                    move |_| Ok(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                },
             )
             .unwrap();
         Self { catalog: Catalog::from_rows([]), sqlite, session }
@@ -139,12 +142,24 @@ impl Node {
         Ok(())
     }
 
+    /// The error that a function raised, or SQLite's in PostgreSQL's words.
+    fn error(&self, error: rusqlite::Error) -> SqlError {
+        match (self.session.take_error(), error) {
+            (Some(raised), _) => raised,
+            (None, rusqlite::Error::SqliteFailure(code, Some(message))) => {
+                constraint_error(&message, code.extended_code, &self.catalog)
+            }
+            (None, other) => SqlError::unsupported(other),
+        }
+    }
+
     fn steps(&mut self, steps: &[SchemaStep], output: &mut String) -> Result<(), SqlError> {
         for step in steps {
             match step {
                 SchemaStep::Run(sql) => {
                     writeln!(output, "run {sql}").unwrap();
-                    self.sqlite.execute_batch(sql).unwrap();
+                    let run = self.sqlite.execute_batch(sql);
+                    run.map_err(|error| self.error(error))?;
                 }
                 SchemaStep::RefuseIfAny { sql, error } => {
                     writeln!(output, "refuse if {sql}").unwrap();
@@ -208,11 +223,7 @@ impl Node {
         })();
         match result {
             Ok(()) => Ok(Names::new(&self.catalog).replace(&output)),
-            Err(rusqlite::Error::SqliteFailure(code, Some(message))) => {
-                let error = constraint_error(&message, code.extended_code, &self.catalog);
-                Ok(format!("{}\n", describe(&error)))
-            }
-            Err(other) => Err(other.into()),
+            Err(error) => Ok(format!("{}\n", describe(&self.error(error)))),
         }
     }
 }

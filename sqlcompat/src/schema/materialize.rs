@@ -257,10 +257,15 @@ impl Script<'_> {
         self.statements.extend(pair.indexes.added.values().cloned());
     }
 
-    /// Gives tables their new names, by way of names of their own so that two may swap.
+    /// Gives tables their new names; several by way of names of their own, so that two may swap.
     fn rename_tables(&mut self, pairs: &[Pair<'_>]) {
         let renamed: Vec<_> =
             pairs.iter().filter(|it| it.old.physical_name != it.new.physical_name).collect();
+        if let [pair] = renamed.as_slice() {
+            let name = quote(&pair.new.physical_name);
+            self.run(format!("ALTER TABLE {} RENAME TO {name}", location(pair.old)));
+            return;
+        }
         let between = |pair: &Pair<'_>| format!("trellis_rename_{}", pair.new.id.0.cast_unsigned());
         for pair in &renamed {
             let name = quote(&between(pair));
@@ -290,13 +295,19 @@ impl Script<'_> {
             })
             .collect();
         let between = |column: &Column| quote(&format!("trellis_rename_{}", column.store_id()));
-        for (old, new) in &renamed {
-            let (old, between) = (quote(&old.physical_name), between(new));
-            self.run(format!("ALTER TABLE {table} RENAME COLUMN {old} TO {between}"));
-        }
-        for (_, new) in &renamed {
-            let (between, name) = (between(new), quote(&new.physical_name));
-            self.run(format!("ALTER TABLE {table} RENAME COLUMN {between} TO {name}"));
+        if let [(old, new)] = renamed.as_slice() {
+            let (from, to) = (quote(&old.physical_name), quote(&new.physical_name));
+            self.run(format!("ALTER TABLE {table} RENAME COLUMN {from} TO {to}"));
+        } else {
+            // By way of names of their own, so that two may swap.
+            for (old, new) in &renamed {
+                let (from, to) = (quote(&old.physical_name), between(new));
+                self.run(format!("ALTER TABLE {table} RENAME COLUMN {from} TO {to}"));
+            }
+            for (_, new) in &renamed {
+                let (from, to) = (between(new), quote(&new.physical_name));
+                self.run(format!("ALTER TABLE {table} RENAME COLUMN {from} TO {to}"));
+            }
         }
         let context = SchemaContext::new(self.new, pair.new);
         for column in pair.new.columns.iter().filter(|it| !kept(it, pair.old)) {

@@ -304,7 +304,7 @@ pub(super) fn lock(cursor: &mut Cursor<'_>) -> Parsed {
 /// Options in parentheses or as words, which change nothing here, and then tables with optional columns.
 fn maintained_tables(cursor: &mut Cursor<'_>) -> Result<Vec<super::ObjectName>, SqlError> {
     if cursor.is_symbol(&Token::LParen) {
-        cursor.parenthesized_text()?;
+        cursor.parenthesized_list_text()?;
     }
     while cursor.one_of(&["full", "freeze", "verbose", "analyze", "analyse"]).is_some() {}
     if cursor.at_end() {
@@ -332,7 +332,7 @@ pub(super) fn analyze(cursor: &mut Cursor<'_>) -> Parsed {
 /// `REINDEX`.
 pub(super) fn reindex(cursor: &mut Cursor<'_>) -> Parsed {
     if cursor.is_symbol(&Token::LParen) {
-        cursor.parenthesized_text()?;
+        cursor.parenthesized_list_text()?;
     }
     let Some(kind) = cursor.one_of(&["index", "table", "schema", "system", "database"]) else {
         return Err(cursor.syntax_error());

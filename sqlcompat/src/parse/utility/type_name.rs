@@ -3,7 +3,8 @@
 //! Type modifiers are PostgreSQL's numbers (`varchar(n)` is n + 4, `numeric(p,s)` is p * 65536 + s + 4, and so on), because
 //! they travel in `RowDescription`.
 
-use sqlparser::tokenizer::Token;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::cursor::Cursor;
 use crate::builtin;
@@ -75,6 +76,19 @@ impl TypeName {
             name.parse_spelling(cursor)?;
         }
         name.read_array(cursor)?;
+        Ok(name)
+    }
+
+    /// Reads a text that is a type name and nothing else.
+    ///
+    /// # Errors
+    /// 42601 if it is not one.
+    pub fn from_text(text: &str) -> Result<Self, SqlError> {
+        let dialect = PostgreSqlDialect {};
+        let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().unwrap_or_default();
+        let mut cursor = Cursor::new(text, &tokens);
+        let name = Self::parse(&mut cursor)?;
+        cursor.expect_end()?;
         Ok(name)
     }
 

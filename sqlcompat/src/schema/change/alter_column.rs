@@ -63,13 +63,11 @@ impl Edit<'_> {
                 format!("column \"{}\" of relation \"{}\" is {what}", column.name, target.name);
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
-        if let Some(text) = text {
-            let expected = Some((column.type_oid, column.typmod));
-            expression::bind(text, ScalarScope::Nothing, expected, &self.context())
-                .map_err(|error| super::column::default_error(error, &column.name))?;
-        }
+        let data_type = (column.type_oid, column.typmod);
+        let text = text.map(|text| self.checked_default(text, &column.name, data_type));
+        let text = text.transpose()?;
         self.redefine(column.id, |definition: &mut ColumnDefinition| {
-            definition.default = text.map(str::to_owned);
+            definition.default = text;
             definition.sequence = None;
         });
         Ok(())

@@ -120,11 +120,8 @@ impl Edit<'_> {
             ..ColumnDefinition::default()
         };
         if let Some(text) = &column.default {
-            let expected = Some(column.data_type);
-            let context = self.context();
-            expression::bind(text, ScalarScope::Nothing, expected, &context)
-                .map_err(|error| default_error(error, &column.name))?;
-            definition.default = Some(text.clone());
+            definition.default =
+                Some(self.checked_default(text, &column.name, column.data_type)?);
         }
         let id = self.create(ObjectKind::Column, target.id, &column.name, &definition);
         if column.serial || column.identity.is_some() {
@@ -139,6 +136,19 @@ impl Edit<'_> {
             });
         }
         Ok(id)
+    }
+
+    /// The text of a DEFAULT, as the schema keeps it.
+    pub(super) fn checked_default(
+        &self,
+        text: &str,
+        column: &str,
+        data_type: (Oid, i32),
+    ) -> Result<String, SqlError> {
+        let (scope, expected, context) = (ScalarScope::Nothing, Some(data_type), self.context());
+        expression::bind(text, scope, expected, &context)
+            .map_err(|error| default_error(error, column))?;
+        Ok(expression::canonical(text, scope, expected, &context))
     }
 
     /// One more than the largest ordinal of the table's columns, dropped ones too.
@@ -173,8 +183,8 @@ impl Edit<'_> {
     }
 
     /// Binds the generation expressions of a table, now that all its columns are there.
-    pub(super) fn check_generated(&self, target: &Target) -> Result<(), SqlError> {
-        let table = self.table_by_id(target.id)?;
+    pub(super) fn check_generated(&mut self, target: &Target) -> Result<(), SqlError> {
+        let table = self.table_by_id(target.id)?.clone();
         for column in &table.columns {
             let ColumnGeneration::Stored(text) = &column.generation else { continue };
             let used = expression::columns_used(text, &table.columns);
@@ -187,11 +197,16 @@ impl Edit<'_> {
                     .with_detail("A generated column cannot reference another generated column."));
             }
             let expected = Some((column.type_oid, column.typmod));
-            let lowered = expression::bind_over(table, text, expected, &self.context())?;
+            let lowered = expression::bind_over(&table, text, expected, &self.context())
+                .map_err(|error| default_error(error, &column.name))?;
             if !lowered.immutable {
                 let message = "generation expression is not immutable";
                 return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
             }
+            let text = expression::canonical_over(&table, text, expected, &self.context());
+            self.redefine(column.id, |definition: &mut ColumnDefinition| {
+                definition.generated = Some(text);
+            });
         }
         Ok(())
     }
@@ -206,20 +221,19 @@ impl Edit<'_> {
     }
 }
 
-/// PostgreSQL's wording of a default of the wrong type.
-pub(super) fn default_error(error: SqlError, column: &str) -> SqlError {
-    if error.state != SqlState::DATATYPE_MISMATCH {
-        return error;
-    }
-    let message = error.message.replacen(
-        "expression",
-        "default expression",
-        usize::from(
-            error.message.starts_with("column") && !error.message.contains("default expression"),
-        ),
+/// PostgreSQL's wording of a default or generation expression of the wrong type.
+fn default_error(error: SqlError, column: &str) -> SqlError {
+    let types = error
+        .message
+        .strip_prefix("expression is of type ")
+        .and_then(|rest| rest.strip_suffix(" is expected"))
+        .and_then(|rest| rest.split_once(" where type "));
+    let Some((found, wanted)) = types else { return error };
+    let message = format!(
+        "column \"{column}\" is of type {wanted} but default expression is of type {found}"
     );
-    let message = message.replacen("column \"?column?\"", &format!("column \"{column}\""), 1);
-    SqlError { message, ..error }
+    SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+        .with_hint("You will need to rewrite or cast the expression.")
 }
 
 /// Identity columns are whole numbers.

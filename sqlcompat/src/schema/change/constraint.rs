@@ -5,6 +5,7 @@ use super::edit::{Edit, undefined_column, undefined_relation};
 use super::expression;
 use crate::bind::resolve::{Types, resolve_operator};
 use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
 use crate::parse::utility::{ConstraintClause, ConstraintKind, ForeignKeyClause};
 use crate::schema::catalog::{Column, ForeignKeyAction, MatchType, Table, TableKind};
 use crate::schema::definition::{Action, ConstraintDefinition, ConstraintType, TableDefinition};
@@ -112,6 +113,7 @@ impl Edit<'_> {
         let table = self.table_by_id(target.id)?;
         expression::bind_condition(table, text, "CHECK", &self.context())?;
         let used = expression::columns_used(text, &table.columns);
+        let text = expression::canonical_over(table, text, Some((Oid::BOOL, -1)), &self.context());
         let name = clause.name.clone().unwrap_or_else(|| {
             let used = match used.as_slice() {
                 [column] => vec![column.name.as_str()],
@@ -122,7 +124,7 @@ impl Edit<'_> {
         let definition = ConstraintDefinition {
             constraint_type: ConstraintType::Check,
             columns: used.iter().map(|column| column.id.0).collect(),
-            expression: Some(text.to_owned()),
+            expression: Some(text),
             ..ConstraintDefinition::default()
         };
         Ok(self.create(ObjectKind::Constraint, target.id, &name, &definition))

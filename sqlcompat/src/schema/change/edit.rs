@@ -83,7 +83,11 @@ impl<'a> Edit<'a> {
         self.statement.bind_context(&self.catalog)
     }
 
+    /// Upserts a row; one that stays as it is is not a change.
     pub(super) fn put(&mut self, row: SchemaRow) {
+        if self.catalog.rows.get(&row.id) == Some(&row) {
+            return;
+        }
         self.changed.insert(row.id, row.clone());
         self.catalog.rows.insert(row.id, row);
     }

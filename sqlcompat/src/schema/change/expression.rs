@@ -1,13 +1,16 @@
 //! Expressions inside DDL: bound to see that they mean something, kept as text.
 
+use sqlparser::ast::DataType;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
+use crate::bind::deparse::{Columns, deparse_expression};
 use crate::bind::{BindContext, LoweredScalar, ScalarScope, bind_scalar_expression};
 use crate::builtin::{self, Volatility};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse;
+use crate::parse::utility::TypeName;
 use crate::schema::catalog::{Column, Table};
 
 /// Binds the text of an expression.
@@ -24,6 +27,52 @@ pub(in crate::schema) fn bind(
         error.position = None;
         error
     })
+}
+
+/// The text of an expression as PostgreSQL shows it, which is what the schema keeps; it means the same.
+///
+/// What cannot be written that way, or would not be read back, stays as it was written.
+pub(super) fn canonical(
+    text: &str,
+    scope: ScalarScope<'_>,
+    expected: Option<(Oid, i32)>,
+    cx: &BindContext<'_>,
+) -> String {
+    let value;
+    let (table, columns): (&str, Vec<(&str, Oid, i32)>) = match scope {
+        ScalarScope::Nothing => ("", Vec::new()),
+        ScalarScope::Table { name, columns } => {
+            let columns = columns.iter().map(|it| (it.name.as_str(), it.type_oid, it.typmod));
+            (name, columns.collect())
+        }
+        ScalarScope::DomainValue(oid, typmod) => {
+            value = [("value", oid, typmod)];
+            ("", value.to_vec())
+        }
+    };
+    let columns = Columns { table, columns: &columns };
+    let read_type = |data_type: &DataType| {
+        TypeName::from_text(&data_type.to_string())
+            .and_then(|name| name.resolve(cx.catalog, cx.search_path))
+    };
+    let wanted = expected.map(|(oid, _)| oid);
+    let written = parse::expression(text)
+        .and_then(|expr| deparse_expression(&expr, columns, wanted, &read_type, cx));
+    match written {
+        Ok(written) if bind(&written, scope, expected, cx).is_ok() => written,
+        Ok(_) | Err(_) => text.to_owned(),
+    }
+}
+
+/// [`canonical`] over a table's columns.
+pub(super) fn canonical_over(
+    table: &Table,
+    text: &str,
+    expected: Option<(Oid, i32)>,
+    cx: &BindContext<'_>,
+) -> String {
+    let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
+    canonical(text, scope, expected, cx)
 }
 
 /// Binds an expression over a table's columns.

@@ -50,12 +50,15 @@ impl Edit<'_> {
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
         let include = ast.include.iter().map(|name| key_column(&table, name).map(|it| it.0));
         let include = include.collect::<Result<_, _>>()?;
-        if let Some(predicate) = &ast.predicate {
-            let lowered = expression::bind_condition(&table, predicate, "WHERE", &self.context())?;
+        let mut predicate = None;
+        if let Some(text) = &ast.predicate {
+            let lowered = expression::bind_condition(&table, text, "WHERE", &self.context())?;
             if !lowered.immutable {
                 let message = "functions in index predicate must be marked IMMUTABLE";
                 return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
             }
+            let expected = Some((crate::oid::Oid::BOOL, -1));
+            predicate = Some(expression::canonical_over(&table, text, expected, &self.context()));
         }
         let name = ast.name.clone().unwrap_or_else(|| self.index_name(&target, ast));
         let definition = IndexDefinition {
@@ -63,7 +66,7 @@ impl Edit<'_> {
             method: ast.method.clone(),
             keys,
             include,
-            predicate: ast.predicate.clone(),
+            predicate,
             nulls_not_distinct: ast.nulls_not_distinct,
             ..IndexDefinition::default()
         };
@@ -102,7 +105,9 @@ impl Edit<'_> {
                     let message = "functions in index expression must be marked IMMUTABLE";
                     return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
                 }
-                (None, Some(key.expression.clone()), lowered.type_oid)
+                let cx = self.context();
+                let text = expression::canonical_over(table, &key.expression, None, &cx);
+                (None, Some(text), lowered.type_oid)
             }
         };
         let types = Types::new(&self.catalog, &self.statement.search_path);

@@ -54,13 +54,14 @@ impl Edit<'_> {
             let message = format!("\"{name}\" is not a valid base type for a domain");
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
         }
-        if let Some(text) = &ast.default {
-            expression::bind(text, ScalarScope::Nothing, Some(data_type), &self.context())?;
-        }
+        let default = match &ast.default {
+            Some(text) => Some(self.checked_default(text, &ast.name.name, data_type)?),
+            None => None,
+        };
         let mut definition = TypeDefinition {
             base: Some(super::column::type_reference(&self.catalog, data_type)),
             not_null: ast.not_null,
-            default: ast.default.clone(),
+            default,
             ..TypeDefinition::default()
         };
         for (constraint, text) in &ast.checks {
@@ -96,7 +97,8 @@ impl Edit<'_> {
                 candidates.find(|name| !taken(name)).unwrap_or(first)
             }
         };
-        definition.checks.push((name, text.to_owned()));
+        let text = expression::canonical(text, scope, Some((Oid::BOOL, -1)), &self.context());
+        definition.checks.push((name, text));
         Ok(())
     }
 
@@ -210,11 +212,10 @@ impl Edit<'_> {
         };
         match change {
             AlterDomain::Default(text) => {
-                if let Some(text) = text {
-                    let context = self.context();
-                    expression::bind(text, ScalarScope::Nothing, Some(data_type), &context)?;
-                }
-                definition.default.clone_from(text);
+                definition.default = match text {
+                    Some(text) => Some(self.checked_default(text, &name.name, data_type)?),
+                    None => None,
+                };
             }
             AlterDomain::NotNull(false) => definition.not_null = false,
             AlterDomain::NotNull(true) | AlterDomain::AddCheck(..) if self.is_used(id) => {

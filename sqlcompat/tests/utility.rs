@@ -1,0 +1,93 @@
+//! Runs the scripts in `testscripts/utility`: each `> statement` is parsed and planned, and the plan printed.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::parse;
+use trellis_sqlcompat::plan::{PlanKind, SessionStatement};
+use trellis_sqlcompat::schema::{Catalog, SchemaHost};
+use trellis_sqlcompat::settings::FormatSettings;
+use trellis_sqlcompat::{Datum, SqlError};
+
+/// A catalog to plan against.
+struct Runner(Catalog);
+
+/// Evaluates nothing: no table here has rows.
+struct NoHost;
+
+impl SchemaHost for NoHost {
+    fn evaluate(&mut self, _: &str) -> Result<Datum, SqlError> {
+        Ok(Datum::Null)
+    }
+}
+
+impl Runner {
+    fn plan(&mut self, sql: &str) -> Result<String, SqlError> {
+        let mut output = String::new();
+        for statement in parse::split(sql)? {
+            let search_path = ["public".to_owned()];
+            let context = BindContext {
+                catalog: &self.0,
+                search_path: &search_path,
+                user: "postgres",
+                database: "app",
+                settings: &FormatSettings::default(),
+                parameter_types: &[],
+            };
+            let plan = bind::plan(&statement, &context)?;
+            match plan.kind {
+                PlanKind::Session(SessionStatement::Copy(copy)) => {
+                    writeln!(output, "Copy {:?} {}", copy.direction, copy.relation).unwrap();
+                    writeln!(output, "  columns {:?}", copy.columns).unwrap();
+                    writeln!(output, "  parameters {:?}", copy.plan.parameters).unwrap();
+                    writeln!(output, "  {:?}", copy.options).unwrap();
+                }
+                PlanKind::Session(SessionStatement::Explain(explain)) => {
+                    let (analyze, verbose, json) = (explain.analyze, explain.verbose, explain.json);
+                    let what = format!("analyze {analyze} verbose {verbose} json {json}");
+                    writeln!(output, "Explain {what}").unwrap();
+                }
+                PlanKind::Session(session) => writeln!(output, "{session:?}").unwrap(),
+                PlanKind::Schema(schema) => {
+                    let change = schema.apply(&self.0, &mut NoHost)?;
+                    writeln!(output, "{}", change.tag).unwrap();
+                    self.0 = self.0.with_temporary(change.rows);
+                }
+                other => writeln!(output, "{other:?}").unwrap(),
+            }
+        }
+        Ok(output)
+    }
+}
+
+impl goldenscript::Runner for Runner {
+    type Command = goldenscript::Command;
+
+    fn run(
+        &mut self,
+        command: &goldenscript::Command,
+        _: &goldenscript::Context,
+    ) -> Result<String, Box<dyn Error>> {
+        Ok(match self.plan(&command.name) {
+            Ok(output) => output,
+            Err(error) => {
+                let position = error.position.map(|at| format!(" at {at}")).unwrap_or_default();
+                format!("ERROR {} {}{position}\n", error.state, error.message)
+            }
+        })
+    }
+}
+
+#[test]
+fn scripts() {
+    let mut scripts: Vec<_> = std::fs::read_dir("testscripts/utility")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    scripts.sort();
+    for path in scripts {
+        goldenscript::run(&mut Runner(Catalog::from_rows([])), &path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
