@@ -6,6 +6,7 @@
 mod memory;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -211,9 +212,10 @@ async fn a_node_leaves_and_returns() {
     a.sees(site(2), MemberState::Down).await;
     a.commit("while b was away");
     // No address to join through: it knows a from its state.
-    let b = Node::start_with(config(2, Vec::new(), &directory), store, directory).await;
+    let mut b = Node::start_with(config(2, Vec::new(), &directory), store, directory).await;
     a.sees(site(2), MemberState::Alive).await;
     converge(&[&a, &b]).await;
+    assert!(b.handle.own_tail_complete().await);
 }
 
 /// Nodes of different clusters do not exchange anything.
@@ -259,11 +261,11 @@ async fn relay(front: Arc<UdpRelaySocket>, target: SocketAddr, cut: Arc<AtomicBo
     let mut packet = vec![0; 65_536];
     loop {
         let (length, peer) = front.recv_from(&mut packet).await.unwrap();
-        if !backs.contains_key(&peer) {
+        if let Entry::Vacant(entry) = backs.entry(peer) {
             let back = Arc::new(UdpRelaySocket::bind(loopback(0)).await.unwrap());
             back.connect(target).await.unwrap();
             answers.spawn(relay_back(back.clone(), front.clone(), peer, cut.clone()));
-            backs.insert(peer, back);
+            entry.insert(back);
         }
         if !cut.load(Ordering::Relaxed) {
             // The target may be down: the packet is lost then, as on a network.

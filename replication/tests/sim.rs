@@ -237,11 +237,6 @@ fn failures_are_noticed_and_loss_is_not_one() {
     let lossy = Conditions { delay_us: 500, jitter: 0.5, loss: 0.3, duplication: 0.0 };
     let mut world = World::new(3, 5, lossy);
     (0..5).for_each(|node| world.start(node));
-    let downs = |world: &World| {
-        let running = world.nodes.iter().filter_map(|node| node.replica.as_ref());
-        let lists = running.flat_map(|replica| replica.members());
-        lists.filter(|member| member.state == MemberState::Down).count()
-    };
     for _ in 0..600 {
         world.run_until(world.now + Span::from_ms(100));
         assert_eq!(downs(&world), 0, "false alarm after {:?}", world.now);
@@ -256,6 +251,28 @@ fn failures_are_noticed_and_loss_is_not_one() {
     let noticed = world.now - crashed;
     println!("a dead node is noticed by all after {} ms", noticed.0 / 1_000);
     assert!(noticed < Span::from_ms(12_000));
+}
+
+/// A process that stands still for five seconds is not declared dead, and its own alarms do not go off when it resumes.
+#[test]
+fn a_stall_is_not_a_death() {
+    let mut world = World::new(4, 5, quiet());
+    (0..5).for_each(|node| world.start(node));
+    for round in 0..20 {
+        world.run_until(world.now + Span::from_ms(7_000 + 130 * round));
+        world.nodes[round as usize % 5].paused_until = world.now + Span::from_ms(5_000);
+        for _ in 0..80 {
+            world.run_until(world.now + Span::from_ms(100));
+            assert_eq!(downs(&world), 0, "false alarm after {:?}", world.now);
+        }
+    }
+}
+
+/// Members that some node takes for dead.
+fn downs(world: &World) -> usize {
+    let running = world.nodes.iter().filter_map(|node| node.replica.as_ref());
+    let lists = running.flat_map(|replica| replica.members());
+    lists.filter(|member| member.state == MemberState::Down).count()
 }
 
 /// A store that does not keep up: what waits for it stays bounded, and it gets everything in the end.

@@ -16,7 +16,9 @@ use super::NetError;
 use super::tls::tls_configs;
 
 /// After this long without a packet a connection is closed (ms).
-const IDLE_MS: u32 = 20_000;
+const IDLE_MS: u32 = 30_000;
+/// After this long without a packet one is sent: cheaper than the handshake that the next probe would need.
+const KEEP_ALIVE: Duration = Duration::from_secs(12);
 /// Unread bytes of one stream.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Unread bytes of one connection.
@@ -56,6 +58,7 @@ fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(Some(VarInt::from_u32(IDLE_MS).into()))
+        .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(Duration::from_millis(100))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))

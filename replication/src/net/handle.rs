@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::protocol::{MemberStatus, OriginStatus, Stats};
+use crate::protocol::{MemberState, MemberStatus, OriginStatus, Stats};
 use crate::types::EncodedChangeset;
 
 /// Commits that may wait for the reactor.
@@ -39,6 +39,8 @@ pub(super) struct Signals {
     pub(super) commits_shed: AtomicBool,
     /// The schema changed: offer what waits for it.
     pub(super) schema_changed: AtomicBool,
+    /// Offer again what the store refused.
+    pub(super) retry_blocked: AtomicBool,
 }
 
 /// A cheap handle on a running [`super::Network`]. After the network has shut down its calls do nothing.
@@ -62,6 +64,26 @@ impl NetHandle {
     pub fn schema_changed(&self) {
         self.signals.schema_changed.store(true, Ordering::Release);
         self.signals.wake.notify_one();
+    }
+
+    /// Offers again at once what the store refused ([`NetStatus::origins`] shows it), instead of after the usual wait.
+    pub fn retry_blocked(&self) {
+        self.signals.retry_blocked.store(true, Ordering::Release);
+        self.signals.wake.notify_one();
+    }
+
+    /// Waits until a peer has told its heads and this node has every version of its own site that any peer told of.
+    ///
+    /// A node that joins others waits for this before it accepts writes: if its database was restored from an older
+    /// copy, its next versions would otherwise take numbers that its peers already know. Waits for ever while no peer
+    /// can be reached, so the caller limits the time. Returns `false` when the network has shut down.
+    pub async fn own_tail_complete(&mut self) -> bool {
+        let complete = |status: &Arc<NetStatus>| {
+            let local = status.members.iter().find(|it| it.state == MemberState::Local);
+            let own = local.and_then(|it| it.heads.get(&it.site)).map_or(0, |head| head.0);
+            status.stats.heads_heard > 0 && own >= status.stats.own_head_elsewhere
+        };
+        self.status.wait_for(complete).await.is_ok()
     }
 
     /// This node and every other member it knows; at most half a second old.

@@ -220,6 +220,9 @@ impl Reactor {
         if signals.schema_changed.swap(false, Ordering::AcqRel) {
             self.input(Input::SchemaChanged);
         }
+        if signals.retry_blocked.swap(false, Ordering::AcqRel) {
+            self.input(Input::RetryBlocked);
+        }
         if signals.commits_shed.swap(false, Ordering::AcqRel) {
             self.read_heads();
         }

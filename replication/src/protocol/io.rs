@@ -88,6 +88,8 @@ pub enum Input {
     },
     /// The schema of this node changed.
     SchemaChanged,
+    /// An operator has removed what the store refused changesets for: offer them again now.
+    RetryBlocked,
     /// The node stops: tell the others.
     Leave,
 }

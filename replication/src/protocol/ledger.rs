@@ -408,6 +408,11 @@ impl Ledger {
         self.release(now, |block| block.for_schema);
     }
 
+    /// Offers again all that was refused.
+    pub(super) fn release_all(&mut self, now: Time) {
+        self.release(now, |_| true);
+    }
+
     /// Offers again what has waited long enough.
     pub(super) fn release_due(&mut self, now: Time) {
         self.release(now, |block| block.retry_at <= now);

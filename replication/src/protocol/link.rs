@@ -98,6 +98,8 @@ pub(super) struct Link {
     pub(super) rtt: Option<Span>,
     /// Heads the peer has told.
     pub(super) heads: Heads,
+    /// Whether the peer has told all its heads.
+    pub(super) heads_told: bool,
     /// When full heads were last sent to it.
     pub(super) heads_sent_at: Option<Time>,
     /// Full heads are to be sent when the interval allows.
@@ -123,6 +125,7 @@ impl Link {
             heard_at: now,
             rtt: None,
             heads: Heads::new(),
+            heads_told: false,
             heads_sent_at: None,
             heads_due: false,
             delegated: 0,

@@ -100,6 +100,8 @@ pub struct Stats {
     pub datagrams_sent: u64,
     /// Bytes of datagrams sent.
     pub datagram_bytes_sent: u64,
+    /// Connections on which a peer has told its heads.
+    pub heads_heard: u64,
     /// Largest head of this node's own site that any peer has told. If it is above the own head, this node's database
     /// was restored from an older copy and has to catch up on itself before it may write.
     pub own_head_elsewhere: u64,

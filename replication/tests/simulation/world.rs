@@ -77,6 +77,8 @@ pub struct Node {
     last_link: u64,
     wake_at: Option<Time>,
     applying: bool,
+    /// Until when its process stands still.
+    pub paused_until: Time,
     /// How long its store takes for a batch, at most.
     pub store_us: u64,
     heads_before: Heads,
@@ -129,6 +131,7 @@ impl World {
             last_link: 0,
             wake_at: None,
             applying: false,
+            paused_until: Time(0),
             store_us: 2_000,
             heads_before: Heads::new(),
             committed_at: BTreeMap::new(),
@@ -252,6 +255,13 @@ impl World {
         let index = scheduled.node;
         if scheduled.life != self.nodes[index].life || self.nodes[index].replica.is_none() {
             return;
+        }
+        let paused_until = self.nodes[index].paused_until;
+        if paused_until > self.now {
+            if matches!(scheduled.event, Event::Wake) {
+                self.nodes[index].wake_at = Some(paused_until);
+            }
+            return self.schedule(paused_until, index, scheduled.event);
         }
         match scheduled.event {
             Event::Wake => self.wake(index, scheduled.at),

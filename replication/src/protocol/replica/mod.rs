@@ -175,6 +175,7 @@ impl Replica {
             Input::Applied(results) => self.on_applied(now, results),
             Input::LogRead { read, result } => self.on_log_read(read, result),
             Input::SchemaChanged => self.ledger.on_schema_changed(now),
+            Input::RetryBlocked => self.ledger.release_all(now),
             Input::Leave => {
                 self.left = true;
                 self.persist(now);

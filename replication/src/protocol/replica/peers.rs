@@ -113,7 +113,10 @@ impl Replica {
             Frame::Renew { incarnation } => {
                 self.membership.renew(now, incarnation);
             }
-            Frame::Heads(heads) => self.on_heads(now, id, &heads),
+            Frame::Heads(heads) => {
+                self.note_heads_told(id);
+                self.on_heads(now, id, &heads);
+            }
             Frame::Live { origin, version, range, body } => {
                 let change = crate::types::EncodedChangeset { site: origin, version, body };
                 self.on_live(now, id, peer, change, range);
@@ -236,6 +239,15 @@ impl Replica {
         }
     }
 
+    fn note_heads_told(&mut self, id: LinkId) {
+        if let Some(link) = self.links.get_mut(id)
+            && !link.heads_told
+        {
+            link.heads_told = true;
+            self.stats.heads_heard += 1;
+        }
+    }
+
     /// Tells a peer all heads, or does so later if it does not keep up with its lane.
     pub(super) fn send_heads(&mut self, now: Time, id: LinkId) {
         let Some(link) = self.links.get_mut(id) else {
@@ -246,6 +258,9 @@ impl Replica {
             return;
         }
         let heads: Vec<(SiteId, DbVersion)> = self.ledger.heads().into_iter().collect();
+        if heads.is_empty() {
+            self.send(id, Lane::Live, &Frame::Heads(heads.clone()));
+        }
         for part in heads.chunks(LIST_ENTRIES_MAX) {
             self.send(id, Lane::Live, &Frame::Heads(part.to_vec()));
         }
