@@ -97,6 +97,8 @@ fn what_one_commits_others_apply_once_and_in_order() {
         assert_eq!(two.store.apply(&log[..1]), [ApplyOutcome::AlreadyKnown]);
         assert_eq!(one.rows(), two.rows(), "{create}");
         assert_eq!(one.rows().len(), 3);
+        assert_eq!(one.store.digest().unwrap(), two.store.digest().unwrap());
+        assert_eq!(two.store.check().unwrap(), Vec::<String>::new());
         assert_eq!(two.store.heads()[&SiteId([1; 16])], DbVersion(4));
         assert_eq!(two.store.position(), Position(4));
     }
@@ -270,4 +272,60 @@ fn rows_that_are_unique_alone_but_not_together_look_the_same_everywhere() {
         let hidden = nodes[0].store.conflicts().unwrap();
         assert_eq!((nodes[0].rows().len(), hidden.len()), (4, 1), "{:?}", nodes[0].rows());
     }
+}
+
+#[test]
+fn a_trimmed_log_says_so_and_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let trimmed = {
+        let node =
+            Node { store: open(directory.path(), 1), _directory: tempfile::tempdir().unwrap() };
+        node.write(|connection| {
+            connection.sqlite().execute_batch(TABLES[0]).unwrap();
+            connection.register_table(&spec(&["id", "a", "b"])).unwrap();
+        });
+        for id in 1..=5 {
+            node.sql(&format!("INSERT INTO t VALUES ({id}, 'x', 1)"));
+        }
+        node.store.trim(Position(3)).unwrap();
+        node
+    };
+    let check = |store: &Store| {
+        let site = store.site_id();
+        assert_eq!(
+            store.read_log(site, DbVersion(1), 10).unwrap(),
+            LogSlice::Trimmed { first: DbVersion(4) }
+        );
+        let LogSlice::Changesets(rest) = store.read_log(site, DbVersion(3), usize::MAX).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(rest.iter().map(|changeset| changeset.version.0).collect::<Vec<_>>(), [4, 5]);
+        assert!(matches!(
+            store.read_from(Position(1), 9),
+            Ok(LogRange::Trimmed { first: Position(4) })
+        ));
+        assert!(
+            matches!(store.read_from(Position(3), 9), Ok(LogRange::Transactions(rest)) if rest.len() == 2)
+        );
+    };
+    check(&trimmed.store);
+    trimmed.store.trim(Position(99)).unwrap();
+    drop(trimmed);
+    let store = open(directory.path(), 1);
+    assert_eq!((store.position(), store.heads()[&store.site_id()]), (Position(5), DbVersion(5)));
+    assert!(matches!(
+        store.read_log(store.site_id(), DbVersion(4), 1),
+        Ok(LogSlice::Trimmed { .. })
+    ));
+}
+
+#[test]
+fn a_row_written_behind_the_servers_back_is_found() {
+    let node = Node::new(1, TABLES[0]);
+    node.sql("INSERT INTO t VALUES (1, 'x', 1), (2, 'y', 2)");
+    let file = node.store.directory().join(trellis_replication::store::DATABASE_FILE);
+    let other = rusqlite::Connection::open(file).unwrap();
+    other.execute_batch("INSERT INTO t VALUES (3, 'z', 3); DELETE FROM t WHERE id = 1").unwrap();
+    assert_eq!(node.store.check().unwrap().len(), 2);
 }

@@ -204,3 +204,183 @@ fn cell_wins<E>(
         Ordering::Equal => incoming.site > site_of(present.stamp.origin),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+
+    use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert_eq, proptest};
+
+    use super::*;
+
+    const COLUMNS: u32 = 3;
+
+    /// One row at one site: the merge rules over a map instead of a table.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Replica {
+        clock: Option<RowClock>,
+        values: BTreeMap<u32, Value>,
+    }
+
+    /// What a site did to the row.
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// Inserts the row, or updates a column of it.
+        Write {
+            site: u32,
+            column: u32,
+            value: i64,
+        },
+        Delete {
+            site: u32,
+        },
+        /// Merges all that another has said so far.
+        Sync {
+            from: u32,
+            to: u32,
+        },
+    }
+
+    /// A row change on its way.
+    #[derive(Clone, Debug)]
+    struct Sent {
+        site: u32,
+        version: u64,
+        causal_length: u64,
+        sentinel: bool,
+        cells: Vec<(u32, u64, i64)>,
+    }
+
+    fn site_of(ordinal: u32) -> SiteId {
+        SiteId([ordinal as u8 + 1; 16])
+    }
+
+    impl Replica {
+        fn alive(&self) -> bool {
+            self.clock.as_ref().is_some_and(RowClock::is_alive)
+        }
+
+        fn merge(&mut self, sent: &Sent) {
+            let cells = sent.cells.iter().zip(1..).map(|((column, col_version, value), seq)| {
+                let value = ValueRef::Integer(*value);
+                IncomingCell { column: *column, col_version: *col_version, seq, value }
+            });
+            let cells: Vec<_> = cells.collect();
+            let incoming = IncomingRow {
+                origin: sent.site,
+                site: site_of(sent.site),
+                version: sent.version,
+                causal_length: sent.causal_length,
+                sentinel: sent.sentinel.then_some(0),
+                cells: &cells,
+            };
+            let values = self.values.clone();
+            let stored = |column| Ok::<_, Infallible>(values.get(&column).cloned());
+            match merge_row(&mut self.clock, &incoming, site_of, stored)
+                .unwrap_or_else(|never| match never {})
+            {
+                RowEffect::Ignored | RowEffect::Restamped => {}
+                RowEffect::Deleted => self.values.clear(),
+                RowEffect::Written { won, .. } => {
+                    let won = won.iter().map(|index| &cells[*index]);
+                    self.values.extend(won.map(|cell| (cell.column, cell.value.to_value())));
+                }
+            }
+        }
+
+        /// What the row is, as far as it must be equal everywhere.
+        fn visible(&self) -> (Option<u64>, Vec<(u32, Value, Option<CellClock>)>) {
+            let cell = |column| self.clock.as_ref().and_then(|clock| clock.cell(column));
+            let values =
+                self.values.iter().map(|(column, value)| (*column, value.clone(), cell(*column)));
+            (self.clock.as_ref().map(|clock| clock.causal_length), values.collect())
+        }
+    }
+
+    /// Plays the steps on three sites; returns all that was sent, in each site's order.
+    fn play(steps: &[Step]) -> Vec<Sent> {
+        let mut replicas = vec![Replica::default(); 3];
+        let mut sent: Vec<Sent> = Vec::new();
+        for (version, step) in (1..).zip(steps) {
+            match *step {
+                Step::Sync { from, to } => {
+                    sent.iter()
+                        .filter(|sent| sent.site == from)
+                        .for_each(|sent| replicas[to as usize].merge(sent));
+                }
+                Step::Delete { site } => {
+                    let replica = &mut replicas[site as usize];
+                    if replica.alive() {
+                        let length =
+                            replica.clock.as_ref().map_or(1, |clock| clock.causal_length) + 1;
+                        let change = Sent {
+                            site,
+                            version,
+                            causal_length: length,
+                            sentinel: true,
+                            cells: Vec::new(),
+                        };
+                        replica.merge(&change);
+                        sent.push(change);
+                    }
+                }
+                Step::Write { site, column, value } => {
+                    let replica = &mut replicas[site as usize];
+                    let length = replica.clock.as_ref().map_or(0, |clock| clock.causal_length);
+                    let inserts = length % 2 == 0;
+                    let columns = if inserts { 0..COLUMNS } else { column..column + 1 };
+                    let version_of = |column| {
+                        let cell = replica.clock.as_ref().and_then(|clock| clock.cell(column));
+                        cell.filter(|_| !inserts).map_or(0, |cell| cell.col_version) + 1
+                    };
+                    let cells = columns.map(|column| (column, version_of(column), value)).collect();
+                    let causal_length = length + u64::from(inserts);
+                    let change = Sent {
+                        site,
+                        version,
+                        causal_length,
+                        sentinel: inserts && length > 0,
+                        cells,
+                    };
+                    replica.merge(&change);
+                    sent.push(change);
+                }
+            }
+        }
+        sent
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = (0u32..4, 0u32..3, 0u32..3, 0..COLUMNS, 0i64..3).prop_map(
+            |(kind, site, other, column, value)| match kind {
+                0 | 1 => Step::Write { site, column, value },
+                2 => Step::Delete { site },
+                _ => Step::Sync { from: site, to: other },
+            },
+        );
+        proptest::collection::vec(step, 1..14)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        /// Commutative, associative, idempotent: whatever the order, and however often.
+        #[test]
+        fn all_orders_come_to_the_same(
+            (sent, order) in steps().prop_map(|steps| play(&steps)).prop_flat_map(|sent| {
+                let twice: Vec<_> = sent.iter().chain(&sent).cloned().collect();
+                (Just(sent), Just(twice).prop_shuffle())
+            }),
+            again in any::<bool>(),
+        ) {
+            let (mut straight, mut shuffled) = (Replica::default(), Replica::default());
+            sent.iter().for_each(|sent| straight.merge(sent));
+            order.iter().for_each(|sent| shuffled.merge(sent));
+            if again {
+                sent.iter().rev().for_each(|sent| shuffled.merge(sent));
+            }
+            prop_assert_eq!(straight.visible(), shuffled.visible());
+        }
+    }
+}

@@ -382,3 +382,15 @@ pub(super) fn resolve_conflicts(core: &Core, applier: &mut StoreConnection) -> R
     let pending = applier.commit()?;
     pending.map_or(Ok(()), Pending::wait)
 }
+
+/// See [`super::Store::trim`].
+pub(super) fn trim(core: &Core, applier: &mut StoreConnection, position: Position) -> Result<()> {
+    applier.begin_mode(core.lease.acquire_uncancelled(), Mode::Suspended)?;
+    if let Err(error) = log::trim(applier.sqlite(), position) {
+        applier.rollback();
+        return Err(error);
+    }
+    let pending = applier.commit()?;
+    core.committed().log.index.trim(position);
+    pending.map_or(Ok(()), Pending::wait)
+}

@@ -138,6 +138,19 @@ pub(super) fn append(sqlite: &Connection, origin: u32, applied: &AppliedTransact
     Ok(())
 }
 
+/// Removes what is at or below `position`, and remembers the heads and the position it reached.
+pub(super) fn trim(sqlite: &Connection, position: Position) -> Result<()> {
+    let position = position.0.cast_signed();
+    sqlite.execute(
+        "INSERT INTO trellis_heads (origin, version, position)
+         SELECT origin, max(version), max(position) FROM trellis_log WHERE position <= ?1 GROUP BY origin
+         ON CONFLICT (origin) DO UPDATE SET version = excluded.version, position = excluded.position",
+        [position],
+    )?;
+    sqlite.execute("DELETE FROM trellis_log WHERE position <= ?1", [position])?;
+    Ok(())
+}
+
 /// A stretch of one origin's transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogSlice {

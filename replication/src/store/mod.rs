@@ -31,6 +31,7 @@ mod applied;
 mod apply;
 mod capture;
 mod changes;
+mod check;
 mod checkpoint;
 mod clocks;
 mod conflict;
@@ -47,12 +48,13 @@ mod log;
 mod merge;
 mod options;
 mod registry;
-#[expect(clippy::module_inception, reason = "the file of the type `Store`")]
 mod statement;
+#[expect(clippy::module_inception, reason = "the file of the type `Store`")]
 mod store;
 
 pub use applied::{AppliedTransaction, RowEvent, RowEvents, RowOp};
 pub use apply::ApplyOutcome;
+pub use check::TableDigest;
 pub use connection::{Pending, StoreConnection};
 pub use error::{Result, StoreError};
 pub use flush::Listener;

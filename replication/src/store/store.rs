@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::apply::ApplyOutcome;
+use super::check::{self, TableDigest};
 use super::checkpoint;
 use super::connection::{Role, StoreConnection, open_sqlite};
 use super::core::{CheckpointRequest, Committed, Core};
@@ -126,6 +127,38 @@ impl Store {
     pub fn apply(&self, batch: &[EncodedChangeset]) -> Vec<ApplyOutcome> {
         let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
         super::apply::apply(&self.core, &mut applier, batch)
+    }
+
+    /// Digests of all replicated tables, by identity: equal on nodes that hold the same rows.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn digest(&self) -> Result<Vec<TableDigest>> {
+        check::digest(&open_sqlite(&self.core)?, &self.core.registry())
+    }
+
+    /// Checks the file: SQLite's structures, rows against clocks, the log against the heads. Returns the first findings;
+    /// none means that it is whole.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn check(&self) -> Result<Vec<String>> {
+        let sqlite = open_sqlite(&self.core)?;
+        sqlite.execute_batch("BEGIN")?;
+        if let Some(on_connect) = &self.core.on_connect {
+            on_connect(&sqlite)?;
+        }
+        check::check(&sqlite, &self.core.registry())
+    }
+
+    /// Removes the log at and below `position`. Call it for what all members are known to have: who still needs it is told
+    /// that it is trimmed.
+    ///
+    /// # Errors
+    /// If SQLite refuses; nothing changed then.
+    pub fn trim(&self, position: Position) -> Result<()> {
+        let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
+        super::apply::trim(&self.core, &mut applier, position.min(self.position()))
     }
 
     /// The rows that are hidden because a visible one conflicts with them in a unique index.

@@ -120,6 +120,18 @@ impl<'a> ChangesetReader<'a> {
         Ok(Some(RowView { pk, shape, first_seq }))
     }
 
+    /// Reads to the end.
+    ///
+    /// # Errors
+    /// If the body is malformed anywhere.
+    pub fn skip_all(mut self) -> Result<(), DecodeError> {
+        let mut values = Vec::new();
+        while let Some(table) = self.next_table()? {
+            while self.next_row(&table, &mut values)?.is_some() {}
+        }
+        Ok(())
+    }
+
     /// The index of the row's shape among the known ones, or one beyond them for the shape kept aside.
     fn read_shape(&mut self, marker: u64, columns: usize) -> Result<usize, DecodeError> {
         let unknown = DecodeError::Invalid("shape");
