@@ -18,7 +18,7 @@ use crate::node::{Node, NodeOptions};
 struct Command {
     #[command(subcommand)]
     action: Action,
-    /// What to log, as in RUST_LOG: a level, or module=level pairs.
+    /// What to log, as in `RUST_LOG`: a level, or module=level pairs.
     #[arg(long, global = true, env = "RUST_LOG", default_value = "info")]
     log: String,
 }

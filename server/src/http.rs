@@ -48,7 +48,6 @@ pub async fn start(
         .route("/metrics", get(metrics))
         .with_state(Shown { database, registry });
     let (stop, stopped) = oneshot::channel();
-    #[expect(clippy::disallowed_methods, reason = "the task is joined by HttpServer::stop")]
     let task = tokio::spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(async {
             // A dropped sender stops the server as well.

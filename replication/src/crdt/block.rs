@@ -22,8 +22,10 @@ use super::clock::{CellRun, RowClock, Stamp};
 /// Slots in a block of a table of ordinary width.
 const ROWS_PER_BLOCK_MAX: u32 = 16;
 
-/// Most columns a clock can name; above what SQLite allows a table over its life time.
-const COLUMNS_MAX: usize = 65_536;
+/// Most neighbouring columns in one run; above what SQLite allows a table.
+const RUN_COLUMNS_MAX: usize = 65_536;
+/// Columns are named by identities of 32 bits.
+const COLUMN_IDS: usize = 1 << 32;
 
 /// How many rows share a block: fewer in wide tables, so that rewriting a block stays cheap.
 #[must_use]
@@ -248,10 +250,10 @@ impl Group {
         let (mut runs, mut run_steps) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut next_column = 0usize;
         for _ in 0..count {
-            let column = next_column + reader.count(COLUMNS_MAX, "column")?;
-            let width = reader.count(COLUMNS_MAX, "columns")?;
+            let column = next_column + reader.count(COLUMN_IDS, "column")?;
+            let width = reader.count(RUN_COLUMNS_MAX, "columns")?;
             next_column = column + width;
-            if width == 0 || next_column > COLUMNS_MAX {
+            if width == 0 || next_column > COLUMN_IDS {
                 return Err(DecodeError::Bounds("column"));
             }
             let col_version = reader.varint()?;

@@ -10,10 +10,10 @@ use super::decode::{Cut, Field, bad_format, line_end};
 /// # Errors
 /// 22P04 for a quote that is never closed.
 pub(super) fn cut(input: &[u8], options: &CopyOptions, finished: bool) -> Result<Cut, SqlError> {
-    if let Some((length, _)) = line_end(input, finished) {
-        if input.get(..length) == Some(b"\\.") {
-            return Ok(Cut::End);
-        }
+    if let Some((length, _)) = line_end(input, finished)
+        && input.get(..length) == Some(b"\\.")
+    {
+        return Ok(Cut::End);
     }
     let mut row = Row { options, fields: Vec::new(), field: Vec::new(), quoted: false };
     let mut at = 0;

@@ -10,7 +10,7 @@ use trellis_sqlcompat::{SqlError, SqlState};
 use super::{binary, csv, text};
 
 /// Longest row, bytes.
-pub const ROW_BYTES_MAX: usize = 256 << 20;
+pub(super) const ROW_BYTES_MAX: usize = 256 << 20;
 
 /// One field of a row: `None` is NULL. Text formats give UTF-8 text, the binary format the type's binary form.
 pub type Field = Option<Vec<u8>>;

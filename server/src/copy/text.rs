@@ -148,7 +148,7 @@ mod tests {
         };
         let text = |value: &[u8]| Some(value.to_vec());
         assert_eq!(fields, [text(b"a\tb"), None, text(b"\\N"), text(b"AB")]);
-        assert_eq!(taken, 23);
+        assert_eq!(taken, 21);
         let mut out = Vec::new();
         write(Some(b"a\tb\\\n"), &options(), &mut out);
         assert_eq!(out, b"a\\tb\\\\\\n");

@@ -185,10 +185,10 @@ impl Database {
         }
         let schema = self.schema();
         for transaction in applied {
-            if transaction.origin == own {
-                if let Some(network) = self.network() {
-                    network.commit(transaction.encoded.clone());
-                }
+            if transaction.origin == own
+                && let Some(network) = self.network()
+            {
+                network.commit(transaction.encoded.clone());
             }
             self.hub.publish(transaction, &schema.catalog);
         }

@@ -10,10 +10,16 @@ use super::database::Database;
 use crate::registry::Activity;
 use crate::session::Settings;
 
-/// The rows of live relation `name`, as of now. Relations of things that the server does not have are empty.
-pub(super) fn rows(name: &str, database: &Database, settings: &Mutex<Settings>) -> Vec<Vec<Datum>> {
+/// The rows of live relation `name`, as of now; `None` for those that the session supplies. Relations of things that the
+/// server does not have are empty.
+pub(super) fn rows(
+    name: &str,
+    database: &Database,
+    settings: &Mutex<Settings>,
+) -> Option<Vec<Vec<Datum>>> {
     let columns = live_columns(name);
-    match name {
+    Some(match name {
+        "pg_prepared_statements" | "pg_cursors" => return None,
         "pg_settings" => {
             let settings = settings.lock().unwrap_or_else(PoisonError::into_inner);
             let all = settings.all();
@@ -29,7 +35,7 @@ pub(super) fn rows(name: &str, database: &Database, settings: &Mutex<Settings>) 
                 .collect()
         }
         _ => Vec::new(),
-    }
+    })
 }
 
 fn arrange(columns: &[&str], value: impl Fn(&str) -> Datum) -> Vec<Datum> {

@@ -184,10 +184,10 @@ impl Sequences {
         if state.slot_dirty {
             return Ok(());
         }
-        if let Some(slot) = state.slot {
-            if owner(slot, sqlite)?.is_none_or(|owner| owner != site.0) {
-                state.slot = None;
-            }
+        if let Some(slot) = state.slot
+            && owner(slot, sqlite)?.is_none_or(|owner| owner != site.0)
+        {
+            state.slot = None;
         }
         Ok(())
     }

@@ -260,7 +260,7 @@ impl SqliteEngine {
                 .map_err(|error| schema::internal(&error))?;
         }
         for name in &plan.reads.live {
-            let rows = live::rows(name, &self.database, &self.settings);
+            let Some(rows) = live::rows(name, &self.database, &self.settings) else { continue };
             self.connection
                 .with(|sqlite| trellis_sqlcompat::catalog::fill_live(sqlite, name, rows))
                 .map_err(|error| schema::internal(&error))?;
@@ -515,10 +515,8 @@ impl SqliteEngine {
             }
         } else if transaction.snapshot {
             let open = self.connection.with(|sqlite| !sqlite.is_autocommit());
-            if open {
-                if let Err(error) = self.execute("ROLLBACK") {
-                    tracing::error!(%error, "a snapshot could not be closed");
-                }
+            if open && let Err(error) = self.execute("ROLLBACK") {
+                tracing::error!(%error, "a snapshot could not be closed");
             }
         }
     }
@@ -668,6 +666,12 @@ impl Engine for SqliteEngine {
                 state.settings = environment.format.as_ref().clone();
             }
         });
+    }
+
+    fn supply_live(&mut self, name: &'static str, rows: Vec<Vec<Datum>>) -> Result<(), SqlError> {
+        self.connection
+            .with(|sqlite| trellis_sqlcompat::catalog::fill_live(sqlite, name, rows))
+            .map_err(|error| schema::internal(&error))
     }
 
     fn open(

@@ -79,10 +79,10 @@ fn run(alarms: &Receiver<Alarm>) {
         match received {
             Ok(alarm) => pending.push(Reverse(alarm)),
             Err(RecvTimeoutError::Timeout) => {
-                if let Some(Reverse(alarm)) = pending.pop() {
-                    if let Some(switch) = alarm.switch.upgrade() {
-                        switch.time_out(alarm.statement);
-                    }
+                if let Some(Reverse(alarm)) = pending.pop()
+                    && let Some(switch) = alarm.switch.upgrade()
+                {
+                    switch.time_out(alarm.statement);
                 }
             }
             Err(RecvTimeoutError::Disconnected) => return,

@@ -72,7 +72,12 @@ impl Hub {
                 deliver(&shape.channel, &payload, 0);
             }
         }
+        // A message that a transaction sends twice is delivered once, as in PostgreSQL.
+        let mut sent = BTreeSet::new();
         for message in &transaction.messages {
+            if !sent.insert((&message.channel, &message.payload)) {
+                continue;
+            }
             deliver(&message.channel, &Arc::from(message.payload.as_str()), 0);
         }
         for mailbox in woken.values() {

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Notifications that may wait.
-pub const MESSAGES_MAX: usize = 65_536;
+pub(super) const MESSAGES_MAX: usize = 65_536;
 /// Bytes of payload that may wait.
-pub const BYTES_MAX: usize = 8 << 20;
+pub(super) const BYTES_MAX: usize = 8 << 20;
 
 /// One `NotificationResponse` to be.
 #[derive(Clone, Debug, PartialEq, Eq)]

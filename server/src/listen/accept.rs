@@ -75,10 +75,10 @@ impl Listener {
             tracing::warn!(%error, "the listener could not be stopped");
             return;
         }
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                tracing::error!("the listener's thread panicked");
-            }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the listener's thread panicked");
         }
     }
 }

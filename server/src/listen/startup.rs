@@ -1,6 +1,6 @@
 //! From a fresh socket to a session: encryption requests, the startup packet, its parameters.
 //!
-//! Source: PostgreSQL manual, `protocol-flow` §55.2.1 and §55.2.10, `protocol-message-formats` (StartupMessage).
+//! Source: PostgreSQL manual, `protocol-flow` §55.2.1 and §55.2.10, `protocol-message-formats` (`StartupMessage`).
 
 use std::time::{Duration, Instant};
 

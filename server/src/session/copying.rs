@@ -20,7 +20,7 @@ use crate::copy::{Decoder, Field, RowEncoder};
 use crate::wire::FrontendMessage;
 
 /// A `COPY … FROM STDIN` under way.
-pub struct CopyIn {
+pub(super) struct CopyIn {
     statement: CopyStatement,
     decoder: Decoder,
     count: u64,
@@ -29,13 +29,13 @@ pub struct CopyIn {
 impl CopyIn {
     /// Whether the data is in the binary format.
     #[must_use]
-    pub fn is_binary(&self) -> bool {
+    pub(super) fn is_binary(&self) -> bool {
         self.statement.options.format == CopyFormat::Binary
     }
 
     /// Number of columns.
     #[must_use]
-    pub fn column_count(&self) -> usize {
+    pub(super) fn column_count(&self) -> usize {
         self.statement.columns.len()
     }
 

@@ -18,7 +18,7 @@ use super::portal::{CursorInfo, Formats, Portal, PortalState, Ran, RowSource, Ro
 use super::session::Session;
 
 /// Rows that one scrollable or held cursor may keep.
-pub const KEPT_ROWS_MAX: usize = 10_000_000;
+pub(super) const KEPT_ROWS_MAX: usize = 10_000_000;
 
 /// What `DECLARE` says.
 pub(super) struct Declaration<'a> {
@@ -37,7 +37,7 @@ impl<E: Engine> Session<E> {
         if !declaration.hold {
             self.transaction.require_block("DECLARE CURSOR")?;
         }
-        let prepared = self.prepare(declaration.query, Vec::new(), true)?;
+        let prepared = self.prepare(declaration.query, &[], true)?;
         let plan = prepared.plan;
         let PlanKind::Query(step) = &plan.kind else {
             let message = "DECLARE CURSOR must be used with a SELECT or VALUES command";
@@ -246,15 +246,16 @@ impl<R: Rows> Portal<R> {
 
     /// Keeps all remaining rows, so that the cursor no longer needs its transaction.
     fn hold(&mut self) -> Result<(), SqlError> {
-        let forward_from = match &mut self.cursor {
+        match &mut self.cursor {
             Some(cursor) if !cursor.held => {
                 cursor.held = true;
-                if cursor.scroll { None } else { Some(std::mem::take(&mut cursor.at)) }
+                // What a forward-only cursor has passed is not kept; its remaining rows are counted from here.
+                if !cursor.scroll {
+                    cursor.at = 0;
+                }
             }
             _ => return Ok(()),
-        };
-        // What a forward-only cursor has passed is not kept; its remaining rows are counted from here.
-        drop(forward_from);
+        }
         self.read_to(i64::MAX)?;
         self.state = PortalState::Done;
         Ok(())

@@ -23,7 +23,7 @@ impl<E: Engine> Session<E> {
         parameter_types: &[u32],
     ) -> Result<(), SqlError> {
         let declared: Vec<Oid> = parameter_types.iter().map(|oid| Oid(*oid)).collect();
-        let prepared = self.prepare(query, declared, false)?;
+        let prepared = self.prepare(query, &declared, false)?;
         self.keep_statement(name, prepared)?;
         self.out.parse_complete();
         Ok(())
@@ -33,7 +33,7 @@ impl<E: Engine> Session<E> {
     pub(super) fn prepare(
         &mut self,
         query: &str,
-        declared: Vec<Oid>,
+        declared: &[Oid],
         from_sql: bool,
     ) -> Result<Prepared, SqlError> {
         let statements = self.engine.parse(query)?;
@@ -48,13 +48,12 @@ impl<E: Engine> Session<E> {
             }
         };
         let plan = match &statement {
-            Some(statement) => self.plan_statement(statement, &declared)?,
+            Some(statement) => self.plan_statement(statement, declared)?,
             None => Arc::new(empty_plan()),
         };
         Ok(Prepared {
             statement,
             plan,
-            declared,
             epoch: self.engine.schema_epoch(),
             generation: self.environment_generation(),
             from_sql,
@@ -287,10 +286,10 @@ impl<E: Engine> Session<E> {
     }
 
     pub(super) fn handle_sync(&mut self) {
-        if self.transaction.block == Block::Implicit {
-            if let Err(error) = self.commit_transaction() {
-                self.fail(&error);
-            }
+        if self.transaction.block == Block::Implicit
+            && let Err(error) = self.commit_transaction()
+        {
+            self.fail(&error);
         }
         self.ready_for_query();
     }

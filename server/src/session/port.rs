@@ -97,6 +97,12 @@ pub trait Engine {
     /// A statement begins: its time, and what it depends on.
     fn begin_statement(&mut self, environment: &Environment, now_us: i64);
 
+    /// Supplies the rows of a live catalog relation that only the session knows, for the statements that follow.
+    ///
+    /// # Errors
+    /// Storage errors.
+    fn supply_live(&mut self, name: &'static str, rows: Vec<Vec<Datum>>) -> Result<(), SqlError>;
+
     /// Opens a query.
     ///
     /// # Errors

@@ -12,13 +12,11 @@ use super::port::Rows;
 
 /// A prepared statement.
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub(super) struct Prepared {
     /// Its parsed text; `None` for an empty one.
     pub statement: Option<Arc<ParsedStatement>>,
     /// Its plan as of `epoch`.
     pub plan: Arc<Plan>,
-    /// Parameter types as the client declared them.
-    pub declared: Vec<Oid>,
     /// Schema epoch that the plan was made in.
     pub epoch: u64,
     /// Settings generation that the plan was made in.
@@ -30,7 +28,7 @@ pub struct Prepared {
 }
 
 /// Rows that are still to be sent.
-pub enum RowSource<R> {
+pub(super) enum RowSource<R> {
     /// Being computed.
     Live(R),
     /// Already known.
@@ -39,7 +37,7 @@ pub enum RowSource<R> {
 
 /// Rows kept in memory.
 #[derive(Debug, Default)]
-pub struct StoredRows {
+pub(super) struct StoredRows {
     rows: VecDeque<Vec<Datum>>,
     current: Vec<Datum>,
 }
@@ -47,7 +45,7 @@ pub struct StoredRows {
 impl StoredRows {
     /// Rows to be sent in order.
     #[must_use]
-    pub fn new(rows: impl IntoIterator<Item = Vec<Datum>>) -> Self {
+    pub(super) fn new(rows: impl IntoIterator<Item = Vec<Datum>>) -> Self {
         Self { rows: rows.into_iter().collect(), current: Vec::new() }
     }
 }
@@ -86,7 +84,7 @@ impl<R: Rows> Rows for RowSource<R> {
 
 /// How the tag of a statement that returns rows is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowTag {
+pub(super) enum RowTag {
     /// The word and the number of rows sent: `SELECT 3`, `FETCH 3`.
     Counted(&'static str),
     /// The word, and a count known beforehand: `INSERT 0 3`.
@@ -98,7 +96,7 @@ pub enum RowTag {
 impl RowTag {
     /// The tag after `sent` rows.
     #[must_use]
-    pub fn text(self, sent: u64) -> String {
+    pub(super) fn text(self, sent: u64) -> String {
         match self {
             Self::Counted(word) => format!("{word} {sent}"),
             Self::Known(word, count) => format!("{word} {count}"),
@@ -108,7 +106,7 @@ impl RowTag {
 }
 
 /// What running a plan came to.
-pub enum Ran<R> {
+pub(super) enum Ran<R> {
     /// Rows to send, then a tag.
     Rows(RowSource<R>, RowTag),
     /// Nothing to send but the tag.
@@ -122,7 +120,7 @@ pub enum Ran<R> {
 }
 
 /// Where a portal stands.
-pub enum PortalState<R> {
+pub(super) enum PortalState<R> {
     /// Not yet run.
     Ready,
     /// Rows are under way.
@@ -133,12 +131,12 @@ pub enum PortalState<R> {
 
 /// Result formats as `Bind` gives them.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Formats(pub Vec<i16>);
+pub(super) struct Formats(pub Vec<i16>);
 
 impl Formats {
     /// Format code of a column.
     #[must_use]
-    pub fn of(&self, column: usize) -> i16 {
+    pub(super) fn of(&self, column: usize) -> i16 {
         match self.0.as_slice() {
             [] => 0,
             [all] => *all,
@@ -149,7 +147,7 @@ impl Formats {
 
 /// What a cursor of `DECLARE` is beyond a portal.
 #[derive(Clone, Debug)]
-pub struct CursorInfo {
+pub(super) struct CursorInfo {
     /// Text of the `DECLARE` statement's query.
     pub query: String,
     /// `WITH HOLD`.
@@ -169,7 +167,7 @@ pub struct CursorInfo {
 }
 
 /// A portal.
-pub struct Portal<R> {
+pub(super) struct Portal<R> {
     /// What it runs.
     pub plan: Arc<Plan>,
     /// Parameter values in storage form.
@@ -187,14 +185,14 @@ pub struct Portal<R> {
 impl<R> Portal<R> {
     /// Whether it is a cursor that outlives transactions.
     #[must_use]
-    pub fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         self.cursor.as_ref().is_some_and(|cursor| cursor.held)
     }
 }
 
 /// Writes the values of one result column.
 #[derive(Clone, Copy)]
-pub struct ColumnEncoder {
+pub(super) struct ColumnEncoder {
     oid: Oid,
     encode: Encoder,
 }
@@ -202,7 +200,7 @@ pub struct ColumnEncoder {
 impl ColumnEncoder {
     /// An encoder for values of a type, in its binary or text form.
     #[must_use]
-    pub fn new(oid: Oid, binary: bool) -> Self {
+    pub(super) fn new(oid: Oid, binary: bool) -> Self {
         Self { oid, encode: encoder(oid, binary) }
     }
 
@@ -210,12 +208,43 @@ impl ColumnEncoder {
     ///
     /// # Errors
     /// XX000 if what is stored is not a value of the type.
-    pub fn encode(
+    pub(super) fn encode(
         &self,
         value: DatumRef<'_>,
         types: &TypeContext<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), SqlError> {
         (self.encode)(self.oid, value, types, out)
+    }
+}
+
+impl Prepared {
+    /// The statement's row in `pg_prepared_statements`.
+    pub(super) fn live_row(&self, name: &str) -> Vec<Datum> {
+        let text = self.statement.as_ref().map_or("", |statement| statement.text.as_str());
+        let types: Vec<u32> = self.plan.parameters.iter().map(|oid| oid.0).collect();
+        vec![
+            Datum::Text(name.to_owned()),
+            Datum::Text(text.to_owned()),
+            Datum::Integer(self.prepared_us),
+            Datum::Text(serde_json::json!(types).to_string()),
+            Datum::Integer(i64::from(self.from_sql)),
+            Datum::Integer(0),
+            Datum::Integer(0),
+        ]
+    }
+}
+
+impl CursorInfo {
+    /// The cursor's row in `pg_cursors`.
+    pub(super) fn live_row(&self, name: &str) -> Option<Vec<Datum>> {
+        Some(vec![
+            Datum::Text(name.to_owned()),
+            Datum::Text(self.query.clone()),
+            Datum::Integer(i64::from(self.hold)),
+            Datum::Integer(i64::from(self.binary)),
+            Datum::Integer(i64::from(self.scroll)),
+            Datum::Integer(self.declared_us),
+        ])
     }
 }

@@ -36,12 +36,14 @@ impl<E: Engine> Session<E> {
             PlanKind::Session(statement) => self.run_session_statement(statement),
             PlanKind::Query(step) => {
                 self.begin_statement();
+                self.supply_live(plan)?;
                 let rows = self.engine.open(plan, step, parameters)?;
                 Ok(Ran::Rows(RowSource::Live(rows), RowTag::Counted("SELECT")))
             }
             PlanKind::Write(write) => {
                 self.refuse_read_only(verb_name(write.verb))?;
                 self.begin_statement();
+                self.supply_live(plan)?;
                 self.run_write(plan, write, parameters)
             }
             PlanKind::Schema(statement) => {
@@ -54,6 +56,24 @@ impl<E: Engine> Session<E> {
                 Ok(Ran::Done(outcome.tag))
             }
         }
+    }
+
+    /// Gives the engine the rows of `pg_prepared_statements` and `pg_cursors` if the plan reads them.
+    fn supply_live(&mut self, plan: &Plan) -> Result<(), SqlError> {
+        for name in &plan.reads.live {
+            let rows = match *name {
+                "pg_prepared_statements" => {
+                    self.statements.iter().map(|(name, it)| it.live_row(name)).collect()
+                }
+                "pg_cursors" => {
+                    let cursors = self.portals.iter();
+                    cursors.filter_map(|(name, it)| it.cursor.as_ref()?.live_row(name)).collect()
+                }
+                _ => continue,
+            };
+            self.engine.supply_live(name, rows)?;
+        }
+        Ok(())
     }
 
     fn run_write(

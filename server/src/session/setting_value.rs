@@ -12,7 +12,11 @@ use trellis_sqlcompat::{SqlError, SqlState};
 ///
 /// # Errors
 /// 22023 with PostgreSQL's message for a value that the setting does not take.
-pub fn parse(key: &str, row: Option<&SettingRow>, values: &[String]) -> Result<String, SqlError> {
+pub(super) fn parse(
+    key: &str,
+    row: Option<&SettingRow>,
+    values: &[String],
+) -> Result<String, SqlError> {
     match key {
         "search_path" | "temp_tablespaces" | "session_preload_libraries" => {
             return Ok(join_identifiers(values));
@@ -44,7 +48,7 @@ pub fn parse(key: &str, row: Option<&SettingRow>, values: &[String]) -> Result<S
 
 /// The value as `SHOW` prints it: numbers with the largest unit that divides them.
 #[must_use]
-pub fn show(row: &SettingRow, value: &str) -> String {
+pub(super) fn show(row: &SettingRow, value: &str) -> String {
     let (Some(unit), Ok(number)) = (row.unit, value.parse::<i64>()) else {
         return value.to_owned();
     };
@@ -65,7 +69,7 @@ pub fn show(row: &SettingRow, value: &str) -> String {
 
 /// Splits a list of identifiers such as `"$user", public`; `None` if it is not one.
 #[must_use]
-pub fn split_identifiers(text: &str) -> Option<Vec<String>> {
+pub(super) fn split_identifiers(text: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
@@ -83,7 +87,7 @@ pub fn split_identifiers(text: &str) -> Option<Vec<String>> {
 
 /// Extracts what types and functions need; `raw` gives each setting's kept value.
 #[must_use]
-pub fn format_settings(raw: &dyn Fn(&str) -> String) -> FormatSettings {
+pub(super) fn format_settings(raw: &dyn Fn(&str) -> String) -> FormatSettings {
     let zone_name = raw("timezone");
     let date_style = raw("datestyle");
     let (style, order) = date_style.split_once(", ").unwrap_or(("ISO", "MDY"));
@@ -131,7 +135,7 @@ fn on_off(value: bool) -> String {
 
 /// A boolean as PostgreSQL reads one: `on`, `off`, `true`, `false`, `yes`, `no`, `1`, `0` or an unambiguous beginning.
 #[must_use]
-pub fn parse_bool(value: &str) -> Option<bool> {
+pub(super) fn parse_bool(value: &str) -> Option<bool> {
     let value = value.trim().to_ascii_lowercase();
     let begins = |word: &str, least: usize| value.len() >= least && word.starts_with(&value);
     if value == "1" || value == "on" || begins("true", 1) || begins("yes", 1) {

@@ -51,7 +51,7 @@ impl<E: Engine> Session<E> {
             }
             SessionStatement::Notify { channel, payload } => self.run_notify(channel, payload),
             SessionStatement::Prepare { name, parameter_types, statement } => {
-                let prepared = self.prepare(statement, parameter_types.clone(), true)?;
+                let prepared = self.prepare(statement, parameter_types, true)?;
                 if name.is_empty() {
                     let message = "invalid statement name: must not be empty";
                     return Err(SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message));
@@ -196,7 +196,7 @@ impl<E: Engine> Session<E> {
             format!("CAST({argument} AS {})", Types::new(&catalog, &[]).format(*oid))
         };
         let casts: Vec<String> = arguments.iter().zip(types).map(cast).collect();
-        let prepared = self.prepare(&format!("SELECT {}", casts.join(", ")), Vec::new(), true)?;
+        let prepared = self.prepare(&format!("SELECT {}", casts.join(", ")), &[], true)?;
         self.single_row(&prepared.plan, arguments.len())
     }
 
