@@ -42,6 +42,9 @@ use crate::schema::Catalog;
 /// Name under which connections have the image attached.
 pub const DATABASE: &str = "pg_catalog";
 
+/// First OID of what a user made; the recorded database had some.
+const FIRST_USER_OID: i64 = 16384;
+
 /// What an image shows besides the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageOptions {
@@ -341,7 +344,8 @@ fn load_table(
     let positions: Vec<_> = relation.columns.iter().map(|it| table.position(it.name)).collect();
     let operands = (table.position("oprleft"), table.position("oprright"));
     let mut insert = connection.prepare(&relation.insert("", &relation.table))?;
-    for row in table {
+    let keyed = table.columns.first() == Some(&"oid");
+    for row in table.filter(|it| !keyed || it.number(0) < FIRST_USER_OID) {
         let arguments = match operands {
             (Some(left), Some(right)) => format!("{} {}", row.number(left), row.number(right)),
             _ => String::new(),

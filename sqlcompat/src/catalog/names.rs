@@ -19,6 +19,8 @@ use crate::types::{ObjectClass, TypeNames, TypeShape};
 
 /// Parts of a qualified name.
 const NAME_PARTS_MAX: usize = 3;
+/// First OID of what a user made.
+const FIRST_USER_OID: u32 = 16384;
 /// The bootstrap superuser.
 const OWNER: Oid = Oid(10);
 
@@ -64,6 +66,7 @@ fn builtin_objects(
             let namespace = namespace.map_or(builtin::PG_CATALOG, |it| oid_at(&row, it));
             (oid_at(&row, 0), row.raw(name), namespace)
         })
+        .filter(|(oid, ..)| oid.0 < FIRST_USER_OID)
         .collect()
 }
 

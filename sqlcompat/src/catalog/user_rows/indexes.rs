@@ -8,8 +8,11 @@ use super::identifiers::{columns_named, expression_column_name};
 use super::relations::{AttributeRow, Attributes, ClassRow, attnum_of};
 use super::types::oid_list;
 use super::{Dependencies, PG_CLASS, numbers};
+use crate::bind::{BindContext, ScalarScope, bind_scalar_expression};
 use crate::oid::Oid;
+use crate::parse;
 use crate::schema::{Catalog, Column, Index, IndexKey, Table, TableKind, UniqueConstraint};
+use crate::settings::FormatSettings;
 
 /// The B-tree access method.
 const BTREE: u32 = 403;
@@ -36,6 +39,7 @@ const DEFAULT_CLASS: &str = "SELECT oid FROM (
 /// Finds operator classes, collations and access methods, remembering what it found.
 struct Lookup<'c> {
     connection: &'c Connection,
+    catalog: &'c Catalog,
     default_classes: BTreeMap<(u32, u32), u32>,
 }
 
@@ -88,7 +92,7 @@ impl Lookup<'_> {
 
 /// Inserts the indexes of all tables.
 pub(super) fn insert(connection: &Connection, catalog: &Catalog) -> rusqlite::Result<()> {
-    let mut lookup = Lookup { connection, default_classes: BTreeMap::new() };
+    let mut lookup = Lookup { connection, catalog, default_classes: BTreeMap::new() };
     let mut attributes = Attributes::new(connection)?;
     for table in catalog.tables.values() {
         for constraint in &table.uniques {
@@ -202,12 +206,19 @@ fn insert_index(
     let mut collations = Vec::new();
     for key in &index.keys {
         let column = column_of(table, key.attnum);
-        let type_oid = column.map_or(Oid::TEXT, |it| it.type_oid);
+        let (type_oid, _) = key_type(lookup.catalog, table, key);
         let collation = key.collation.or(column.and_then(|it| it.collation.as_deref()));
         classes.push(lookup.operator_class(method, key.operator_class, type_oid)?);
         collations.push(lookup.collation(collation, type_oid)?);
     }
-    insert_attributes(attributes, table, index)?;
+    insert_attributes(lookup.catalog, attributes, table, index)?;
+    if !index.include.is_empty() {
+        // Included columns are not compared, and so have no collation.
+        lookup.connection.execute(
+            "UPDATE pg_attribute SET attcollation = 0 WHERE attrelid = ?1 AND attnum > ?2",
+            params![index.oid.0, i64::try_from(index.keys.len()).unwrap_or(i64::MAX)],
+        )?;
+    }
     let expressions: Vec<_> = index.keys.iter().filter_map(|it| it.expression).collect();
     let attnums = index.keys.iter().map(|it| it.attnum).chain(index.include.iter().copied());
     lookup.connection.prepare_cached(INDEX)?.execute(params![
@@ -233,30 +244,55 @@ fn column_of(table: &Table, attnum: i16) -> Option<&Column> {
     table.columns.iter().find(|it| it.attnum == attnum)
 }
 
+/// Type and type modifier of a key. An expression that cannot be bound, for a column of it is gone, counts as text.
+fn key_type(catalog: &Catalog, table: &Table, key: &Key<'_>) -> (Oid, i32) {
+    if let Some(column) = column_of(table, key.attnum) {
+        return (column.type_oid, column.typmod);
+    }
+    let unknown = (Oid::TEXT, -1);
+    let Some(expression) = key.expression else { return unknown };
+    let settings = FormatSettings::default();
+    let search_path = [catalog.namespace_name(table.namespace).to_owned()];
+    let cx = BindContext {
+        catalog,
+        search_path: &search_path,
+        user: "",
+        database: "",
+        settings: &settings,
+        parameter_types: &[],
+    };
+    let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
+    parse::expression(expression)
+        .and_then(|tree| bind_scalar_expression(&tree, expression, scope, None, &cx))
+        .map_or(unknown, |bound| (bound.type_oid, bound.typmod))
+}
+
 /// An index is a relation, and has columns: those of the table, or one named after the expression.
 fn insert_attributes(
+    catalog: &Catalog,
     attributes: &mut Attributes<'_>,
     table: &Table,
     index: &Shape<'_>,
 ) -> rusqlite::Result<()> {
     let mut names: Vec<String> = Vec::new();
-    let keys = index.keys.iter().map(|it| (it.attnum, it.expression, it.collation));
-    let included = index.include.iter().map(|attnum| (*attnum, None, None));
-    for ((attnum, expression, collation), position) in keys.chain(included).zip(1..) {
-        let column = column_of(table, attnum);
-        let wanted = match (column, expression) {
+    let included = index.include.iter().map(|attnum| Key { attnum: *attnum, ..Key::default() });
+    let included: Vec<_> = included.collect();
+    for (key, position) in index.keys.iter().chain(&included).zip(1..) {
+        let column = column_of(table, key.attnum);
+        let wanted = match (column, key.expression) {
             (Some(column), _) => column.name.clone(),
             (None, Some(expression)) => expression_column_name(expression),
             (None, None) => continue,
         };
+        let (type_oid, typmod) = key_type(catalog, table, key);
         let name = unused_name(&names, wanted);
         attributes.add(&AttributeRow {
             relation: index.oid,
             name: &name,
             attnum: position,
-            type_oid: column.map_or(Oid::TEXT, |it| it.type_oid),
-            typmod: column.map_or(-1, |it| it.typmod),
-            collation: collation.or(column.and_then(|it| it.collation.as_deref())),
+            type_oid,
+            typmod,
+            collation: key.collation.or(column.and_then(|it| it.collation.as_deref())),
             ..AttributeRow::default()
         })?;
         names.push(name);
@@ -273,20 +309,26 @@ fn unused_name(used: &[String], wanted: String) -> String {
     numbered.clone().find(|name| !used.contains(name)).unwrap_or(wanted)
 }
 
-/// An index depends on the columns it is over; on the table only if it names none.
+/// An index depends on the columns it is over, or on the table if all of its keys are expressions; and, counted apart, on
+/// those that its expressions and its predicate name.
 fn insert_dependencies(
     connection: &Connection,
     table: &Table,
     index: &Index,
 ) -> rusqlite::Result<()> {
-    let mut attnums: Vec<i16> =
-        index.keys.iter().map(|it| it.attnum).chain(index.include.iter().copied()).collect();
-    let expressions = index.keys.iter().filter_map(|it| it.expression.as_ref());
-    for expression in expressions.chain(&index.predicate) {
-        attnums.extend(columns_named(expression, |name| attnum_of(table, name)));
+    let keys = index.keys.iter().map(|it| it.attnum).chain(index.include.iter().copied());
+    let mut named: Vec<i16> = keys.collect();
+    named.sort_unstable();
+    named.dedup();
+    if named.last() != Some(&0) {
+        named.retain(|it| *it != 0);
     }
-    attnums.sort_unstable();
-    attnums.dedup();
+    let mut attnums = named;
+    let expressions: Vec<&str> =
+        index.keys.iter().filter_map(|it| it.expression.as_deref()).collect();
+    for expression in [expressions.join(", "), index.predicate.clone().unwrap_or_default()] {
+        attnums.extend(columns_named(&expression, |name| attnum_of(table, name)));
+    }
     let mut depend = Dependencies::new(connection)?;
     for attnum in attnums {
         depend.add((PG_CLASS, index.oid, 0), (PG_CLASS, table.oid, attnum), "a")?;

@@ -146,7 +146,9 @@ pub(super) fn insert(connection: &Connection, catalog: &Catalog) -> rusqlite::Re
         attributes.add_system(table.oid)?;
     }
     for view in catalog.views.values() {
-        insert_view(connection, view, &mut attributes, &mut rules)?;
+        let rule = rules.next(view.oid, 0);
+        insert_view(connection, view, &mut attributes, rule)?;
+        insert_view_dependencies(connection, catalog, view, rule)?;
     }
     for sequence in catalog.sequences.values() {
         insert_sequence(connection, catalog, sequence, &mut attributes)?;
@@ -275,7 +277,7 @@ fn insert_view(
     connection: &Connection,
     view: &View,
     attributes: &mut Attributes<'_>,
-    rules: &mut DerivedOids,
+    rule: Oid,
 ) -> rusqlite::Result<()> {
     let materialized = view.materialized_in.is_some();
     ClassRow {
@@ -308,7 +310,6 @@ fn insert_view(
     if materialized {
         attributes.add_system(view.oid)?;
     }
-    let rule = rules.next(view.oid, 0);
     connection
         .prepare_cached(
             "INSERT OR IGNORE INTO pg_rewrite(oid, rulename, ev_class, ev_type, ev_enabled, is_instead, ev_qual,
@@ -320,6 +321,30 @@ fn insert_view(
     depend.in_namespace(PG_CLASS, view.oid, view.namespace)?;
     depend.add((PG_REWRITE, rule, 0), (PG_CLASS, view.oid, 0), "i")?;
     depend.add((PG_REWRITE, rule, 0), (PG_CLASS, view.oid, 0), "n")
+}
+
+/// The rule of a view depends on what its query names.
+fn insert_view_dependencies(
+    connection: &Connection,
+    catalog: &Catalog,
+    view: &View,
+    rule: Oid,
+) -> rusqlite::Result<()> {
+    let mut depend = Dependencies::new(connection)?;
+    let relations = (catalog.tables.values().map(|it| (it.id, it.oid)))
+        .chain(catalog.views.values().map(|it| (it.id, it.oid)))
+        .chain(catalog.sequences.values().map(|it| (it.id, it.oid)))
+        .map(|(id, oid)| (id, PG_CLASS, oid));
+    let types = catalog.types.values().map(|it| match it {
+        UserType::Enum(it) => (it.id, super::PG_TYPE, it.oid),
+        UserType::Domain(it) => (it.id, super::PG_TYPE, it.oid),
+    });
+    for (id, class, oid) in relations.chain(types) {
+        if view.depends_on.contains(&id) {
+            depend.add((PG_REWRITE, rule, 0), (class, oid, 0), "n")?;
+        }
+    }
+    Ok(())
 }
 
 fn insert_sequence(

@@ -1,0 +1,14 @@
+CREATE SCHEMA sales;
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%');
+CREATE TABLE users (id serial PRIMARY KEY, email varchar(200) NOT NULL UNIQUE, name text DEFAULT 'anon', m mood DEFAULT 'ok', created_at timestamptz, balance numeric(12,2) NOT NULL DEFAULT 0, active bool DEFAULT true, tags text[], meta jsonb, CHECK (balance >= 0));
+COMMENT ON TABLE users IS 'the users';
+COMMENT ON COLUMN users.name IS 'display name';
+CREATE TABLE sales.orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id int NOT NULL REFERENCES users(id) ON DELETE CASCADE, total numeric(10,2), total2 numeric GENERATED ALWAYS AS (total * 2) STORED, d date, t time, iv interval, b bytea, f4 real, f8 double precision, i2 smallint, c char(3));
+CREATE INDEX orders_user_idx ON sales.orders (user_id) WHERE total > 10;
+CREATE INDEX users_lower_idx ON users (lower(name));
+CREATE TABLE "Odd Name" ("a b" int, "select" text COLLATE "C", e email, PRIMARY KEY ("a b", "select"), UNIQUE (e));
+CREATE UNIQUE INDEX odd_i ON "Odd Name" ("a b" DESC NULLS LAST, ("a b" + 1)) INCLUDE (e);
+CREATE TABLE checked (a int, b int, n varchar, CHECK (a > 1 OR b < 2), CONSTRAINT nn CHECK (n IN ('x', 'y')), FOREIGN KEY (a, n) REFERENCES "Odd Name" ON UPDATE SET NULL);
+CREATE VIEW active_users AS SELECT id, email FROM users WHERE active;
+CREATE SEQUENCE myseq INCREMENT 5 MAXVALUE 1000 CYCLE;
