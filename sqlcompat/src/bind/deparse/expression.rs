@@ -36,12 +36,12 @@ impl Deparser<'_> {
                 data_type,
                 format: None,
             } => {
-                let (target, typmod) = (self.type_reader)(data_type)?;
+                let (target, typmod) = self.names.data_type(data_type)?;
                 let piece = self.expr(expr)?;
                 self.cast(piece, target, typmod, CastContext::Explicit)
             }
             Expr::TypedString(ast::TypedString { data_type, value, uses_odbc_syntax: false }) => {
-                let (target, typmod) = (self.type_reader)(data_type)?;
+                let (target, typmod) = self.names.data_type(data_type)?;
                 let piece = self.value(value)?;
                 self.cast(piece, target, typmod, CastContext::Explicit)
             }
@@ -90,7 +90,7 @@ impl Deparser<'_> {
             return Err(SqlError::unsupported("this name"));
         };
         let table = fold(qualifier);
-        if table == self.columns.table {
+        if self.is_table(&table) {
             return self.column(name);
         }
         let message = format!("missing FROM-clause entry for table \"{table}\"");

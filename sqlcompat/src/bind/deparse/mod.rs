@@ -29,10 +29,12 @@ mod conditional;
 mod expression;
 mod piece;
 
-use sqlparser::ast::{DataType, Expr, Ident};
+use sqlparser::ast::{Expr, Ident};
 
+use super::binder::Binder;
 use super::context::BindContext;
 use super::resolve::Types;
+use super::scalar::ScalarScope;
 use crate::builtin::quote_identifier;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -40,18 +42,6 @@ use piece::{Form, Piece};
 
 /// Deepest nesting of expressions.
 const DEPTH_MAX: usize = 160;
-
-/// Reads a type name of the syntax tree: the type and its modifier.
-pub type TypeReader<'a> = &'a dyn Fn(&DataType) -> Result<(Oid, i32), SqlError>;
-
-/// The columns that an expression may name.
-#[derive(Clone, Copy, Debug)]
-pub struct Columns<'a> {
-    /// Name of the table, by which columns may be qualified; empty for none.
-    pub table: &'a str,
-    /// Names, types and type modifiers.
-    pub columns: &'a [(&'a str, Oid, i32)],
-}
 
 /// The text of an expression, as `pg_get_expr` shows it.
 ///
@@ -61,17 +51,22 @@ pub struct Columns<'a> {
 /// What binding the expression reports; 0A000 for an expression that no schema object may contain.
 pub fn deparse_expression(
     expr: &Expr,
-    columns: Columns<'_>,
+    scope: ScalarScope<'_>,
     expected: Option<Oid>,
-    type_reader: TypeReader<'_>,
     cx: &BindContext<'_>,
 ) -> Result<String, SqlError> {
-    let types = Types::new(cx.catalog, cx.search_path);
-    let mut deparser = Deparser { cx, types, columns, type_reader, depth: 0, indent: 0 };
+    let mut deparser = Deparser {
+        cx,
+        types: Types::new(cx.catalog, cx.search_path),
+        names: Binder::new(cx, ""),
+        scope,
+        depth: 0,
+        indent: 0,
+    };
     let piece = deparser.expr(expr)?;
     let settled = match piece.form {
         Form::Unknown(_) => {
-            let target = types.base(expected.unwrap_or(Oid::TEXT));
+            let target = deparser.types.base(expected.unwrap_or(Oid::TEXT));
             deparser.implicit(piece, target)?
         }
         _ => piece,
@@ -83,8 +78,9 @@ pub fn deparse_expression(
 struct Deparser<'a> {
     cx: &'a BindContext<'a>,
     types: Types<'a>,
-    columns: Columns<'a>,
-    type_reader: TypeReader<'a>,
+    /// Reads type names.
+    names: Binder<'a>,
+    scope: ScalarScope<'a>,
     depth: usize,
     /// Columns that a new line of CASE is indented by.
     indent: usize,
@@ -93,18 +89,29 @@ struct Deparser<'a> {
 impl Deparser<'_> {
     fn column(&self, name: &Ident) -> Result<Piece, SqlError> {
         let folded = fold(name);
-        let found = self.columns.columns.iter().find(|(name, _, _)| *name == folded);
-        let &(name, type_oid, typmod) = found.ok_or_else(|| {
+        let found = match self.scope {
+            ScalarScope::Nothing => None,
+            ScalarScope::Table { name: _, columns } => {
+                let column = columns.iter().find(|column| column.name == folded);
+                column.map(|it| (quote_identifier(&it.name), it.type_oid, it.typmod))
+            }
+            ScalarScope::DomainValue(type_oid, typmod) => {
+                (folded == "value").then(|| ("VALUE".to_owned(), type_oid, typmod))
+            }
+        };
+        let (text, type_oid, typmod) = found.ok_or_else(|| {
             let message = format!("column \"{folded}\" does not exist");
             SqlError::new(SqlState::UNDEFINED_COLUMN, message)
         })?;
-        // VALUE of a domain's CHECK is a keyword.
-        let text = if self.columns.table.is_empty() && name == "value" {
-            "VALUE".to_owned()
-        } else {
-            quote_identifier(name)
-        };
         Ok(Piece { text, type_oid, typmod, form: Form::Column, names_column: true })
+    }
+
+    /// Whether columns may be qualified by this name.
+    fn is_table(&self, qualifier: &str) -> bool {
+        match self.scope {
+            ScalarScope::Table { name, columns: _ } => name == qualifier,
+            ScalarScope::Nothing | ScalarScope::DomainValue(..) => false,
+        }
     }
 }
 

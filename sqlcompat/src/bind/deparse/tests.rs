@@ -1,13 +1,15 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use sqlparser::ast::{DataType, Expr};
+use sqlparser::ast::Expr;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::*;
-use crate::builtin::sql_type;
-use crate::schema::{Catalog, DomainType, EnumType, Namespace, ObjectId, UserType};
+use crate::bind::bind_scalar_expression;
+use crate::schema::{
+    Catalog, Column, ColumnGeneration, DomainType, EnumType, Namespace, ObjectId, UserType,
+};
 use crate::settings::FormatSettings;
 
 const MOOD: Oid = Oid(20000);
@@ -72,36 +74,45 @@ const COLUMNS: [(&str, Oid, i32); 23] = [
     ("order", Oid::TEXT, -1),
 ];
 
-/// Reads the type names that the questions use: a name, a length or precision and scale, brackets.
-fn read_type(cx: &BindContext<'_>, data_type: &DataType) -> (Oid, i32) {
-    let types = Types::new(cx.catalog, cx.search_path);
-    let written = data_type.to_string().to_lowercase();
-    let element = written.trim_end_matches("[]");
-    let (name, modifier) = element.split_once('(').unwrap_or((element, ""));
-    let (name, modifier) = (name.trim(), modifier.trim_end_matches(')'));
-    let spelled = sql_type(name).or_else(|| types.lookup(None, name.trim_matches('"')));
-    let oid = spelled.unwrap_or_else(|| panic!("no type {name}"));
-    let numbers: Vec<i32> = modifier.split(',').filter_map(|it| it.trim().parse().ok()).collect();
-    let typmod = match (oid, &numbers[..]) {
-        (Oid::BPCHAR, []) if name != "bpchar" => 5,
-        (Oid::BPCHAR | Oid::VARCHAR, [length]) => length + 4,
-        (Oid::NUMERIC, [precision, scale]) => ((precision << 16) | scale) + 4,
-        (_, [precision]) => *precision,
-        (_, _) => -1,
-    };
-    if element == written { (oid, typmod) } else { (types.array_of(oid).expect("array"), typmod) }
-}
-
 fn parse(text: &str) -> Result<Expr, String> {
     let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text);
     parser.and_then(|mut parser| parser.parse_expr()).map_err(|error| error.to_string())
 }
 
-fn answer(text: &str, expected: Option<Oid>, cx: &BindContext<'_>) -> Result<String, String> {
-    let columns = Columns { table: "x", columns: &COLUMNS };
-    let reader = |data_type: &DataType| Ok(read_type(cx, data_type));
-    let parsed = parse(text)?;
-    deparse_expression(&parsed, columns, expected, &reader, cx)
+fn columns() -> Vec<Column> {
+    let made = COLUMNS.iter().map(|&(name, type_oid, typmod)| Column {
+        id: ObjectId(0),
+        attnum: 1,
+        name: name.to_owned(),
+        physical_name: name.to_owned(),
+        type_oid,
+        typmod,
+        collation: None,
+        not_null: false,
+        default: None,
+        generation: ColumnGeneration::Plain,
+        missing: None,
+        using: None,
+    });
+    made.collect()
+}
+
+fn answer(
+    text: &str,
+    columns: &[Column],
+    expected: Option<Oid>,
+    cx: &BindContext<'_>,
+) -> Result<String, String> {
+    let scope = ScalarScope::Table { name: "x", columns };
+    deparse_expression(&parse(text)?, scope, expected, cx)
+        .map_err(|error| format!("{} {}", error.state, error.message))
+}
+
+/// The type that the binder gives an expression.
+fn bound(text: &str, columns: &[Column], cx: &BindContext<'_>) -> Result<Oid, String> {
+    let scope = ScalarScope::Table { name: "x", columns };
+    bind_scalar_expression(&parse(text)?, text, scope, None, cx)
+        .map(|bound| bound.type_oid)
         .map_err(|error| format!("{} {}", error.state, error.message))
 }
 
@@ -120,6 +131,7 @@ fn expressions_read_as_postgresql_shows_them() {
         parameter_types: &[],
     };
     let recorded = fs::read_to_string("testscripts/deparse/answers.tsv").expect("recorded answers");
+    let columns = columns();
     let mut report = String::new();
     for line in recorded.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
@@ -129,18 +141,23 @@ fn expressions_read_as_postgresql_shows_them() {
             name => {
                 let expr = parse(&format!("NULL::{name}")).expect("a type name");
                 let Expr::Cast { data_type, .. } = expr else { panic!("no cast") };
-                Some(read_type(&cx, &data_type).0)
+                Some(Binder::new(&cx, "").data_type(&data_type).expect("a type").0)
             }
         };
-        let given = answer(written, expected, &cx).unwrap_or_else(|error| error);
+        let given = answer(written, &columns, expected, &cx).unwrap_or_else(|error| error);
         let given = if kind == "expression" { format!("({given} IS NOT NULL)") } else { given };
         // A cast of ARRAY[…] moves into its elements when it is read again, as it does in PostgreSQL.
-        let once = answer(&given, expected, &cx).unwrap_or_else(|error| error);
-        let again = answer(&once, expected, &cx).unwrap_or_else(|error| error);
+        let once = answer(&given, &columns, expected, &cx).unwrap_or_else(|error| error);
+        let again = answer(&once, &columns, expected, &cx).unwrap_or_else(|error| error);
         if given.replace('\n', "\\n") != shown {
             writeln!(report, "{written}\n  PostgreSQL: {shown}\n  ours: {given}").expect("text");
         } else if again != once || (once != given && !given.contains("ARRAY")) {
             writeln!(report, "{written}\n  ours: {given}\n  read back: {again}").expect("text");
+        }
+        let (before, after) = (bound(written, &columns, &cx), bound(&given, &columns, &cx));
+        let meant = kind == "expression" && before.is_ok();
+        if meant && after != Ok(Oid::BOOL) {
+            writeln!(report, "{written}\n  bound: {before:?}\n  {given}: {after:?}").expect("text");
         }
     }
     assert!(report.is_empty(), "{report}");
