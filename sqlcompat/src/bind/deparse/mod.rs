@@ -14,6 +14,7 @@
 //! | `expression` | the walk: names, literals, operators, predicates |
 //! | `conditional` | CASE, COALESCE and kin, ARRAY, rows, IN |
 //! | `call` | functions, and those with a grammar of their own |
+//! | `star` | `SELECT *` of a view, written out |
 //!
 //! # Bounds
 //! Nesting: [`DEPTH_MAX`] levels, 54001 below.
@@ -28,6 +29,7 @@ mod call;
 mod conditional;
 mod expression;
 mod piece;
+mod star;
 
 use sqlparser::ast::{Expr, Ident};
 
@@ -39,6 +41,8 @@ use crate::builtin::quote_identifier;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use piece::{Form, Piece};
+
+pub use star::expand_stars;
 
 /// Deepest nesting of expressions.
 const DEPTH_MAX: usize = 160;

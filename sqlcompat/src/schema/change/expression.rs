@@ -1,16 +1,14 @@
 //! Expressions inside DDL: bound to see that they mean something, kept as text.
 
-use sqlparser::ast::DataType;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::bind::deparse::{Columns, deparse_expression};
+use crate::bind::deparse::deparse_expression;
 use crate::bind::{BindContext, LoweredScalar, ScalarScope, bind_scalar_expression};
 use crate::builtin::{self, Volatility};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse;
-use crate::parse::utility::TypeName;
 use crate::schema::catalog::{Column, Table};
 
 /// Binds the text of an expression.
@@ -38,26 +36,9 @@ pub(super) fn canonical(
     expected: Option<(Oid, i32)>,
     cx: &BindContext<'_>,
 ) -> String {
-    let value;
-    let (table, columns): (&str, Vec<(&str, Oid, i32)>) = match scope {
-        ScalarScope::Nothing => ("", Vec::new()),
-        ScalarScope::Table { name, columns } => {
-            let columns = columns.iter().map(|it| (it.name.as_str(), it.type_oid, it.typmod));
-            (name, columns.collect())
-        }
-        ScalarScope::DomainValue(oid, typmod) => {
-            value = [("value", oid, typmod)];
-            ("", value.to_vec())
-        }
-    };
-    let columns = Columns { table, columns: &columns };
-    let read_type = |data_type: &DataType| {
-        TypeName::from_text(&data_type.to_string())
-            .and_then(|name| name.resolve(cx.catalog, cx.search_path))
-    };
     let wanted = expected.map(|(oid, _)| oid);
-    let written = parse::expression(text)
-        .and_then(|expr| deparse_expression(&expr, columns, wanted, &read_type, cx));
+    let written =
+        parse::expression(text).and_then(|expr| deparse_expression(&expr, scope, wanted, cx));
     match written {
         Ok(written) if bind(&written, scope, expected, cx).is_ok() => written,
         Ok(_) | Err(_) => text.to_owned(),
@@ -114,6 +95,31 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// Words that follow the first one of a type name.
+const TYPE_NAME_WORDS: [&str; 6] = ["varying", "precision", "with", "without", "time", "zone"];
+
+/// Whether the word at `index` is part of the type name after a `::`.
+fn names_type(tokens: &[&Token], index: usize) -> bool {
+    let mut at = index;
+    loop {
+        let Some(before) = at.checked_sub(1) else { return false };
+        if *tokens[before] == Token::DoubleColon {
+            return true;
+        }
+        let continues = match tokens[at] {
+            Token::Word(word) => TYPE_NAME_WORDS.contains(&word.value.to_lowercase().as_str()),
+            _ => false,
+        };
+        at = match tokens[before] {
+            Token::Word(_) if continues => before,
+            // A modifier between the words, as in `timestamp(3) with time zone`.
+            Token::RParen if continues && before >= 3 => before - 3,
+            Token::Period if before > 0 => before - 1,
+            _ => return false,
+        };
+    }
+}
+
 /// The name that a word token stands for.
 fn word_name(token: &Token) -> Option<String> {
     match token {
@@ -126,10 +132,12 @@ fn word_name(token: &Token) -> Option<String> {
 /// The columns that an expression names, each once, in order of first use.
 pub(in crate::schema) fn columns_used<'a>(text: &str, columns: &'a [Column]) -> Vec<&'a Column> {
     let tokens = tokens(text);
+    let places: Vec<&Token> = tokens.iter().collect();
     let mut used: Vec<&Column> = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
         let is_call = tokens.get(index + 1) == Some(&Token::LParen);
-        let Some(name) = word_name(token).filter(|_| !is_call) else { continue };
+        let is_name = !is_call && !names_type(&places, index);
+        let Some(name) = word_name(token).filter(|_| is_name) else { continue };
         let Some(column) = columns.iter().find(|column| column.name == name) else { continue };
         if !used.iter().any(|it| it.attnum == column.attnum) {
             used.push(column);
@@ -182,11 +190,13 @@ pub(super) fn rename_column(text: &str, old: &str, new: &str) -> String {
         return text.to_owned();
     };
     tokens.retain(|it| !matches!(it.token, Token::Whitespace(_)));
+    let places: Vec<&Token> = tokens.iter().map(|it| &it.token).collect();
     let mut renamed = String::with_capacity(text.len());
     let mut copied = 0;
     for (index, it) in tokens.iter().enumerate() {
         let is_call = tokens.get(index + 1).is_some_and(|next| next.token == Token::LParen);
-        if is_call || word_name(&it.token).as_deref() != Some(old) {
+        let is_name = !is_call && !names_type(&places, index);
+        if !is_name || word_name(&it.token).as_deref() != Some(old) {
             continue;
         }
         let start = parse::split::byte_offset(text, it.span.start);
@@ -207,6 +217,14 @@ mod tests {
         let text = "a > 0 AND a(1) <> 'it''s a' AND \"a\" < t.a";
         let renamed = rename_column(text, "a", "New");
         assert_eq!(renamed, "\"New\" > 0 AND a(1) <> 'it''s a' AND \"New\" < t.\"New\"");
+    }
+
+    #[test]
+    fn renaming_spares_type_names() {
+        let text = "time > '10:00'::timestamp(0) with time zone AND time > (x)::pg_catalog.time";
+        let renamed = rename_column(text, "time", "t");
+        let expected = "t > '10:00'::timestamp(0) with time zone AND t > (x)::pg_catalog.time";
+        assert_eq!(renamed, expected);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use sqlparser::ast::Statement;
 
 use super::column::{NewColumn, type_reference};
 use super::edit::{Edit, undefined_relation};
+use crate::bind::deparse::expand_stars;
 use crate::bind::{LoweredQuery, bind_query};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -34,6 +35,20 @@ impl Edit<'_> {
             error.position = None;
             error
         })
+    }
+
+    /// The text of a query with its stars written out, so that columns added to its tables do not change it.
+    fn without_stars(&self, text: &str, bound: &LoweredQuery) -> String {
+        let expanded = parse::split(text).ok().and_then(|statements| {
+            let [statement] = statements.as_slice() else { return None };
+            let StatementAst::Sql(sql) = &statement.ast else { return None };
+            let Statement::Query(query) = &**sql else { return None };
+            let expanded = expand_stars(query, &statement.text, &self.context()).ok()?;
+            (expanded != **query).then(|| expanded.to_string())
+        });
+        let same =
+            |text: &String| self.query(text).is_ok_and(|again| again.columns == bound.columns);
+        expanded.filter(same).unwrap_or_else(|| text.to_owned())
     }
 
     /// `CREATE TABLE … AS`; the answer is the command tag.
@@ -93,7 +108,7 @@ impl Edit<'_> {
         let query = self.query(&ast.query)?;
         let columns = output_columns(&query, &ast.columns)?;
         let definition = ViewDefinition {
-            query: ast.query.clone(),
+            query: self.without_stars(&ast.query, &query),
             columns: columns
                 .iter()
                 .map(|(name, data_type)| ViewColumn {
