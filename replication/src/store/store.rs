@@ -27,8 +27,8 @@ pub const DATABASE_FILE: &str = "trellis.db";
 /// Name of the file that is locked while the directory is in use.
 const LOCK_FILE: &str = "trellis.lock";
 
-/// Layout of the store's own tables; a file of another one is refused.
-const LAYOUT: i64 = 1;
+/// Layout of the store's own tables, "Trl" and a number, kept as `application_id`; a file of another one is refused.
+const LAYOUT: i64 = 0x5472_6c01;
 
 /// A database file, shared by all its connections.
 pub struct Store {
@@ -231,7 +231,7 @@ fn lock_directory(directory: &Path) -> Result<File> {
 
 /// Creates what is not there yet; returns the file's identity.
 fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<SiteId> {
-    let layout: i64 = sqlite.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let layout: i64 = sqlite.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if layout != 0 && layout != LAYOUT {
         return Err(StoreError::Damaged(format!("layout {layout} is not known to this version")));
     }
@@ -253,7 +253,7 @@ fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<Sit
             site
         }
     };
-    sqlite.execute_batch(&format!("PRAGMA user_version = {LAYOUT}; COMMIT"))?;
+    sqlite.execute_batch(&format!("PRAGMA application_id = {LAYOUT}; COMMIT"))?;
     Ok(site)
 }
 

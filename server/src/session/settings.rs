@@ -171,7 +171,9 @@ impl Settings {
     /// 42704 for an unknown setting.
     pub fn show(&self, name: &str) -> Result<String, SqlError> {
         let value = self.raw(name)?;
-        Ok(find(name)?.map_or_else(|| value.clone(), |row| setting_value::show(row, &value)))
+        // `session_authorization` and `role` have a value and no row in `pg_settings`.
+        Ok(builtin::setting(name)
+            .map_or_else(|| value.clone(), |row| setting_value::show(row, &value)))
     }
 
     /// Whether a boolean setting is on; unknown ones are off.
