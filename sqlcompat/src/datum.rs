@@ -19,7 +19,8 @@
 //! | arrays | `Text`, a JSON array of the elements' storage forms (nested per dimension); blobs as hex strings; collation `pg_array` |
 //! | enum | `Text`, the label; compared with collation `pg_enum_<oid>` |
 //! | domain | as its base type |
-//! | record and composite types | `Text`, a JSON array of the fields' storage forms |
+//! | composite types | `Text`, a JSON array of the fields' storage forms |
+//! | record | `Text`, a JSON array of one object per field: type OID to storage form |
 //! | inet, cidr, macaddr, bit, varbit, ranges | `Text`, PostgreSQL's own output form; collation `pg_<type>` where byte order is not its order |
 
 /// An owned value in storage form.

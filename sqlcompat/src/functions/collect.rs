@@ -1,6 +1,6 @@
 //! Aggregates that keep their rows: strings, arrays, JSON, and the ordered-set aggregates.
 //!
-//! The ordered-set aggregates get, per row, the sorted value and the direct argument; they sort by themselves.
+//! The ordered-set aggregates get, per row, the direct argument and the sorted value; they sort by themselves.
 
 use std::collections::VecDeque;
 
@@ -217,6 +217,11 @@ impl Default for DirectArgument {
 }
 
 impl Sorted {
+    /// Where the sorted value is among the arguments.
+    fn value_index(&self) -> usize {
+        usize::from(self.kind != OrderedSet::Mode)
+    }
+
     /// The type of the sorted values, where the kind implies it.
     fn implied_type(&self) -> Option<Oid> {
         match self.kind {
@@ -292,22 +297,23 @@ impl Sorted {
 
 impl Accumulator for Sorted {
     fn step(&mut self, call: &Call) -> Result<(), SqlError> {
-        // The value comes first, then the fraction unless this is `mode`, then the type of the value where it is open.
+        // The fraction comes first unless this is `mode`, then the value, then its type where that is open.
         if self.kind != OrderedSet::Mode {
-            self.fraction = DirectArgument(call.datum(1).to_datum());
+            self.fraction = DirectArgument(call.datum(0).to_datum());
         }
         self.type_oid = match self.implied_type() {
             Some(implied) => implied,
             None => call.oid(call.len().saturating_sub(1))?,
         };
-        if !call.is_null(0) {
-            self.values.push_back(call.datum(0).to_datum());
+        let value = call.datum(self.value_index());
+        if value != DatumRef::Null {
+            self.values.push_back(value.to_datum());
         }
         Ok(())
     }
 
     fn retract(&mut self, call: &Call) -> Result<(), SqlError> {
-        if !call.is_null(0) {
+        if !call.is_null(self.value_index()) {
             self.values.pop_front();
         }
         Ok(())

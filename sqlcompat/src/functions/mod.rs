@@ -74,6 +74,8 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
         datetime::arithmetic::FUNCTIONS,
         datetime::clock::FUNCTIONS,
         datetime::fields::FUNCTIONS,
+        datetime::number_picture::FUNCTIONS,
+        datetime::picture::FUNCTIONS,
         float::FUNCTIONS,
         integer::FUNCTIONS,
         json::build::FUNCTIONS,

@@ -98,7 +98,15 @@ fn to_integer(call: &Call, min: i64, max: i64, type_name: &str) -> Answer {
 }
 
 fn to_f64(call: &Call) -> Answer {
-    Ok(float(call.numeric(0)?.to_f64()))
+    let number = call.numeric(0)?;
+    let value = number.to_f64();
+    if value.is_infinite() && number.finite().is_some() {
+        return Err(SqlError::new(
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            format!("\"{number}\" is out of range for type double precision"),
+        ));
+    }
+    Ok(float(value))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "what the cast is for")]

@@ -83,6 +83,10 @@ fn compare_items(left: &str, right: &str, texts: Collation) -> Ordering {
 fn flatten<'a>(value: &'a Json, leaves: &mut Vec<&'a Json>) -> usize {
     match value {
         Json::Array(items) => 1 + items.iter().map(|item| flatten(item, leaves)).max().unwrap_or(0),
+        // A field of an anonymous record, with its type as the key.
+        Json::Object(members) => {
+            members.iter().map(|(_, value)| flatten(value, leaves)).max().unwrap_or(0)
+        }
         leaf => {
             leaves.push(leaf);
             0

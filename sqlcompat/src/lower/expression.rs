@@ -114,7 +114,7 @@ impl<'a> Lowering<'a> {
             Node::ArrayQuery(query) => self.array_query(query)?,
             Node::Quantified(quantified) => self.quantified(quantified)?,
             Node::Array(elements) => self.array(elements)?,
-            Node::Row(fields) => self.json_array(fields)?,
+            Node::Row(fields) => self.row(fields)?,
             Node::RowCompare(compare) => self.row_compare(compare.operator, &compare.pairs)?,
             Node::Subscript(subscript) => self.subscript(subscript, expr.type_oid)?,
             Node::Field(inner, index) => {
@@ -504,6 +504,13 @@ impl<'a> Lowering<'a> {
     /// `ARRAY[…]`: blobs as hex, arrays inside as JSON.
     fn array(&mut self, elements: &[Expr]) -> Result<(), SqlError> {
         self.json_array(elements)
+    }
+
+    /// `ROW(…)`: an anonymous record, whose fields' types go with it.
+    fn row(&mut self, fields: &[Expr]) -> Result<(), SqlError> {
+        let types: Vec<Oid> = fields.iter().map(|field| self.types.base(field.type_oid)).collect();
+        self.out.push_str("pg_row");
+        self.arguments(fields, &types)
     }
 
     fn json_array(&mut self, elements: &[Expr]) -> Result<(), SqlError> {

@@ -239,7 +239,7 @@ pub fn power(base: &Decimal, exponent: &Decimal) -> Result<Decimal, SqlError> {
         natural_log_estimate(&magnitude) * exponent.to_f64() * std::f64::consts::LOG10_E;
     if whole {
         if let Some(count) = exponent.to_i64().and_then(|it| i32::try_from(it).ok()) {
-            return integer_power(base, count, decimal_digits, exponent);
+            return integer_power(base, count, decimal_digits);
         }
     }
     let digits = 24 + decimal_digits.abs().min(200_000.0).to_i64().unwrap_or(0);
@@ -254,17 +254,11 @@ pub fn power(base: &Decimal, exponent: &Decimal) -> Result<Decimal, SqlError> {
     clippy::cast_precision_loss,
     reason = "counts of digits"
 )]
-fn integer_power(
-    base: &Decimal,
-    exponent: i32,
-    decimal_digits: f64,
-    given: &Decimal,
-) -> Result<Decimal, SqlError> {
+fn integer_power(base: &Decimal, exponent: i32, decimal_digits: f64) -> Result<Decimal, SqlError> {
     if decimal_digits > WEIGHT_MAX as f64 {
         return Err(overflow());
     }
-    let scale =
-        scale_within(SIGNIFICANT_DIGITS - decimal_digits.max(-2000.0) as i64, &[base, given]);
+    let scale = scale_within(SIGNIFICANT_DIGITS, &[base]);
     if decimal_digits < -1001.0 {
         return Ok(Decimal::new(BigInt::zero(), scale));
     }

@@ -1,7 +1,8 @@
 //! Rows as values: `ROW(…)`, whole-row references, and type names.
 //!
 //! A row of a named type is stored as a JSON array of its fields' storage forms. An anonymous record has no catalog entry
-//! that would tell its field types, so its stored form carries them: `[[oid, value], …]`.
+//! that would tell its field types, so its stored form carries them: `[{"23": 1}, {"25": "a"}]`. No storage form is a JSON
+//! object, so the two cannot be confused; a plain value in an anonymous record reads as `int8`, `float8` or text.
 //!
 //! # Bounds
 //! [`FIELDS_MAX`] fields.
@@ -28,9 +29,11 @@ fn wrong() -> SqlError {
 /// The stored form of an anonymous record.
 #[must_use]
 pub fn anonymous_to_storage(fields: &[(Oid, Datum)]) -> String {
-    let items = fields
-        .iter()
-        .map(|(oid, value)| Value::Array(vec![Value::from(oid.0), datum_to_json(value.as_ref())]));
+    let items = fields.iter().map(|(oid, value)| {
+        let mut field = serde_json::Map::new();
+        field.insert(oid.to_string(), datum_to_json(value.as_ref()));
+        Value::Object(field)
+    });
     Value::Array(items.collect()).to_string()
 }
 
@@ -40,16 +43,25 @@ pub fn anonymous_to_storage(fields: &[(Oid, Datum)]) -> String {
 /// XX000 if it is not one.
 pub fn anonymous_from_storage(stored: &str, cx: &TypeContext) -> Result<Fields, SqlError> {
     let Ok(Value::Array(items)) = serde_json::from_str(stored) else { return Err(wrong()) };
-    items
-        .into_iter()
-        .map(|item| {
-            let Value::Array(pair) = item else { return None };
-            let [oid, value] = <[Value; 2]>::try_from(pair).ok()?;
-            let oid = Oid(u32::try_from(oid.as_u64()?).ok()?);
-            Some((oid, json_to_datum(value, storage_class(oid, cx))?))
-        })
-        .collect::<Option<_>>()
-        .ok_or_else(wrong)
+    items.into_iter().map(|item| typed_field(item, cx)).collect::<Option<_>>().ok_or_else(wrong)
+}
+
+fn typed_field(item: Value, cx: &TypeContext) -> Option<(Oid, Datum)> {
+    Some(match item {
+        Value::Object(field) => {
+            let (oid, value) = field.into_iter().next()?;
+            let oid = Oid(oid.parse().ok()?);
+            (oid, json_to_datum(value, storage_class(oid, cx))?)
+        }
+        Value::Null => (Oid::TEXT, Datum::Null),
+        Value::Bool(value) => (Oid::BOOL, Datum::Integer(value.into())),
+        Value::Number(number) => match number.as_i64() {
+            Some(value) => (Oid::INT8, Datum::Integer(value)),
+            None => (Oid::FLOAT8, Datum::Real(number.as_f64()?)),
+        },
+        Value::String(value) => (Oid::TEXT, Datum::Text(value)),
+        nested @ Value::Array(_) => (Oid::TEXT, Datum::Text(nested.to_string())),
+    })
 }
 
 /// Reads the stored form of a row of a named type.

@@ -160,14 +160,8 @@ pub(in crate::functions) fn age(later: i64, earlier: i64) -> Interval {
         days -= 1;
     }
     while days < 0 {
-        // The month that is borrowed: the earlier date's when counting up, the one before the later date's when down.
-        let (year, month) = if negative {
-            let index = high_date.year * 12 + high_date.month - 2;
-            (index.div_euclid(12), index.rem_euclid(12) + 1)
-        } else {
-            (low_date.year, low_date.month)
-        };
-        days += civil::days_in_month(year, month);
+        // The month that is borrowed is the earlier date's.
+        days += civil::days_in_month(low_date.year, low_date.month);
         months -= 1;
     }
     let part = |value: i64| i32::try_from(value).unwrap_or(i32::MAX);

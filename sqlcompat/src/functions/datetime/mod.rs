@@ -9,6 +9,8 @@
 pub(super) mod arithmetic;
 pub(super) mod clock;
 pub(super) mod fields;
+pub(super) mod number_picture;
+pub(super) mod picture;
 
 use crate::error::SqlError;
 use crate::functions::Call;

@@ -407,7 +407,11 @@ impl Fields {
         };
         let looks_like_zone = name.contains('/');
         let found = found.ok_or_else(|| {
-            if looks_like_zone { Trouble::ZoneUnknown(name.to_owned()) } else { Trouble::Syntax }
+            if looks_like_zone {
+                Trouble::ZoneUnknown(name.to_ascii_lowercase())
+            } else {
+                Trouble::Syntax
+            }
         })?;
         if self.zone.replace(found).is_some() { Err(Trouble::Syntax) } else { Ok(()) }
     }
