@@ -11,11 +11,10 @@ use std::fmt::Write as _;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use trellis_sqlcompat::bind::{self, BindContext};
-use trellis_sqlcompat::functions::{SessionContext, register, register_enum};
+use trellis_sqlcompat::functions::{SessionContext, register};
 use trellis_sqlcompat::plan::PlanKind;
 use trellis_sqlcompat::schema::{
-    Catalog, SchemaChange, SchemaHost, SchemaRow, SchemaStep, UserType, constraint_error,
-    materialize,
+    Catalog, SchemaChange, SchemaHost, SchemaRow, SchemaStep, constraint_error, materialize,
 };
 use trellis_sqlcompat::settings::FormatSettings;
 use trellis_sqlcompat::{Datum, SqlError, parse};
@@ -51,15 +50,6 @@ fn open() -> Connection {
     let sqlite = Connection::open_in_memory().unwrap();
     sqlite.pragma_update(None, "foreign_keys", true).unwrap();
     sqlite
-}
-
-/// Registers the order of each enum's labels, as the engine does before it changes tables.
-fn register_enums(sqlite: &Connection, catalog: &Catalog) {
-    for user_type in catalog.types.values() {
-        if let UserType::Enum(found) = user_type {
-            register_enum(sqlite, found.oid, &found.labels).unwrap();
-        }
-    }
 }
 
 impl Node {
@@ -125,7 +115,6 @@ impl Node {
             let definition = names.replace(&row.definition);
             writeln!(output, "{}{dropped} {} {definition}", row.kind.as_str(), row.name).unwrap();
         }
-        register_enums(&self.sqlite, &new);
         for sql in materialize(&self.catalog, &new)? {
             writeln!(output, "| {}", names.replace(&sql)).unwrap();
             let run = self.sqlite.execute_batch(&sql);
@@ -179,7 +168,6 @@ impl Node {
     fn compare_with_fresh(&self) {
         let fresh = open();
         register(&fresh, &self.session).unwrap();
-        register_enums(&fresh, &self.catalog);
         for sql in materialize(&Catalog::default(), &self.catalog).unwrap() {
             fresh.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
@@ -310,4 +298,32 @@ fn scripts() {
         goldenscript::run(&mut Node::new(), &path)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
+}
+
+/// What is edited in the stored text of a table is seen by connections that were open before, and after a rollback is not.
+#[test]
+fn edits_of_the_stored_text_reach_other_connections() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let writer = Connection::open(&path).unwrap();
+    writer.pragma_update(None, "journal_mode", "wal").unwrap();
+    let reader = Connection::open(&path).unwrap();
+    let mut node = Node { sqlite: writer, ..Node::new() };
+    node.execute("CREATE TABLE t (id int PRIMARY KEY, a int)").unwrap();
+    let insert = "INSERT INTO t VALUES (1, NULL)";
+    reader.execute(insert, []).unwrap();
+    reader.execute("DELETE FROM t", []).unwrap();
+
+    let before = node.catalog.clone();
+    node.sqlite.execute_batch("BEGIN").unwrap();
+    node.execute("ALTER TABLE t ALTER a SET NOT NULL").unwrap();
+    assert!(node.sqlite.execute(insert, []).is_err());
+    node.sqlite.execute_batch("ROLLBACK").unwrap();
+    node.catalog = before;
+    node.sqlite.execute(insert, []).unwrap();
+    node.sqlite.execute("DELETE FROM t", []).unwrap();
+
+    node.execute("ALTER TABLE t ALTER a SET NOT NULL").unwrap();
+    assert!(reader.execute(insert, []).is_err());
+    assert!(Connection::open(&path).unwrap().execute(insert, []).is_err());
 }

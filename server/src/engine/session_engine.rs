@@ -105,6 +105,7 @@ impl SqliteEngine {
         let host = Host::new(database, &settings, &cancel, &notices);
         let context = SessionContext::new(state, Box::new(host));
         functions::register(connection.sqlite(), &context)
+            .and_then(|()| functions::register_enums(connection.sqlite(), None, &schema.catalog))
             .map_err(|error| schema::internal(&error))?;
         cancel.attach(connection.sqlite());
         Ok(Self {
@@ -186,6 +187,13 @@ impl SqliteEngine {
     /// Adopts a schema: what functions see, and what plans are made against.
     fn set_schema(&mut self, schema: Arc<Schema>) {
         let catalog = Arc::clone(&schema.catalog);
+        let known = &self.schema.catalog;
+        let registered = self
+            .connection
+            .with(|sqlite| functions::register_enums(sqlite, Some(known), &catalog));
+        if let Err(error) = registered {
+            tracing::warn!(%error, "an enum keeps its old order on this connection");
+        }
         self.context.update(|state| state.catalog = catalog);
         self.schema = schema;
     }

@@ -58,7 +58,7 @@ pub mod sqlite;
 pub use call::Call;
 pub use session::{SessionContext, SessionHost, SessionState};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{register, register_enum};
+pub use sqlite::{register, register_enum, register_enums};
 pub use tables::{
     Accumulator, AggregateFunction, Rows, ScalarFunction, SetReturningFunction, Volatility, find,
     find_aggregate, find_set_returning, implemented, implemented_names,

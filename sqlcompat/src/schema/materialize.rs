@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use super::catalog::{Catalog, Column, Table, UserType};
+use super::catalog::{Catalog, Column, Table};
 use super::change::expression;
 use super::physical::{quote, quote_literal};
 use super::row::ObjectId;
@@ -31,7 +31,6 @@ use crate::error::SqlError;
 /// 0A000 if an expression of the schema cannot be lowered; the error that its binding raises otherwise.
 pub fn materialize(old: &Catalog, new: &Catalog) -> Result<Vec<String>, SqlError> {
     let mut script = Script { old, new, statements: Vec::new(), edited: false };
-    script.reordered_enums();
     let old_tables = by_id(old);
     let new_tables = by_id(new);
     let disguised = disguise(new, &old_tables);
@@ -339,22 +338,6 @@ impl Script<'_> {
             self.run(format!("ALTER TABLE {table} RENAME COLUMN {between} TO {name}"));
         }
         Ok(())
-    }
-
-    /// Rebuilds the indexes over enums whose old labels do not keep their order (the engine has registered the new order).
-    fn reordered_enums(&mut self) {
-        for (oid, user_type) in &self.new.types {
-            let (UserType::Enum(new), Some(UserType::Enum(old))) =
-                (user_type, self.old.types.get(oid))
-            else {
-                continue;
-            };
-            let mut rest = new.labels.iter();
-            let keeps = old.labels.iter().all(|(_, label)| rest.any(|(_, it)| it == label));
-            if !keeps {
-                self.statements.push(format!("REINDEX {}", quote(&format!("pg_enum_{oid}"))));
-            }
-        }
     }
 
     /// Tables of materialized views: made and dropped whole; their rows are each node's own.

@@ -1,6 +1,6 @@
 //! How a PostgreSQL type is stored: SQLite column type and collation (see `crate::datum` for the forms themselves).
 
-use super::catalog::{Catalog, UserType};
+use super::catalog::Catalog;
 use super::physical::quote;
 use crate::builtin::{self, TypeKind};
 use crate::oid::Oid;
@@ -18,12 +18,11 @@ pub struct StorageForm {
 #[must_use]
 pub fn storage_form(catalog: &Catalog, oid: Oid) -> StorageForm {
     let (base, _) = catalog.base_type(oid, -1);
-    if let Some((user_type, is_array)) = catalog.type_by_oid(base) {
-        let collation = match user_type {
-            UserType::Enum(it) if !is_array => format!("pg_enum_{}", it.oid),
-            UserType::Enum(_) | UserType::Domain(_) => "pg_array".to_owned(),
-        };
-        return StorageForm { sqlite_type: "TEXT", collation: Some(collation) };
+    if let Some((_, is_array)) = catalog.type_by_oid(base) {
+        // Labels are kept and compared by their bytes: the order of an enum changes with its labels, and a connection that
+        // applies remote changes need not know it. Queries that order by an enum say so themselves.
+        let collation = is_array.then(|| "pg_array".to_owned());
+        return StorageForm { sqlite_type: "TEXT", collation };
     }
     let (sqlite_type, collation) = builtin_form(base);
     StorageForm { sqlite_type, collation: collation.map(str::to_owned) }

@@ -6,6 +6,7 @@
 use rusqlite::Connection;
 
 use crate::functions::ordering;
+use crate::schema::{Catalog, UserType};
 
 /// Registers all collations.
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
@@ -30,4 +31,22 @@ pub fn register_enum(
         let rank = |text: &str| position(text).unwrap_or(usize::MAX);
         rank(left).cmp(&rank(right)).then_with(|| left.cmp(right))
     })
+}
+
+/// Registers the order of each enum of `new` that is not one of `old` with the same labels.
+///
+/// # Errors
+/// As [`register_enum`]; also if a statement that uses the order is running.
+pub fn register_enums(
+    conn: &Connection,
+    old: Option<&Catalog>,
+    new: &Catalog,
+) -> rusqlite::Result<()> {
+    for (oid, user_type) in &new.types {
+        let known = old.and_then(|old| old.types.get(oid));
+        if let (UserType::Enum(found), true) = (user_type, known != Some(user_type)) {
+            register_enum(conn, *oid, &found.labels)?;
+        }
+    }
+    Ok(())
 }

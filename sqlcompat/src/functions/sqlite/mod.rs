@@ -19,7 +19,7 @@ use crate::functions::{
     self, Accumulator, AggregateFunction, Call, ScalarFunction, SessionContext, Volatility,
 };
 
-pub use collations::register_enum;
+pub use collations::{register_enum, register_enums};
 
 /// Most arguments that are passed without an allocation.
 const ARGUMENTS_INLINE: usize = 8;

@@ -299,8 +299,10 @@ impl Edit<'_> {
         let mut found = Found { edit: self, dropped, dependents: Vec::new() };
         let catalog = &self.catalog;
         for row in catalog.rows.values().filter(|row| !row.dropped) {
-            // Namespaces contain normally, everything else owns what it contains.
-            if row.parent != temporary_id() && dropped.contains(&row.parent) {
+            // Namespaces contain normally, everything else owns what it contains; an owned sequence goes with its column.
+            let owned =
+                catalog.sequences.values().any(|it| it.id == row.id && it.owned_by.is_some());
+            if !owned && row.parent != temporary_id() && dropped.contains(&row.parent) {
                 let in_namespace = catalog.namespaces.values().any(|it| it.id == row.parent);
                 found.add(row.id, row.parent, !in_namespace);
             }

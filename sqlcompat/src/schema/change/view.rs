@@ -177,18 +177,23 @@ impl Edit<'_> {
     /// The user's relations that a query names, by the names in its text.
     fn relations_named(&self, text: &str) -> Vec<i64> {
         let mut ids: Vec<i64> = Vec::new();
-        for (schema, name) in super::expression::names_used(text) {
-            let schema = schema.as_deref().filter(|it| self.catalog.namespace(it).is_some());
-            let path = &self.statement.search_path;
-            let id = match self.catalog.relation(path, schema, &name) {
+        let path = &self.statement.search_path;
+        for used in super::expression::names_used(text) {
+            let schema =
+                used.qualifier.as_deref().filter(|it| self.catalog.namespace(it).is_some());
+            let relation = self.catalog.relation(path, schema, &used.name);
+            let id = match relation.filter(|_| used.may_be_relation) {
                 Some(Relation::Table(table)) => table.id,
                 Some(Relation::View(view)) => view.id,
                 Some(Relation::Sequence(sequence)) => sequence.id,
                 Some(Relation::Index(..)) => continue,
-                None => match self.catalog.type_by_name(path, schema, &name) {
-                    Some(user_type) => super::drop::type_id(user_type),
-                    None => continue,
-                },
+                None => {
+                    let found = self.catalog.type_by_name(path, schema, &used.name);
+                    match found.filter(|_| used.may_be_type) {
+                        Some(user_type) => super::drop::type_id(user_type),
+                        None => continue,
+                    }
+                }
             };
             if !ids.contains(&id.0) {
                 ids.push(id.0);
