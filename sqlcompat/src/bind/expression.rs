@@ -594,6 +594,18 @@ impl Binder<'_> {
         if base == Oid::JSONB {
             return self.jsonb_subscripts(array, indexes);
         }
+        let single_name = match &indexes[..] {
+            [SubscriptIndex::Element(index)] if base == Oid::NAME => Some(index.clone()),
+            _ => None,
+        };
+        if let Some(index) = single_name {
+            // A name is an array of "char" that counts from 0.
+            let at = array.at;
+            let start = self.binary_operator("+", index, Expr::int4(1), at)?;
+            let text = self.coerce(array, Oid::TEXT, -1, CastContext::Explicit)?;
+            let letter = self.call_named("substr", vec![text, start, Expr::int4(1)], at)?;
+            return self.coerce(letter, Oid::CHAR, -1, CastContext::Explicit);
+        }
         let Some(element) = self.types.element(base) else {
             let found = self.types.format(array.type_oid);
             return Err(SqlError::new(

@@ -627,6 +627,9 @@ impl Binder<'_> {
     ) -> Result<RelationId, SqlError> {
         let at = self.start_of(name);
         let (_, local) = self.qualified(name)?;
+        if local == "unnest" && args.len() > 1 {
+            return self.unnest_several(args, ordinality, alias);
+        }
         let function = ast::Function {
             name: name.clone(),
             uses_odbc_syntax: false,
@@ -669,7 +672,8 @@ impl Binder<'_> {
             let sql = ColumnSql::Name("rowid".to_owned());
             columns.push(plain_column("ordinality".to_owned(), sql, Oid::INT8));
         }
-        let source = Source::Function(Box::new(FunctionSource { call, ordinality }));
+        let calls = vec![(call, String::new())];
+        let source = Source::Function(Box::new(FunctionSource { calls, ordinality }));
         let relation = Relation { alias: local, qualifier: String::new(), columns, source };
         self.add_relation(relation, alias, at)
     }
@@ -691,24 +695,93 @@ impl Binder<'_> {
             )
             .at(at.position()));
         }
-        if function.columns.len() > 1 || !self.scope().set_returning.is_empty() {
+        if function.columns.len() > 1 {
             return Err(SqlError::unsupported(
-                "more than one set-returning function or column in a select list",
+                "a set-returning function of several columns in a select list",
             )
             .at(at.position()));
+        }
+        if let Some(id) = self.scope().set_returning {
+            let index = self.add_lock_step(id, "value", call);
+            return Ok(self.column(id, index, at));
         }
         let type_oid = call.type_oid;
         let column =
             plain_column("value".to_owned(), ColumnSql::Name("value".to_owned()), type_oid);
+        let source = FunctionSource { calls: vec![(call, String::new())], ordinality: false };
         let relation = Relation {
             alias: String::new(),
             qualifier: self.fresh_qualifier(),
             columns: vec![column],
-            source: Source::Function(Box::new(FunctionSource { call, ordinality: false })),
+            source: Source::Function(Box::new(source)),
         };
         let id = self.relations.add(relation);
-        self.scope().set_returning.push(id);
+        self.scope().set_returning = Some(id);
         Ok(self.column(id, 0, at))
+    }
+
+    /// Adds a call to a relation of functions: it advances with the others, and yields NULL once it has no more rows.
+    fn add_lock_step(&mut self, id: RelationId, name: &str, call: Expr) -> u16 {
+        let fresh = [self.fresh_qualifier(), self.fresh_qualifier()];
+        let [first, second] = fresh;
+        let relation = self.relations.get_mut(id);
+        let Source::Function(source) = &mut relation.source else { return 0 };
+        if let [(_, alias)] = &mut source.calls[..]
+            && alias.is_empty()
+        {
+            for column in &mut relation.columns {
+                column.sql = match &column.sql {
+                    ColumnSql::Name(name) if name == "rowid" => {
+                        ColumnSql::Constant(format!("\"{}\".value", relation.qualifier))
+                    }
+                    ColumnSql::Name(name) => ColumnSql::Constant(format!("\"{first}\".\"{name}\"")),
+                    other => other.clone(),
+                };
+            }
+            *alias = first;
+        }
+        let sql = ColumnSql::Constant(format!("\"{second}\".value"));
+        let column = plain_column(name.to_owned(), sql, call.type_oid);
+        source.calls.push((call, second));
+        let before_ordinality = relation.columns.len() - usize::from(source.ordinality);
+        relation.columns.insert(before_ordinality, column);
+        u16::try_from(before_ordinality).unwrap_or(u16::MAX)
+    }
+
+    /// `unnest(a, b)`: several arrays in lock-step.
+    fn unnest_several(
+        &mut self,
+        args: &[FunctionArg],
+        ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<RelationId, SqlError> {
+        let name = ObjectName::from(vec![Ident::new("unnest")]);
+        let (first, rest) = args.split_at(1.min(args.len()));
+        let id = self.table_function(&name, first, ordinality, None)?;
+        "unnest".clone_into(&mut self.relations.get_mut(id).columns[0].name);
+        for arg in rest {
+            let other = self.table_function(&name, std::slice::from_ref(arg), false, None)?;
+            let Source::Function(source) = self.relations.get(other).source.clone() else {
+                continue;
+            };
+            for (call, _) in source.calls {
+                self.add_lock_step(id, "unnest", call);
+            }
+        }
+        let relation = self.relations.get(id).clone();
+        self.add_aliased(relation, alias)
+    }
+
+    /// Adds a relation again under an alias, keeping its qualifier.
+    fn add_aliased(
+        &mut self,
+        relation: Relation,
+        alias: Option<&TableAlias>,
+    ) -> Result<RelationId, SqlError> {
+        let qualifier = relation.qualifier.clone();
+        let id = self.add_relation(relation, alias, At(0))?;
+        self.relations.get_mut(id).qualifier = qualifier;
+        Ok(id)
     }
 }
 

@@ -155,7 +155,7 @@ impl Binder<'_> {
     }
 
     /// `CURRENT_USER`, `CURRENT_TIMESTAMP`: calls without parentheses.
-    fn parameterless(&mut self, name: &str, at: At) -> Result<Expr, SqlError> {
+    pub(crate) fn parameterless(&mut self, name: &str, at: At) -> Result<Expr, SqlError> {
         if let Some((target, typmod)) = clock_value(name) {
             return self.clock(target, typmod, at);
         }
@@ -390,8 +390,11 @@ impl Binder<'_> {
         let at = written.at;
         let row = function.row;
         let mut given = Vec::with_capacity(written.arguments.len());
-        for (argument, target) in written.arguments.into_iter().zip(&function.arguments) {
-            let target = if *target == Oid::ANY { argument.type_oid } else { *target };
+        let declared = |index: usize| row.arguments.get(index).or(row.arguments.last());
+        for (index, argument) in written.arguments.into_iter().enumerate() {
+            let any = written.names.is_empty() && declared(index) == Some(&Oid::ANY);
+            let target = function.arguments.get(index).copied().unwrap_or(Oid::ANY);
+            let target = if any { Oid::ANY } else { target };
             given.push(self.argument(argument, target)?);
         }
         let arguments = self.fill_parameters(given, &function)?;

@@ -25,8 +25,8 @@ pub(crate) struct Scope {
     pub(crate) calls: CallRules,
     /// Named windows.
     pub(crate) windows: Vec<(String, super::tree::Window)>,
-    /// Set-returning functions of the select list, as relations to be joined.
-    pub(crate) set_returning: Vec<RelationId>,
+    /// Set-returning functions of the select list, as one relation to be joined.
+    pub(crate) set_returning: Option<RelationId>,
 }
 
 /// What sort of calls a clause admits, and what was met.
@@ -231,6 +231,9 @@ impl Binder<'_> {
         if let Some(relation) = self.find_relation(None, &name, at)? {
             return Ok(self.whole_row(relation, at));
         }
+        if ident.quote_style.is_none() && is_parameterless(&name) {
+            return self.parameterless(&name, at);
+        }
         let mut error =
             SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"))
                 .at(at.position());
@@ -367,6 +370,11 @@ impl Binder<'_> {
         };
         Expr::new(Node::WholeRow(relation), type_oid).at(at)
     }
+}
+
+/// Reserved words of PostgreSQL's grammar that are calls, where sqlparser sees a name.
+fn is_parameterless(name: &str) -> bool {
+    matches!(name, "current_schema" | "current_catalog" | "current_role" | "session_user" | "user")
 }
 
 /// Levenshtein distance, on characters; long names count as far apart.

@@ -52,7 +52,7 @@ impl Binder<'_> {
         let calls = self.scope().calls;
         let grouped = calls.met_aggregate || !group_by.is_empty() || having.is_some();
         let set_returning = std::mem::take(&mut self.scope().set_returning);
-        if !set_returning.is_empty() && (grouped || calls.met_window) {
+        if set_returning.is_some() && (grouped || calls.met_window) {
             return Err(SqlError::unsupported(
                 "a set-returning function in the select list of a query with aggregates",
             ));

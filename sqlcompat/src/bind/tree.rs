@@ -528,11 +528,12 @@ pub enum Source {
     Given,
 }
 
-/// A function in `FROM`.
+/// Functions in `FROM`, in lock-step if there are several.
 #[derive(Clone, Debug)]
 pub struct FunctionSource {
-    /// The function's call, or any expression for one row of one column.
-    pub call: Expr,
+    /// The calls; any other expression is one row of one column. Each has the SQLite alias that its columns are read by,
+    /// where there are several.
+    pub calls: Vec<(Expr, String)>,
     /// `WITH ORDINALITY`: the last column is the row's number.
     pub ordinality: bool,
 }

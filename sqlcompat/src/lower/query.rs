@@ -199,6 +199,9 @@ impl Lowering<'_> {
             FromItem::Join(join) => join,
         };
         let Join { kind, left, right, on } = &**join;
+        if self.is_lock_step(right) && (*kind != JoinKind::Inner || on.is_some()) {
+            return Err(SqlError::unsupported("a conditional join with several arrays unnested"));
+        }
         self.from_item(left)?;
         self.out.push_str(match kind {
             JoinKind::Inner => " JOIN ",
@@ -221,6 +224,15 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Whether an item is written as a join of its own.
+    fn is_lock_step(&self, item: &FromItem) -> bool {
+        let FromItem::Relation(id) = item else { return false };
+        match &self.relations.get(*id).source {
+            Source::Function(function) => function.calls.len() > 1,
+            Source::Table(..) | Source::Query(_) | Source::Cte(_) | Source::Given => false,
+        }
+    }
+
     fn relation(&mut self, id: RelationId) -> Result<(), SqlError> {
         let relations = self.relations;
         let relation = relations.get(id);
@@ -232,6 +244,9 @@ impl Lowering<'_> {
                 self.out.push('(');
                 self.named(query)?;
                 self.out.push(')');
+            }
+            Source::Function(function) if function.calls.len() > 1 => {
+                return self.lock_step(function, &relation.qualifier);
             }
             Source::Function(function) => self.function_source(function)?,
             Source::Given => {}
@@ -265,8 +280,36 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Functions in lock-step: as many rows as the longest has, each function joined by its row's number.
+    fn lock_step(&mut self, source: &FunctionSource, qualifier: &str) -> Result<(), SqlError> {
+        self.out.push_str("pg_srf_generate_series_int4(1, max(");
+        for (index, (call, _)) in source.calls.iter().enumerate() {
+            self.out.push_str(if index > 0 {
+                ", (SELECT count(*) FROM "
+            } else {
+                "(SELECT count(*) FROM "
+            });
+            self.function_call(call)?;
+            self.out.push(')');
+        }
+        self.push(format_args!(")) AS {}", quote_identifier(qualifier)));
+        for (call, alias) in &source.calls {
+            self.out.push_str(" LEFT JOIN ");
+            self.function_call(call)?;
+            let (alias, qualifier) = (quote_identifier(alias), quote_identifier(qualifier));
+            self.push(format_args!(" AS {alias} ON {alias}.rowid = {qualifier}.value"));
+        }
+        Ok(())
+    }
+
     fn function_source(&mut self, source: &FunctionSource) -> Result<(), SqlError> {
-        let FunctionSource { call: expr, ordinality: _ } = source;
+        match source.calls.first() {
+            Some((call, _)) => self.function_call(call),
+            None => Ok(()),
+        }
+    }
+
+    fn function_call(&mut self, expr: &Expr) -> Result<(), SqlError> {
         if let Node::Call(call) = &expr.node
             && call.row.returns_set
         {
