@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Spanned};
+use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Spanned};
 use sqlparser::tokenizer::{Location, Span};
 
 use super::context::BindContext;
@@ -29,6 +29,8 @@ pub(crate) struct Binder<'a> {
     line_starts: Vec<u32>,
     /// The text, for the places of operators.
     pub(crate) text: &'a str,
+    /// The text is ASCII: characters are bytes.
+    ascii: bool,
     /// Relations so far.
     pub(crate) relations: Relations,
     /// Parameter types so far, `unknown` where undecided.
@@ -64,6 +66,7 @@ impl<'a> Binder<'a> {
             types: Types::new(cx.catalog, cx.search_path),
             line_starts: line_starts(text),
             text,
+            ascii: text.is_ascii(),
             relations: Relations::default(),
             parameters: cx.parameter_types.iter().map(undeclared).collect(),
             scopes: Vec::new(),
@@ -144,20 +147,34 @@ impl<'a> Binder<'a> {
         self.span_start(node.span())
     }
 
-    /// Where the operator after a node stands: the first character after it that is no blank and no parenthesis.
-    pub(crate) fn operator_after(&self, node: &impl Spanned) -> At {
-        let end = self.place(node.span().end);
+    /// Where an expression starts. Chains of operators are as deep as they are long, so they are walked with a loop.
+    pub(crate) fn expr_start(&self, expr: &Expr) -> At {
+        let mut first = expr;
+        while let Expr::BinaryOp { left, .. } = first {
+            first = left;
+        }
+        self.start_of(first)
+    }
+
+    /// Where the operator after an operand stands: the first character after it that is no blank and no parenthesis.
+    pub(crate) fn operator_after(&self, operand: &Expr) -> At {
+        let mut last = operand;
+        while let Expr::BinaryOp { right, .. } = last {
+            last = right;
+        }
+        let end = self.place(last.span().end);
         let Some(before) = end.0.checked_sub(1) else {
             return At(0);
         };
-        let mut place = end.0;
-        for c in self.text.chars().skip(before as usize) {
-            if !c.is_whitespace() && c != ')' {
-                return At(place);
-            }
-            place += 1;
-        }
-        end
+        let before = before as usize;
+        let rest = if self.ascii {
+            self.text.get(before..).unwrap_or_default()
+        } else {
+            let start = self.text.char_indices().nth(before).map_or(self.text.len(), |(at, _)| at);
+            self.text.get(start..).unwrap_or_default()
+        };
+        let skipped = rest.chars().take_while(|c| c.is_whitespace() || *c == ')').count();
+        At(end.0.saturating_add(u32::try_from(skipped).unwrap_or(0)))
     }
 
     /// Notes the use of `$n` and gives its type so far.

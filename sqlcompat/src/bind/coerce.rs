@@ -12,6 +12,7 @@ use super::resolve::{
 use super::tree::{At, Body, Call, Expr, Node, Query};
 use super::type_names::BinderNames;
 use crate::builtin::{self, CastContext};
+use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::types::{TypeContext, decode_text};
@@ -38,6 +39,11 @@ impl Binder<'_> {
         }
         if expr.type_oid == target && (typmod < 0 || expr.typmod == typmod) {
             return Ok(expr);
+        }
+        if typmod < 0
+            && let Some(literal) = widened(&expr, target)
+        {
+            return Ok(literal);
         }
         let from = (expr.type_oid, expr.typmod);
         let at = expr.at;
@@ -371,4 +377,23 @@ impl Binder<'_> {
         column.typmod = typmod;
         Ok(())
     }
+}
+
+/// An integer literal as a literal of a wider number type.
+fn widened(expr: &Expr, target: Oid) -> Option<Expr> {
+    /// Integers up to here are exact as float8.
+    const EXACT_MAX: u64 = 1 << 53;
+    let Node::Literal(Datum::Integer(value)) = expr.node else { return None };
+    if !matches!(expr.type_oid, Oid::INT2 | Oid::INT4 | Oid::INT8) {
+        return None;
+    }
+    let datum = match (expr.type_oid, target) {
+        (Oid::INT2 | Oid::INT4, Oid::INT8) | (Oid::INT2, Oid::INT4) => Datum::Integer(value),
+        (_, Oid::NUMERIC) => Datum::Text(value.to_string()),
+        (_, Oid::FLOAT8) if value.unsigned_abs() <= EXACT_MAX => {
+            Datum::Real(value.to_string().parse().ok()?)
+        }
+        _ => return None,
+    };
+    Some(Expr::new(Node::Literal(datum), target).at(expr.at))
 }

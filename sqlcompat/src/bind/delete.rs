@@ -54,13 +54,25 @@ pub(crate) fn plan(
         if using.is_empty() {
             return lowering.filter(filter.as_ref());
         }
-        // SQLite has no USING; a correlated EXISTS says the same of each row.
-        lowering.out.push_str(" WHERE EXISTS (SELECT 1");
-        lowering.from(&using)?;
+        // SQLite has no USING: the rows are found by a join first. Inside it the table has its own name as alias.
+        let name = quote_identifier(&target.table.physical_name);
+        let rowid = rowid_name(target.table);
+        lowering.out.push_str(&format!(" WHERE {rowid} IN (SELECT {name}.{rowid} FROM "));
+        lowering.target(target);
+        lowering.out.push_str(&format!(" AS {name}, "));
+        lowering.from_items(&using)?;
         lowering.filter(filter.as_ref())?;
         lowering.out.push(')');
         Ok(())
     })
+}
+
+/// A name of SQLite's row number that no column of the table hides.
+fn rowid_name(table: &Table) -> &'static str {
+    let hidden = |name: &str| {
+        table.columns.iter().any(|column| column.physical_name.eq_ignore_ascii_case(name))
+    };
+    ["rowid", "_rowid_", "oid"].into_iter().find(|name| !hidden(name)).unwrap_or("rowid")
 }
 
 /// Plans a `TRUNCATE`.

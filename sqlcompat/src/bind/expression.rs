@@ -75,7 +75,7 @@ impl Binder<'_> {
             Ast::Exists { subquery, negated } => self.exists(subquery, *negated),
             Ast::Subquery(query) => self.scalar_subquery(query),
             Ast::Array(ast::Array { elem, named: _ }) => {
-                let at = self.start_of(expr);
+                let at = self.expr_start(expr);
                 self.array(elem, at)
             }
             Ast::Tuple(fields) => self.row(fields),
@@ -89,7 +89,7 @@ impl Binder<'_> {
     /// Forms with a grammar of their own that are function calls underneath.
     fn syntax_form(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
         use ast::Expr as Ast;
-        let at = self.start_of(expr);
+        let at = self.expr_start(expr);
         match expr {
             Ast::AtTimeZone { timestamp, time_zone } => {
                 let arguments = vec![self.expr(time_zone)?, self.expr(timestamp)?];
@@ -269,7 +269,7 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported("a postfix operator"));
             }
         };
-        let at = At(self.start_of(operand).0.saturating_sub(1));
+        let at = At(self.expr_start(operand).0.saturating_sub(1));
         let operand = self.expr(operand)?;
         self.prefix_operator(name, operand, at)
     }
@@ -297,7 +297,7 @@ impl Binder<'_> {
         let (target, typmod) = self.data_type(data_type)?;
         let bound = self.expr(operand)?;
         if bound.at.0 == 0 && bound.type_oid != target {
-            let at = self.start_of(operand);
+            let at = self.expr_start(operand);
             return self.coerce(bound.at(at), target, typmod, CastContext::Explicit);
         }
         let mut cast = self.coerce(bound, target, typmod, CastContext::Explicit)?;
@@ -442,7 +442,7 @@ impl Binder<'_> {
             let test = self.expr(condition)?;
             tests.push(match &operand {
                 Some(operand) => {
-                    let at = self.start_of(condition);
+                    let at = self.expr_start(condition);
                     self.binary_operator("=", operand.clone(), test, at)?
                 }
                 None => self.boolean(test, "CASE/WHEN")?,

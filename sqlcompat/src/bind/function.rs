@@ -325,7 +325,7 @@ impl Binder<'_> {
             if with_fill.is_some() {
                 return Err(SqlError::unsupported("WITH FILL"));
             }
-            let at = self.start_of(expr);
+            let at = self.expr_start(expr);
             let expr = self.expr(expr)?;
             let expr = if expr.is_unknown() { self.implicit(expr, Oid::TEXT)? } else { expr };
             super::resolve::require_ordering(self.types, expr.type_oid)

@@ -173,12 +173,12 @@ impl<'a> Binder<'a> {
                     SqlState::SYNTAX_ERROR,
                     "VALUES lists must all be the same length",
                 )
-                .at(row.content.first().and_then(|it| self.start_of(it).position())));
+                .at(row.content.first().and_then(|it| self.expr_start(it).position())));
             }
         }
         let place = |binder: &Self, index: usize| {
             let expr = values.rows.first().and_then(|row| row.content.get(index));
-            expr.map_or(At(0), |expr| binder.start_of(expr))
+            expr.map_or(At(0), |expr| binder.expr_start(expr))
         };
         let at = place(self, named.len().min(width.saturating_sub(1)));
         require_width(named.len(), width, explicit, at)?;
@@ -220,7 +220,7 @@ impl<'a> Binder<'a> {
         }
         require_writable(column, overriding)?;
         let bound = self.expr(expr)?;
-        let at = if bound.at.0 == 0 { self.start_of(expr) } else { bound.at };
+        let at = if bound.at.0 == 0 { self.expr_start(expr) } else { bound.at };
         self.assign(bound.at(at), column, at)
     }
 

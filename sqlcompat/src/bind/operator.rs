@@ -235,7 +235,7 @@ impl Binder<'_> {
         if any {
             return self.quantified_named(operand, name, pattern, false);
         }
-        let at = self.operator_after(&**operand);
+        let at = self.operator_after(operand);
         let (operand, mut pattern) = (self.expr(operand)?, self.expr(pattern)?);
         if escape.is_some() || escaper == "similar_to_escape" {
             let mut arguments = vec![pattern];

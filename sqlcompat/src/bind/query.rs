@@ -132,7 +132,7 @@ impl Binder<'_> {
             if with_fill.is_some() {
                 return Err(SqlError::unsupported("WITH FILL"));
             }
-            let at = self.start_of(expr);
+            let at = self.expr_start(expr);
             let index = match expr {
                 ast::Expr::Identifier(ident) => {
                     let name = Self::name(ident);
@@ -174,7 +174,7 @@ impl Binder<'_> {
                     SqlState::SYNTAX_ERROR,
                     "VALUES lists must all be the same length",
                 )
-                .at(row.content.first().and_then(|it| self.start_of(it).position())));
+                .at(row.content.first().and_then(|it| self.expr_start(it).position())));
             }
             bound.push(exprs);
             Ok(())

@@ -114,7 +114,7 @@ impl Binder<'_> {
         let bound = self.expr(expr);
         self.scope().calls = outer;
         let bound = bound?;
-        let at = if bound.at.0 == 0 { self.start_of(expr) } else { bound.at };
+        let at = if bound.at.0 == 0 { self.expr_start(expr) } else { bound.at };
         self.boolean(bound.at(at), clause).map(Some)
     }
 
@@ -197,7 +197,7 @@ impl Binder<'_> {
     /// An expression with a place for errors, where it has none yet and may need one.
     fn placed(&self, bound: Expr, expr: &ast::Expr) -> Expr {
         if bound.at.0 == 0 && bound.is_unknown() {
-            let at = self.start_of(expr);
+            let at = self.expr_start(expr);
             return bound.at(at);
         }
         bound
@@ -252,7 +252,7 @@ impl Binder<'_> {
             if with_fill.is_some() {
                 return Err(SqlError::unsupported("WITH FILL"));
             }
-            let at = self.start_of(expr);
+            let at = self.expr_start(expr);
             let by = match self.output_reference(expr, targets, "ORDER BY")? {
                 Some(index) => SortBy::Output(index),
                 None => {
@@ -417,7 +417,7 @@ impl Binder<'_> {
         targets: &mut Targets,
         keys: &mut Vec<Expr>,
     ) -> Result<usize, SqlError> {
-        let at = self.start_of(expr);
+        let at = self.expr_start(expr);
         let mut key = match expr {
             ast::Expr::Identifier(ident) => {
                 let name = Self::name(ident);
@@ -508,7 +508,7 @@ impl Binder<'_> {
     ) -> Result<Distinct, SqlError> {
         let mut keys = Vec::with_capacity(exprs.len());
         for expr in exprs {
-            let at = self.start_of(expr);
+            let at = self.expr_start(expr);
             let key = match self.output_reference(expr, targets, "DISTINCT ON")? {
                 Some(index) => self.target_key(targets, index)?,
                 None => self.expr(expr)?,

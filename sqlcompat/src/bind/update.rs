@@ -147,7 +147,7 @@ impl<'a> Binder<'a> {
             return self.column_default(column);
         }
         let bound = self.expr(value)?;
-        let start = if bound.at.0 == 0 { self.start_of(value) } else { bound.at };
+        let start = if bound.at.0 == 0 { self.expr_start(value) } else { bound.at };
         let _ = at;
         self.assign(bound.at(start), column, start)
     }
@@ -182,7 +182,7 @@ impl<'a> Binder<'a> {
                 SqlState::SYNTAX_ERROR,
                 "number of columns does not match number of values",
             )
-            .at(self.start_of(value).position()));
+            .at(self.expr_start(value).position()));
         }
         for ((column, at), field) in columns.into_iter().zip(fields) {
             let value = self.assigned_value(column, field, at)?;

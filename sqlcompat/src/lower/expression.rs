@@ -339,15 +339,18 @@ impl<'a> Lowering<'a> {
         if terms.iter().any(|term| term.any(&mut |it| matches!(it.node, Node::Aggregate(_)))) {
             return self.nested_extreme(extreme, terms);
         }
-        self.push(format_args!("(SELECT {function}(column1"));
+        self.push(format_args!("(SELECT {function}(v"));
         if let Some(term) = terms.first() {
             self.collate(term.type_oid);
         }
-        self.out.push_str(") FROM (VALUES ");
+        // Not VALUES: its rows cannot refer to the query around it.
+        self.out.push_str(") FROM (SELECT ");
         for (index, term) in terms.iter().enumerate() {
-            self.out.push_str(if index > 0 { ", (" } else { "(" });
+            if index > 0 {
+                self.out.push_str(" UNION ALL SELECT ");
+            }
             self.expr(term)?;
-            self.out.push(')');
+            self.out.push_str(" AS v");
         }
         self.out.push_str("))");
         Ok(())

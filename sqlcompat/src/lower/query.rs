@@ -179,8 +179,19 @@ impl Lowering<'_> {
 
     /// Writes a `FROM` clause; nothing if there are no items.
     pub(crate) fn from(&mut self, items: &[FromItem]) -> Result<(), SqlError> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.out.push_str(" FROM ");
+        self.from_items(items)
+    }
+
+    /// The items of a `FROM` clause.
+    pub(crate) fn from_items(&mut self, items: &[FromItem]) -> Result<(), SqlError> {
         for (index, item) in items.iter().enumerate() {
-            self.out.push_str(if index == 0 { " FROM " } else { ", " });
+            if index > 0 {
+                self.out.push_str(", ");
+            }
             let parenthesized = items.len() > 1 && has_outer_right(item);
             if parenthesized {
                 self.out.push('(');
