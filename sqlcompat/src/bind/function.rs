@@ -442,7 +442,13 @@ impl Binder<'_> {
         let pseudo = crate::builtin::type_by_oid(target).is_some_and(|row| row.category == b'P');
         match (pseudo, argument.is_unknown()) {
             (true, false) => Ok(argument),
-            (true, true) if matches!(argument.node, Node::Parameter(_)) => Ok(argument),
+            // A parameter that only "any" takes stays undecided: 42P18 unless another use decides it.
+            (pseudo, true)
+                if matches!(argument.node, Node::Parameter(_))
+                    && (pseudo || target == Oid::UNKNOWN) =>
+            {
+                Ok(argument)
+            }
             (true, true) | (false, true) if target == Oid::UNKNOWN => {
                 self.implicit(argument, Oid::TEXT)
             }

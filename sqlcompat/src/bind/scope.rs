@@ -225,6 +225,10 @@ impl Binder<'_> {
     pub(crate) fn resolve_name(&mut self, ident: &Ident) -> Result<Expr, SqlError> {
         let name = Self::name(ident);
         let at = self.span_start(ident.span);
+        // Reserved, so never a column; sqlparser reads it as a name.
+        if ident.quote_style.is_none() && name == "current_schema" {
+            return self.call_named("current_schema", Vec::new(), at);
+        }
         if let Some(expr) = self.find_column(&name, at)? {
             return Ok(expr);
         }
