@@ -139,7 +139,7 @@ pub(super) const PULL_PENALTY_MAX: Span = Span::from_ms(10_000);
 pub(super) const SCHEMA_RETRY: Span = Span::from_ms(500);
 
 /// How long a rejected changeset waits before it is fetched and offered again: at first, doubling up to the second.
-pub(super) const REJECTED_RETRY_MIN: Span = Span::from_ms(1_000);
+pub(super) const REJECTED_RETRY_MIN: Span = Span::from_ms(200);
 /// See [`REJECTED_RETRY_MIN`].
 pub(super) const REJECTED_RETRY_MAX: Span = Span::from_ms(60_000);
 
