@@ -36,10 +36,6 @@ const PG_NAMESPACE: u32 = 2615;
 const PG_ATTRDEF: u32 = 2604;
 /// OID of `pg_rewrite`.
 const PG_REWRITE: u32 = 2618;
-/// OID of `pg_authid`.
-const PG_AUTHID: u32 = 1260;
-/// OID of the bootstrap superuser, who owns everything.
-const OWNER: u32 = 10;
 /// OID of schema `public`.
 const PUBLIC: u32 = 2200;
 /// First OID of a user's object.
