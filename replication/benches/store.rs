@@ -5,6 +5,7 @@
 //! text. Both sides run in WAL mode with `synchronous = NORMAL` and without waiting for the disk, so that the figures are
 //! the engine's and not the device's: the thread that syncs the store's log in the background is left out, checkpoints are
 //! in on both sides.
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed run")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::path::Path;
@@ -185,7 +186,7 @@ fn round(key: Key) -> Vec<(&'static str, f64)> {
         both("bulk_insert", &|side| side.insert(key, 0..ROWS));
     let size_after_insert = store_bytes as f64 / plain_bytes as f64;
     both("single_inserts", &|side| {
-        (ROWS..ROWS + TRANSACTIONS).for_each(|row| side.insert(key, row..row + 1))
+        (ROWS..ROWS + TRANSACTIONS).for_each(|row| side.insert(key, row..row + 1));
     });
     let (_, plain_bytes, store_bytes) = both("bulk_update", &|side| {
         side.transaction(|sqlite| sqlite.execute_batch("UPDATE t SET e = e + 1").unwrap());

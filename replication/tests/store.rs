@@ -1,4 +1,5 @@
 //! The store through its public interface: what is committed on one is applied on others, once and in order.
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed run")]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -133,7 +134,7 @@ fn listeners_hear_in_order_what_happened_to_which_row() {
     one.sql("INSERT INTO t VALUES ('k', 'x', 1), ('l', 'x', 1)");
     one.sql("UPDATE t SET b = 2 WHERE id = 'k'; DELETE FROM t WHERE id = 'l'");
     one.write(|connection| {
-        connection.notify(Message { channel: "c".into(), payload: "hello".into() })
+        connection.notify(Message { channel: "c".into(), payload: "hello".into() });
     });
     two.sql("INSERT INTO t VALUES ('k', 'y', 5)");
     two.store.apply(&one.own_log());
@@ -210,7 +211,11 @@ fn arbitrary_bytes_are_rejected_and_leave_nothing() {
     let damaged = |at: usize, bits: u8| {
         let mut body = good.body.to_vec();
         body[at] ^= bits;
-        EncodedChangeset { body: body.into(), site: SiteId([at as u8 | 0x80; 16]), ..good.clone() }
+        EncodedChangeset {
+            body: body.into(),
+            site: SiteId([u8::try_from(at).unwrap_or(0) | 0x80; 16]),
+            ..good.clone()
+        }
     };
     for at in 0..good.body.len() {
         let truncated = EncodedChangeset { body: good.body.slice(..at), ..good.clone() };

@@ -63,8 +63,13 @@ impl Transcript {
             let settings = Arc::new(Mutex::new(Settings::new("postgres")));
             let mailbox = Arc::new(Mailbox::new(Box::new(|| ())));
             let cancel = Arc::new(CancelSwitch::new(&self.database));
-            let engine =
-                SqliteEngine::open(&self.database, &identity, Arc::clone(&settings), mailbox, cancel)?;
+            let engine = SqliteEngine::open(
+                &self.database,
+                &identity,
+                Arc::clone(&settings),
+                mailbox,
+                cancel,
+            )?;
             let session = Session::new(engine, identity, settings);
             self.sessions.insert(name.to_owned(), session);
         }
@@ -114,21 +119,28 @@ fn message(command: &Command) -> Result<FrontendMessage, Box<dyn Error>> {
         "parse" => FrontendMessage::Parse {
             name: text(0),
             query: text(1),
-            parameter_types: positional.iter().skip(2).map(|oid| oid.parse()).collect::<Result<_, _>>()?,
+            parameter_types: positional
+                .iter()
+                .skip(2)
+                .map(|oid| oid.parse())
+                .collect::<Result<_, _>>()?,
         },
         "bind" => FrontendMessage::Bind {
             portal: text(0),
             statement: text(1),
             parameter_formats,
-            parameters: positional.iter().skip(2).map(|value| parameter(value)).collect::<Result<_, _>>()?,
+            parameters: positional
+                .iter()
+                .skip(2)
+                .map(|value| parameter(value))
+                .collect::<Result<_, _>>()?,
             result_formats,
         },
         "describe" => FrontendMessage::Describe(target()?),
         "close" => FrontendMessage::Close(target()?),
-        "execute" => FrontendMessage::Execute {
-            portal: text(0),
-            max_rows: text(1).parse().unwrap_or(0),
-        },
+        "execute" => {
+            FrontendMessage::Execute { portal: text(0), max_rows: text(1).parse().unwrap_or(0) }
+        }
         "sync" => FrontendMessage::Sync,
         "flush" => FrontendMessage::Flush,
         "copydata" => FrontendMessage::CopyData(Bytes::from(text(0))),
@@ -195,15 +207,27 @@ fn show(message: &PgWireBackendMessage) -> String {
             };
             format!("ReadyForQuery {status}")
         }
-        PgWireBackendMessage::ErrorResponse(it) => format!("ErrorResponse {}", show_fields(&it.fields)),
-        PgWireBackendMessage::NoticeResponse(it) => format!("NoticeResponse {}", show_fields(&it.fields)),
+        PgWireBackendMessage::ErrorResponse(it) => {
+            format!("ErrorResponse {}", show_fields(&it.fields))
+        }
+        PgWireBackendMessage::NoticeResponse(it) => {
+            format!("NoticeResponse {}", show_fields(&it.fields))
+        }
         PgWireBackendMessage::NotificationResponse(it) => {
             format!("NotificationResponse {} {}", it.channel, hide_origin(&it.payload))
         }
-        PgWireBackendMessage::ParameterStatus(it) => format!("ParameterStatus {}={}", it.name, it.value),
-        PgWireBackendMessage::CopyData(it) => format!("CopyData {:?}", String::from_utf8_lossy(&it.data)),
-        PgWireBackendMessage::CopyInResponse(it) => format!("CopyInResponse {} {}", it.format, it.columns),
-        PgWireBackendMessage::CopyOutResponse(it) => format!("CopyOutResponse {} {}", it.format, it.columns),
+        PgWireBackendMessage::ParameterStatus(it) => {
+            format!("ParameterStatus {}={}", it.name, it.value)
+        }
+        PgWireBackendMessage::CopyData(it) => {
+            format!("CopyData {:?}", String::from_utf8_lossy(&it.data))
+        }
+        PgWireBackendMessage::CopyInResponse(it) => {
+            format!("CopyInResponse {} {}", it.format, it.columns)
+        }
+        PgWireBackendMessage::CopyOutResponse(it) => {
+            format!("CopyOutResponse {} {}", it.format, it.columns)
+        }
         other => {
             let text = format!("{other:?}");
             text.split('(').next().unwrap_or_default().to_owned()
@@ -233,7 +257,8 @@ fn show_row(data: &[u8]) -> String {
             continue;
         };
         let (value, after) = after.split_at(length);
-        let printable = std::str::from_utf8(value).is_ok_and(|text| !text.contains(char::is_control));
+        let printable =
+            std::str::from_utf8(value).is_ok_and(|text| !text.contains(char::is_control));
         values.push(if printable {
             format!("{:?}", String::from_utf8_lossy(value))
         } else {
@@ -248,7 +273,9 @@ fn show_fields(fields: &[(u8, String)]) -> String {
     let field = |code: u8| fields.iter().find(|(known, _)| *known == code).map(|(_, value)| value);
     let mut shown =
         format!("{} {}", field(b'C').map_or("", |it| it), field(b'M').map_or("", |it| it));
-    for (code, name) in [(b'P', "position"), (b'D', "detail"), (b'W', "context"), (b'n', "constraint")] {
+    for (code, name) in
+        [(b'P', "position"), (b'D', "detail"), (b'W', "context"), (b'n', "constraint")]
+    {
         if let Some(value) = field(code) {
             shown += &format!(" ({name}: {value})");
         }
@@ -259,12 +286,14 @@ fn show_fields(fields: &[(u8, String)]) -> String {
 #[test]
 fn transcripts() -> Result<(), Box<dyn Error>> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/testscripts/session");
-    let mut paths: Vec<_> =
-        std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    let mut paths: Vec<_> = std::fs::read_dir(directory)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<_>>()?;
     paths.sort();
     assert!(!paths.is_empty(), "no scripts in {directory}");
     for path in paths {
-        goldenscript::run(&mut Transcript::new()?, &path).map_err(|error| format!("{}: {error}", path.display()))?;
+        goldenscript::run(&mut Transcript::new()?, &path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
 }

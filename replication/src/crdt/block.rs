@@ -23,9 +23,7 @@ use super::clock::{CellRun, RowClock, Stamp};
 const ROWS_PER_BLOCK_MAX: u32 = 16;
 
 /// Most neighbouring columns in one run; above what SQLite allows a table.
-const RUN_COLUMNS_MAX: usize = 65_536;
-/// Columns are named by identities of 32 bits.
-const COLUMN_IDS: usize = 1 << 32;
+const RUN_COLUMNS_MAX: u32 = 65_536;
 
 /// How many rows share a block: fewer in wide tables, so that rewriting a block stays cheap.
 #[must_use]
@@ -132,15 +130,17 @@ impl Block {
         let mut rows: Vec<(u8, RowClock)> = Vec::with_capacity(ROWS_PER_BLOCK_MAX as usize);
         let mut next_slot = 0u32;
         while !reader.is_empty() {
-            let slot = next_slot + reader.count(ROWS_PER_BLOCK_MAX as usize, "slot")? as u32;
-            let count = reader.count(ROWS_PER_BLOCK_MAX as usize, "rows")? as u32;
+            let slot = next_slot + reader.varint_u32()?.min(ROWS_PER_BLOCK_MAX);
+            let count = reader.varint_u32()?.min(ROWS_PER_BLOCK_MAX + 1);
             next_slot = slot + count;
             if count == 0 || next_slot > ROWS_PER_BLOCK_MAX {
                 return Err(DecodeError::Bounds("slot"));
             }
             let group = Group::decode(&mut reader, &transactions)?;
             for row in 0..count {
-                rows.push(((slot + row) as u8, group.clock(row)));
+                let slot =
+                    u8::try_from(slot + row).map_err(|_too_large| DecodeError::Bounds("slot"))?;
+                rows.push((slot, group.clock(row)));
             }
         }
         Ok(Self { rows })
@@ -218,12 +218,12 @@ fn encode_group(
     put_varint(out, first.runs().len() as u64);
     let mut next_column = 0;
     for (run, following) in first.runs().iter().zip(second.runs()) {
-        put_varint(out, u64::from(run.column - next_column));
+        put_varint(out, u64::from(run.column) - next_column);
         put_varint(out, u64::from(run.count));
         put_varint(out, run.col_version);
         put_varint(out, index(run.stamp));
         put_seq(out, run.stamp, following.stamp);
-        next_column = run.column + run.count;
+        next_column = run.end();
     }
 }
 
@@ -248,19 +248,22 @@ impl Group {
         };
         let count = reader.count(reader.remaining(), "runs")?;
         let (mut runs, mut run_steps) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let mut next_column = 0usize;
+        let mut next_column = 0u64;
         for _ in 0..count {
-            let column = next_column + reader.count(COLUMN_IDS, "column")?;
-            let width = reader.count(RUN_COLUMNS_MAX, "columns")?;
-            next_column = column + width;
-            if width == 0 || next_column > COLUMN_IDS {
-                return Err(DecodeError::Bounds("column"));
+            let gap = reader.varint_u32()?;
+            let width = reader.varint_u32()?.min(RUN_COLUMNS_MAX);
+            let overflow = DecodeError::Bounds("column");
+            let column =
+                u32::try_from(next_column + u64::from(gap)).map_err(|_too_large| overflow)?;
+            next_column = u64::from(column) + u64::from(width);
+            if width == 0 || next_column > 1 << 32 {
+                return Err(overflow);
             }
             let col_version = reader.varint()?;
             let index = reader.count(transactions.len(), "transaction")?;
             let (stamp, step) = decode_stamp(reader, transactions, index)?;
-            stamp.seq.checked_add(width as u32).ok_or(DecodeError::Bounds("seq"))?;
-            runs.push(CellRun { column: column as u32, count: width as u32, col_version, stamp });
+            stamp.seq.checked_add(width).ok_or(DecodeError::Bounds("seq"))?;
+            runs.push(CellRun { column, count: width, col_version, stamp });
             run_steps.push(step);
         }
         Ok(Self {

@@ -40,8 +40,9 @@ pub struct CellRun {
 }
 
 impl CellRun {
-    fn end(&self) -> u32 {
-        self.column + self.count
+    /// The identity after the last column's; one more than any identity if that is the largest there is.
+    pub(super) fn end(&self) -> u64 {
+        u64::from(self.column) + u64::from(self.count)
     }
 
     /// The part of the run from `column` on.
@@ -53,7 +54,7 @@ impl CellRun {
 
     /// Whether `next` continues this run so that the two can be one.
     fn continues_with(&self, next: &Self) -> bool {
-        self.end() == next.column
+        self.end() == u64::from(next.column)
             && self.col_version == next.col_version
             && self.stamp.origin == next.stamp.origin
             && self.stamp.version == next.stamp.version
@@ -83,7 +84,7 @@ impl RowClock {
     /// A clock from runs that are sorted by column and do not overlap.
     #[must_use]
     pub fn with_runs(causal_length: u64, sentinel: Option<Stamp>, runs: Vec<CellRun>) -> Self {
-        debug_assert!(runs.is_sorted_by(|left, right| left.end() <= right.column));
+        debug_assert!(runs.is_sorted_by(|left, right| left.end() <= u64::from(right.column)));
         Self { causal_length, sentinel, runs }
     }
 
@@ -104,7 +105,7 @@ impl RowClock {
     pub fn cell(&self, column: u32) -> Option<CellClock> {
         let after = self.runs.partition_point(|run| run.column <= column);
         let run = self.runs.get(after.checked_sub(1)?)?;
-        if column >= run.end() {
+        if u64::from(column) >= run.end() {
             return None;
         }
         let stamp = Stamp { seq: run.stamp.seq + (column - run.column), ..run.stamp };
@@ -124,7 +125,7 @@ impl RowClock {
     /// Sets the clock of one cell.
     pub fn set(&mut self, column: u32, clock: CellClock) {
         let new = CellRun { column, count: 1, col_version: clock.col_version, stamp: clock.stamp };
-        let at = self.runs.partition_point(|run| run.end() <= column);
+        let at = self.runs.partition_point(|run| run.end() <= u64::from(column));
         let mut replacement: [Option<CellRun>; 3] = [None, Some(new), None];
         let mut replaced = 0;
         if let Some(run) = self.runs.get(at).filter(|run| run.column <= column) {
@@ -132,7 +133,7 @@ impl RowClock {
             if run.column < column {
                 replacement[0] = Some(CellRun { count: column - run.column, ..*run });
             }
-            if run.end() > column + 1 {
+            if run.end() > u64::from(column) + 1 {
                 replacement[2] = Some(run.from(column + 1));
             }
         }

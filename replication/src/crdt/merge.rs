@@ -89,7 +89,7 @@ pub fn merge_row<E>(
     if incoming.causal_length < local_length {
         return Ok(RowEffect::Ignored);
     }
-    if incoming.causal_length % 2 == 0 {
+    if incoming.causal_length.is_multiple_of(2) {
         return Ok(merge_delete(clock, incoming, site_of));
     }
     let lived = local_length % 2 == 1;
@@ -252,8 +252,11 @@ mod tests {
         cells: Vec<(u32, u64, i64)>,
     }
 
+    /// Column, value, clock.
+    type VisibleCell = (u32, Value, Option<CellClock>);
+
     fn site_of(ordinal: u32) -> SiteId {
-        SiteId([ordinal as u8 + 1; 16])
+        SiteId([u8::try_from(ordinal).unwrap_or(0) + 1; 16])
     }
 
     impl Replica {
@@ -277,9 +280,8 @@ mod tests {
             };
             let values = self.values.clone();
             let stored = |column| Ok::<_, Infallible>(values.get(&column).cloned());
-            match merge_row(&mut self.clock, &incoming, site_of, stored)
-                .unwrap_or_else(|never| match never {})
-            {
+            let Ok(effect) = merge_row(&mut self.clock, &incoming, site_of, stored);
+            match effect {
                 RowEffect::Ignored | RowEffect::Restamped => {}
                 RowEffect::Deleted => self.values.clear(),
                 RowEffect::Written { won, .. } => {
@@ -290,7 +292,7 @@ mod tests {
         }
 
         /// What the row is, as far as it must be equal everywhere.
-        fn visible(&self) -> (Option<u64>, Vec<(u32, Value, Option<CellClock>)>) {
+        fn visible(&self) -> (Option<u64>, Vec<VisibleCell>) {
             let cell = |column| self.clock.as_ref().and_then(|clock| clock.cell(column));
             let values =
                 self.values.iter().map(|(column, value)| (*column, value.clone(), cell(*column)));

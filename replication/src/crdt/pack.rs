@@ -92,7 +92,7 @@ impl PackedKey {
     /// Appends tag and shortest big-endian form of `number`.
     fn tagged(&mut self, kind: u8, number: u64) {
         let significant = 8 - (number.leading_zeros() / 8) as usize;
-        self.bytes.push(kind | (significant as u8) << 3);
+        self.bytes.push(kind | u8::try_from(significant).expect("at most 8") << 3);
         self.bytes.extend(number.to_be_bytes().iter().skip(8 - significant));
     }
 }

@@ -117,7 +117,7 @@ impl<'a> RowEvents<'a> {
 
 /// What a row change does where nothing conflicts with it.
 pub(super) fn implied_op(shape: &RowShape) -> RowOp {
-    if shape.causal_length % 2 == 0 {
+    if shape.causal_length.is_multiple_of(2) {
         RowOp::Delete
     } else if shape.sentinel || shape.cells.iter().all(|(_, col_version)| *col_version == 1) {
         RowOp::Insert

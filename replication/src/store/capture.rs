@@ -298,7 +298,7 @@ impl State {
         if let (RowOperation::Delete, Some(table)) =
             (event.operation, index.and_then(|index| registry.tables().get(index)))
         {
-            match pack_key(&mut self.scratch, table, |column| event.old(column.storage)) {
+            match pack_key(&mut self.scratch, table, |column| event.value_before(column.storage)) {
                 Some(()) => victims.push((table.ordinal, self.scratch.as_slice().to_vec())),
                 None => self.unreadable = true,
             }
@@ -315,24 +315,31 @@ impl State {
         let keyed = table.identity != RowIdentity::IntegerKey;
         match event.operation {
             RowOperation::Insert => {
-                let row = self.row_number(table, row, |column| event.new(column.storage))?;
+                let row =
+                    self.row_number(table, row, |column| event.value_after(column.storage))?;
                 match table.identity {
                     RowIdentity::WithoutRowid => self.log.push(index, row, EventKind::Insert, 1),
                     _ => self.log.insert(index, row),
                 }
             }
             RowOperation::Delete => {
-                let row = self.row_number(table, row, |column| event.old(column.storage))?;
-                let key =
-                    if keyed { self.key_of(table, |column| event.old(column.storage))? } else { 0 };
+                let row =
+                    self.row_number(table, row, |column| event.value_before(column.storage))?;
+                let key = if keyed {
+                    self.key_of(table, |column| event.value_before(column.storage))?
+                } else {
+                    0
+                };
                 self.log.push(index, row, EventKind::Delete, key);
             }
             RowOperation::Update if self.moves(table, event)? => {
-                let old =
-                    self.row_number(table, event.old_rowid, |column| event.old(column.storage))?;
-                let new =
-                    self.row_number(table, event.new_rowid, |column| event.new(column.storage))?;
-                let key = self.key_of(table, |column| event.old(column.storage))?;
+                let old = self.row_number(table, event.old_rowid, |column| {
+                    event.value_before(column.storage)
+                })?;
+                let new = self.row_number(table, event.new_rowid, |column| {
+                    event.value_after(column.storage)
+                })?;
+                let key = self.key_of(table, |column| event.value_before(column.storage))?;
                 self.log.push(index, old, EventKind::Delete, key);
                 self.log.push(index, new, EventKind::MovedHere, key);
             }
@@ -348,10 +355,11 @@ impl State {
         row: i64,
         event: &RowEvent<'_>,
     ) -> Option<()> {
-        let row = self.row_number(table, row, |column| event.new(column.storage))?;
+        let row = self.row_number(table, row, |column| event.value_after(column.storage))?;
         let mut mask = vec_mask(table.cells.len());
         for (cell, column) in table.cells.iter().enumerate() {
-            let (old, new) = (event.old(column.storage)?, event.new(column.storage)?);
+            let (old, new) =
+                (event.value_before(column.storage)?, event.value_after(column.storage)?);
             if !same_value(old, new)
                 && let Some(word) = mask.words_mut().get_mut(cell / 64)
             {
@@ -381,7 +389,8 @@ impl State {
             return Some(false);
         }
         for column in &table.key {
-            if !same_value(event.old(column.storage)?, event.new(column.storage)?) {
+            if !same_value(event.value_before(column.storage)?, event.value_after(column.storage)?)
+            {
                 return Some(true);
             }
         }

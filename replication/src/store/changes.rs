@@ -77,7 +77,7 @@ impl RowTable for ChangesTable {
     }
 }
 
-fn module_error(error: impl ToString) -> rusqlite::Error {
+fn module_error(error: impl std::fmt::Display) -> rusqlite::Error {
     rusqlite::Error::ModuleError(error.to_string())
 }
 
@@ -167,7 +167,7 @@ fn merge_change(
     let table = registry.tables().get(index).ok_or_else(|| malformed("no registration"))?;
     let origin = registry.ordinal(change.site).unwrap_or_default();
     let value = borrowed((&change.value).into())?;
-    let is_sentinel = change.cid == SENTINEL || change.causal_length % 2 == 0;
+    let is_sentinel = change.cid == SENTINEL || change.causal_length.is_multiple_of(2);
     let mut cells = Vec::new();
     if !is_sentinel {
         let column = table.cells.iter().find(|cell| cell.name == change.cid);

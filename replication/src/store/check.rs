@@ -126,7 +126,7 @@ fn check_rows(sqlite: &Connection, table: &Table, findings: &mut Vec<String>) ->
         match clocks.get(key) {
             Ok(Some(clock)) if clock.is_alive() => {}
             Ok(Some(_)) => {
-                findings.push(format!("{}: row {} is deleted but there", table.name, hex(&pk)))
+                findings.push(format!("{}: row {} is deleted but there", table.name, hex(&pk)));
             }
             Ok(None) => findings.push(format!(
                 "{}: row {} was not written by this server",
@@ -134,7 +134,7 @@ fn check_rows(sqlite: &Connection, table: &Table, findings: &mut Vec<String>) ->
                 hex(&pk)
             )),
             Err(error) => {
-                findings.push(format!("{}: clock of row {}: {error}", table.name, hex(&pk)))
+                findings.push(format!("{}: clock of row {}: {error}", table.name, hex(&pk)));
             }
         }
     }

@@ -70,7 +70,9 @@ impl<'c> Clocks<'c> {
     fn load(&mut self, key: RowKey<'_>) -> Result<u8> {
         let rows = i64::from(self.table.rows_per_block);
         let (number, packed, slot) = match key {
-            RowKey::Number(row) => (row.div_euclid(rows), &[][..], row.rem_euclid(rows) as u8),
+            RowKey::Number(row) => {
+                (row.div_euclid(rows), &[][..], u8::try_from(row.rem_euclid(rows)).unwrap_or(0))
+            }
             RowKey::Packed(packed) => (0, packed, 0),
         };
         if self.loaded && self.number == number && self.packed == packed {

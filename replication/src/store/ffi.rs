@@ -80,7 +80,7 @@ pub(super) struct RowEvent<'a> {
 
 impl RowEvent<'_> {
     /// The value that storage column `index` has before an update or delete; `None` also when it is not valid text.
-    pub(super) fn old(&self, index: c_int) -> Option<ValueRef<'_>> {
+    pub(super) fn value_before(&self, index: c_int) -> Option<ValueRef<'_>> {
         let mut value = std::ptr::null_mut();
         // SAFETY: `db` is the connection that is calling us, inside its preupdate hook.
         let code = unsafe { ffi::sqlite3_preupdate_old(self.db, index, &raw mut value) };
@@ -89,11 +89,11 @@ impl RowEvent<'_> {
     }
 
     /// The value that storage column `index` has after an insert or update.
-    pub(super) fn new(&self, index: c_int) -> Option<ValueRef<'_>> {
+    pub(super) fn value_after(&self, index: c_int) -> Option<ValueRef<'_>> {
         let mut value = std::ptr::null_mut();
-        // SAFETY: as in `old`.
+        // SAFETY: as in `value_before`.
         let code = unsafe { ffi::sqlite3_preupdate_new(self.db, index, &raw mut value) };
-        // SAFETY: as in `old`.
+        // SAFETY: as in `value_before`.
         if code == ffi::SQLITE_OK { unsafe { borrow_value(value) } } else { None }
     }
 }

@@ -374,7 +374,7 @@ impl<'c> Fold<'c> {
                     }
                     clock => {
                         op = RowOp::Insert;
-                        self.write_insert(folding, pk, clock, moved, row)?
+                        self.write_insert(folding, pk, clock, moved.as_ref(), row)?
                     }
                 }
             }
@@ -419,7 +419,7 @@ impl<'c> Fold<'c> {
         folding: &Folding<'c>,
         pk: &[u8],
         dead: Option<RowClock>,
-        moved: Option<RowClock>,
+        moved: Option<&RowClock>,
         row: &Row<'_>,
     ) -> Result<RowClock> {
         let table = folding.table;
@@ -428,7 +428,7 @@ impl<'c> Fold<'c> {
         self.shape.sentinel = causal_length > 1 || table.cells.is_empty();
         self.shape.cells.clear();
         let version_of = |column| {
-            let before = moved.as_ref().and_then(|moved| moved.cell(column));
+            let before = moved.and_then(|moved| moved.cell(column));
             before.map_or(0, |cell| cell.col_version) + 1
         };
         let cells = (0u32..).zip(&table.cells).map(|(index, cell)| (index, version_of(cell.id.0)));
@@ -561,7 +561,9 @@ fn fresh_runs(table: &Table) -> Vec<(u32, u32, u32)> {
     let mut runs: Vec<(u32, u32, u32)> = Vec::new();
     for (place, cell) in (0u32..).zip(&table.cells) {
         match runs.last_mut() {
-            Some((column, count, _)) if *column + *count == cell.id.0 => *count += 1,
+            Some((column, count, _)) if column.checked_add(*count) == Some(cell.id.0) => {
+                *count += 1
+            }
             _ => runs.push((cell.id.0, 1, place)),
         }
     }

@@ -364,7 +364,7 @@ pub(super) fn read_cells(
     let mut select = sqlite.prepare_cached(&table.sql.select_rows)?;
     match found.key() {
         RowKey::Number(row) => {
-            bind(&mut select, 1, [ValueRef::Integer(row), ValueRef::Integer(row)])?
+            bind(&mut select, 1, [ValueRef::Integer(row), ValueRef::Integer(row)])?;
         }
         RowKey::Packed(_) => bind(&mut select, 1, found.key_values.iter().map(Value::as_ref))?,
     }

@@ -306,8 +306,13 @@ impl Registry {
         self.by_name = names.collect();
     }
 
+    /// The ordinal of the next new site.
+    fn next_site(&self) -> u32 {
+        u32::try_from(self.sites.len()).unwrap_or(u32::MAX)
+    }
+
     fn push_site(&mut self, site: SiteId) {
-        self.ordinals.insert(site, self.sites.len() as u32);
+        self.ordinals.insert(site, self.next_site());
         self.sites.push(site);
     }
 
@@ -347,7 +352,7 @@ impl Registry {
         if let Some(ordinal) = self.ordinal(site) {
             return Ok(ordinal);
         }
-        let ordinal = self.sites.len() as u32;
+        let ordinal = self.next_site();
         let mut insert =
             sqlite.prepare_cached("INSERT INTO trellis_sites (ordinal, site) VALUES (?1, ?2)")?;
         insert.execute(params![ordinal, site.0])?;

@@ -174,7 +174,10 @@ fn decode_shape(reader: &mut Reader<'_>, columns: usize) -> Result<RowShape, Dec
         if column >= columns {
             return Err(DecodeError::Bounds("column"));
         }
-        cells.push((column as u32, signed(reader.varint()?, "column version")?));
+        cells.push((
+            u32::try_from(column).map_err(|_too_large| DecodeError::Bounds("column"))?,
+            signed(reader.varint()?, "column version")?,
+        ));
         next_column = column + 1;
     }
     Ok(RowShape { causal_length, sentinel, cells })

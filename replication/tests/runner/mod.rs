@@ -36,7 +36,7 @@ pub(crate) fn run_file(path: &Path) -> Result<FileReport> {
         match run_scenario(&scenario) {
             Ok(()) => report.passed += 1,
             Err(error) => {
-                report.failed.push((field(&scenario, "name")?.to_string(), format!("{error:#}")))
+                report.failed.push((field(&scenario, "name")?.to_string(), format!("{error:#}")));
             }
         }
     }
@@ -61,7 +61,7 @@ fn index(json: &Json, name: &str) -> Result<usize> {
 }
 
 fn unhex(text: &str) -> Result<Vec<u8>> {
-    ensure!(text.is_ascii() && text.len() % 2 == 0, "not hexadecimal: {text}");
+    ensure!(text.is_ascii() && text.len().is_multiple_of(2), "not hexadecimal: {text}");
     let digits = text.as_bytes().chunks(2);
     digits.map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?)).collect()
 }
