@@ -143,7 +143,7 @@ impl<E: Engine> Session<E> {
         }
         self.transaction.read_only = wanted.read_only;
         if self.transaction.fresh {
-            let environment = self.environment().clone();
+            let environment = self.environment();
             self.engine.begin(wanted, &environment, self.transaction_us);
         }
         self.publish_transaction_settings(wanted);

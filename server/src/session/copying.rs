@@ -133,7 +133,7 @@ impl<E: Engine> Session<E> {
 
     /// Inserts the rows that have arrived.
     fn take_rows(&mut self, copy: &mut CopyIn, finished: bool) -> Result<(), SqlError> {
-        let environment = self.environment().clone();
+        let environment = self.environment();
         let catalog = self.engine.catalog();
         let types = TypeContext {
             settings: &environment.format,
@@ -178,7 +178,7 @@ impl<E: Engine> Session<E> {
         if let Some(prologue) = encoder.prologue(&statement.columns) {
             self.out.copy_data(&prologue);
         }
-        let environment = self.environment().clone();
+        let environment = self.environment();
         let catalog = self.engine.catalog();
         let types = TypeContext {
             settings: &environment.format,

@@ -152,7 +152,7 @@ impl<E: Engine> Session<E> {
         formats: &[i16],
         values: &[Option<Bytes>],
     ) -> Result<Vec<Datum>, SqlError> {
-        let environment = self.environment().clone();
+        let environment = self.environment();
         let catalog = self.engine.catalog();
         let now_us =
             if self.transaction.block == Block::Idle { self.now_us } else { self.transaction_us };

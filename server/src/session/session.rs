@@ -62,7 +62,7 @@ pub struct Session<E: Engine> {
     pub(super) engine: E,
     pub(super) identity: Identity,
     settings: Arc<Mutex<Settings>>,
-    environment: Environment,
+    environment: Arc<Environment>,
     environment_generation: u64,
     pub(super) out: Outbox,
     pub(super) transaction: Transaction,
@@ -78,7 +78,7 @@ pub struct Session<E: Engine> {
 impl<E: Engine> Session<E> {
     /// A session over `engine`. `settings` is shared with the functions that read and set them.
     pub fn new(engine: E, identity: Identity, settings: Arc<Mutex<Settings>>) -> Self {
-        let environment = environment(&lock(&settings), &identity);
+        let environment = Arc::new(environment(&lock(&settings), &identity));
         let environment_generation = lock(&settings).generation();
         Self {
             engine,
@@ -263,14 +263,14 @@ impl<E: Engine> Session<E> {
     }
 
     /// What statements depend on, as of the present settings.
-    pub(super) fn environment(&mut self) -> &Environment {
+    pub(super) fn environment(&mut self) -> Arc<Environment> {
         let generation = self.settings().generation();
         if generation != self.environment_generation {
             let environment = environment(&self.settings(), &self.identity);
-            self.environment = environment;
+            self.environment = Arc::new(environment);
             self.environment_generation = generation;
         }
-        &self.environment
+        Arc::clone(&self.environment)
     }
 
     pub(super) fn environment_generation(&mut self) -> u64 {
@@ -284,7 +284,7 @@ impl<E: Engine> Session<E> {
             self.open_transaction(Block::Implicit, self.default_mode());
         }
         let now_us = self.now_us;
-        let environment = self.environment().clone();
+        let environment = self.environment();
         self.engine.begin_statement(&environment, now_us);
         self.transaction.fresh = false;
     }
@@ -294,7 +294,7 @@ impl<E: Engine> Session<E> {
         self.transaction =
             Transaction { block, read_only: mode.read_only, layers, ..Transaction::default() };
         self.transaction_us = self.now_us;
-        let environment = self.environment().clone();
+        let environment = self.environment();
         self.engine.begin(mode, &environment, self.now_us);
         self.publish_transaction_settings(mode);
     }
@@ -360,7 +360,7 @@ impl<E: Engine> Session<E> {
         max_rows: u64,
         wire: &mut dyn Wire,
     ) -> Result<(u64, bool), Interrupted> {
-        let environment = self.environment().clone();
+        let environment = self.environment();
         let catalog = self.engine.catalog();
         let types = TypeContext {
             settings: &environment.format,

@@ -138,7 +138,7 @@ impl<E: Engine> Session<E> {
         statement: &ParsedStatement,
         parameter_types: &[Oid],
     ) -> Result<Arc<Plan>, SqlError> {
-        let environment = self.environment().clone();
+        let environment = self.environment();
         let plan = self.engine.plan(statement, parameter_types, &environment);
         if !self.transaction.failed {
             return plan;
