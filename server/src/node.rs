@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use trellis_replication::net::{NetConfig, Network, ReplicaStore};
@@ -50,6 +51,7 @@ impl Node {
         let registry = Arc::new(Registry::new(options.sessions_max));
         let database = open_database(&options, &registry).await?;
         let store = Arc::clone(&database) as Arc<dyn ReplicaStore>;
+        let joins = !options.join.is_empty();
         let config = NetConfig {
             site: database.store().site_id(),
             cluster: ClusterId::default(),
@@ -61,6 +63,7 @@ impl Node {
         };
         let network = Network::start(config, store).await?;
         database.set_network(network.handle());
+        learn_own_past(&database, &network, joins).await;
         let http = http::start(options.http, Arc::clone(&database), Arc::clone(&registry)).await?;
         let doors =
             Arc::new(Doors { database: Arc::clone(&database), registry: Arc::clone(&registry) });
@@ -99,6 +102,22 @@ impl Node {
         self.http.stop().await;
         self.network.shutdown().await;
         self.database.close();
+    }
+}
+
+/// How long a node that joins others waits to hear what they know of its own transactions.
+const OWN_PAST_WAIT: Duration = Duration::from_secs(5);
+
+/// A node whose database was restored from an older copy must not give numbers to new transactions that its peers have
+/// already seen: before it lets clients in, it asks for its own past. One that has none, or can reach nobody, goes on.
+async fn learn_own_past(database: &Database, network: &Network, joins: bool) {
+    let store = database.store();
+    if !joins || !store.heads().contains_key(&store.site_id()) {
+        return;
+    }
+    let mut handle = network.handle();
+    if tokio::time::timeout(OWN_PAST_WAIT, handle.own_tail_complete()).await.is_err() {
+        tracing::warn!("no peer could be asked for this node's own past; starting without");
     }
 }
 

@@ -66,6 +66,7 @@ impl CancelSwitch {
         }
         if let Some(database) = self.database.upgrade() {
             database.lease().wake();
+            database.advisory.wake();
         }
         drop(self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner));
         self.sleeping.notify_all();

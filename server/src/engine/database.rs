@@ -14,6 +14,7 @@ use trellis_sqlcompat::catalog::ImageOptions;
 use trellis_sqlcompat::functions::{self, SessionContext};
 use trellis_sqlcompat::schema::{Catalog, Sequence};
 
+use super::advisory::AdvisoryLocks;
 use super::schema::{self, RemoteSchema, Schema};
 use super::sequence::{self, Sequences};
 use super::timer::Timer;
@@ -37,6 +38,7 @@ pub struct Database {
     pub(super) hub: Hub,
     pub(super) sequences: Sequences,
     pub(super) timer: Timer,
+    pub(super) advisory: AdvisoryLocks,
     pub(super) registry: Arc<Registry>,
     schema: RwLock<Arc<Schema>>,
     /// A connection of the database's own, for reading outside any session.
@@ -66,6 +68,7 @@ impl Database {
             hub: Hub::default(),
             sequences: Sequences::default(),
             timer: Timer::new(),
+            advisory: AdvisoryLocks::default(),
             registry,
             schema: RwLock::new(Arc::new(schema)),
             reader: Mutex::new(reader),

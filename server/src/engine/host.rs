@@ -9,6 +9,7 @@ use trellis_sqlcompat::functions::SessionHost;
 use trellis_sqlcompat::schema::Sequence;
 use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
 
+use super::advisory::{LockKey, LockMode, LockScope};
 use super::cancel::CancelSwitch;
 use super::database::Database;
 use crate::clock;
@@ -40,6 +41,7 @@ struct Values {
 /// The server as one session's functions see it.
 pub(super) struct Host {
     database: Weak<Database>,
+    pid: u32,
     settings: Arc<Mutex<Settings>>,
     cancel: Arc<CancelSwitch>,
     notices: SharedNotices,
@@ -49,12 +51,14 @@ pub(super) struct Host {
 impl Host {
     pub(super) fn new(
         database: &Arc<Database>,
+        pid: u32,
         settings: &Arc<Mutex<Settings>>,
         cancel: &Arc<CancelSwitch>,
         notices: &SharedNotices,
     ) -> Self {
         Self {
             database: Arc::downgrade(database),
+            pid,
             settings: Arc::clone(settings),
             cancel: Arc::clone(cancel),
             notices: notices.clone(),
@@ -172,6 +176,12 @@ impl SessionHost for Host {
         match (function, arguments) {
             ("pg_pg_cancel_backend", [Datum::Integer(pid)]) => self.signal(*pid, false),
             ("pg_pg_terminate_backend", [Datum::Integer(pid), ..]) => self.signal(*pid, true),
+            ("pg_pg_advisory_unlock_all", []) => {
+                self.database()?.advisory.release(self.pid, LockScope::Session);
+                Ok(Datum::Null)
+            }
+            ("pg_pg_database_size_oid" | "pg_pg_database_size_name", [_]) => self.database_size(),
+            _ if function.contains("_advisory_") => self.advisory(function, arguments),
             _ => Err(SqlError::unsupported(format_args!(
                 "function {}",
                 function.strip_prefix("pg_").unwrap_or(function)
@@ -181,6 +191,42 @@ impl SessionHost for Host {
 }
 
 impl Host {
+    /// `pg_advisory_lock` and its kin: the name says how, one or two integers say what.
+    fn advisory(&self, function: &str, arguments: &[Datum]) -> Result<Datum, SqlError> {
+        let key = match arguments {
+            [Datum::Integer(key)] => LockKey::One(*key),
+            [Datum::Integer(class), Datum::Integer(key)] => LockKey::Two(*class, *key),
+            _ => return Ok(Datum::Null),
+        };
+        let has = |part: &str| function.contains(part);
+        let mode = if has("_shared") { LockMode::Shared } else { LockMode::Exclusive };
+        let scope = if has("_xact_") { LockScope::Transaction } else { LockScope::Session };
+        let locks = &self.database()?.advisory;
+        if has("_unlock") {
+            return Ok(Datum::Integer(i64::from(locks.unlock(self.pid, key, mode))));
+        }
+        if has("_try_") {
+            return Ok(Datum::Integer(i64::from(locks.try_lock(self.pid, key, mode, scope))));
+        }
+        if locks.wait_lock(self.pid, key, mode, scope, || self.cancel.is_over()) {
+            // The functions return void, which is not NULL.
+            Ok(Datum::Text(String::new()))
+        } else {
+            Err(self.cancel.reason())
+        }
+    }
+
+    fn database_size(&self) -> Result<Datum, SqlError> {
+        let size = self.database()?.with_reader(|sqlite| {
+            sqlite.query_row(
+                "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+                [],
+                |row| row.get(0),
+            )
+        });
+        size.map(Datum::Integer).map_err(|error| super::schema::internal(&error))
+    }
+
     fn signal(&self, pid: i64, terminate: bool) -> Result<Datum, SqlError> {
         let pid = u32::try_from(pid).unwrap_or(0);
         let found = self.database()?.registry.signal(pid, terminate);

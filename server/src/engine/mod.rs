@@ -17,6 +17,7 @@
 //! [`cache::STATEMENTS_MAX`] prepared SQLite statements and [`cache::PLANS_MAX`] plans per session. A transaction that holds
 //! the lease while its client is idle gives way to waiting writers after [`session_engine::LEASE_IDLE`] (40001 for it).
 
+mod advisory;
 pub mod cache;
 mod cancel;
 mod database;

@@ -16,6 +16,7 @@ use trellis_sqlcompat::schema::{
 };
 use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
 
+use super::advisory::LockScope;
 use super::cache::{PlanCache, PlanKey, StatementCache};
 use super::cancel::CancelSwitch;
 use super::database::Database;
@@ -102,7 +103,7 @@ impl SqliteEngine {
             backend_pid: identity.pid.cast_signed(),
             ..SessionState::default()
         };
-        let host = Host::new(database, &settings, &cancel, &notices);
+        let host = Host::new(database, identity.pid, &settings, &cancel, &notices);
         let context = SessionContext::new(state, Box::new(host));
         functions::register(connection.sqlite(), &context)
             .and_then(|()| functions::register_enums(connection.sqlite(), None, &schema.catalog))
@@ -188,9 +189,8 @@ impl SqliteEngine {
     fn set_schema(&mut self, schema: Arc<Schema>) {
         let catalog = Arc::clone(&schema.catalog);
         let known = &self.schema.catalog;
-        let registered = self
-            .connection
-            .with(|sqlite| functions::register_enums(sqlite, Some(known), &catalog));
+        let registered =
+            self.connection.with(|sqlite| functions::register_enums(sqlite, Some(known), &catalog));
         if let Err(error) = registered {
             tracing::warn!(%error, "an enum keeps its old order on this connection");
         }
@@ -833,6 +833,7 @@ impl Engine for SqliteEngine {
             self.execute("COMMIT")?;
         }
         let changed = self.transaction.take().is_some_and(|transaction| transaction.schema_changed);
+        self.database.advisory.release(self.identity.pid, LockScope::Transaction);
         if changed {
             self.database.refresh_schema().map_err(|error| schema::internal(&error))?;
         }
@@ -842,6 +843,7 @@ impl Engine for SqliteEngine {
     fn rollback(&mut self) {
         self.notices.take();
         self.undo();
+        self.database.advisory.release(self.identity.pid, LockScope::Transaction);
         if let Some(transaction) = self.transaction.take() {
             self.put_back(transaction.before);
         }
@@ -866,6 +868,9 @@ impl Drop for SqliteEngine {
     fn drop(&mut self) {
         self.database.hub.listen(self.identity.pid, &self.mailbox, &[]);
         self.undo();
+        for scope in [LockScope::Transaction, LockScope::Session] {
+            self.database.advisory.release(self.identity.pid, scope);
+        }
         self.statements.clear();
         self.plans.clear();
     }

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use trellis_sqlcompat::catalog::Names;
 use trellis_sqlcompat::plan::{CopyDirection, CopyFormat, CopyStatement, Plan, PlanKind};
 use trellis_sqlcompat::types::{TypeContext, decode_binary, decode_text};
 use trellis_sqlcompat::{Datum, DatumRef, SqlError, SqlState};
@@ -135,9 +136,10 @@ impl<E: Engine> Session<E> {
     fn take_rows(&mut self, copy: &mut CopyIn, finished: bool) -> Result<(), SqlError> {
         let environment = self.environment();
         let catalog = self.engine.catalog();
+        let names = Names::new(&catalog, &environment.search_path).with_user(&environment.user);
         let types = TypeContext {
             settings: &environment.format,
-            names: catalog.as_ref(),
+            names: &names,
             now_us: self.transaction_us,
         };
         let PlanKind::Write(write) = &copy.statement.plan.kind else {
@@ -180,9 +182,10 @@ impl<E: Engine> Session<E> {
         }
         let environment = self.environment();
         let catalog = self.engine.catalog();
+        let names = Names::new(&catalog, &environment.search_path).with_user(&environment.user);
         let types = TypeContext {
             settings: &environment.format,
-            names: catalog.as_ref(),
+            names: &names,
             now_us: self.transaction_us,
         };
         let (mut count, mut line, mut value) = (0_u64, Vec::new(), Vec::new());

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use trellis_sqlcompat::catalog::Names;
 use trellis_sqlcompat::plan::{Plan, PlanKind, ResultColumn};
 use trellis_sqlcompat::types::{TypeContext, decode_binary, decode_text};
 use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
@@ -154,10 +155,10 @@ impl<E: Engine> Session<E> {
     ) -> Result<Vec<Datum>, SqlError> {
         let environment = self.environment();
         let catalog = self.engine.catalog();
+        let names = Names::new(&catalog, &environment.search_path).with_user(&environment.user);
         let now_us =
             if self.transaction.block == Block::Idle { self.now_us } else { self.transaction_us };
-        let context =
-            TypeContext { settings: &environment.format, names: catalog.as_ref(), now_us };
+        let context = TypeContext { settings: &environment.format, names: &names, now_us };
         let formats = Formats(formats.to_vec());
         let decode = |(at, (oid, value)): (usize, (&Oid, &Option<Bytes>))| {
             let Some(bytes) = value else { return Ok(Datum::Null) };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
+use trellis_sqlcompat::catalog::Names;
 use trellis_sqlcompat::plan::{IsolationLevel, ResultColumn};
 use trellis_sqlcompat::types::TypeContext;
 use trellis_sqlcompat::{SqlError, SqlState};
@@ -362,9 +363,10 @@ impl<E: Engine> Session<E> {
     ) -> Result<(u64, bool), Interrupted> {
         let environment = self.environment();
         let catalog = self.engine.catalog();
+        let names = Names::new(&catalog, &environment.search_path).with_user(&environment.user);
         let types = TypeContext {
             settings: &environment.format,
-            names: catalog.as_ref(),
+            names: &names,
             now_us: self.transaction_us,
         };
         let mut sent = 0;
