@@ -18,6 +18,7 @@ use super::advisory::AdvisoryLocks;
 use super::schema::{self, RemoteSchema, Schema};
 use super::sequence::{self, Sequences};
 use super::timer::Timer;
+use super::unique_id::UniqueIds;
 use crate::feed::Hub;
 use crate::registry::Registry;
 
@@ -37,6 +38,7 @@ pub struct Database {
     pub(super) store: Arc<Store>,
     pub(super) hub: Hub,
     pub(super) sequences: Sequences,
+    pub(super) unique_ids: UniqueIds,
     pub(super) timer: Timer,
     pub(super) advisory: AdvisoryLocks,
     pub(super) registry: Arc<Registry>,
@@ -67,6 +69,7 @@ impl Database {
         let database = Arc::new(Self {
             hub: Hub::default(),
             sequences: Sequences::default(),
+            unique_ids: UniqueIds::new(),
             timer: Timer::new(),
             advisory: AdvisoryLocks::default(),
             registry,

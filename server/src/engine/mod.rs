@@ -30,6 +30,7 @@ mod schema;
 mod sequence;
 pub mod session_engine;
 mod timer;
+mod unique_id;
 
 pub use cancel::CancelSwitch;
 pub use database::{Database, DatabaseError};

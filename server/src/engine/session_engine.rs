@@ -107,6 +107,7 @@ impl SqliteEngine {
         let context = SessionContext::new(state, Box::new(host));
         functions::register(connection.sqlite(), &context)
             .and_then(|()| functions::register_enums(connection.sqlite(), None, &schema.catalog))
+            .and_then(|()| database.unique_ids.register(connection.sqlite()))
             .map_err(|error| schema::internal(&error))?;
         cancel.attach(connection.sqlite());
         Ok(Self {
