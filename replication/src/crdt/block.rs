@@ -14,16 +14,14 @@
 //! All numbers are varints, `step` zigzagged: what one row's `seq` is more than that of the row before.
 //!
 //! # Bounds
-//! A block never has more than [`ROWS_PER_BLOCK_MAX`] slots; decoding refuses what is beyond.
+//! A block never has more than [`ROWS_PER_BLOCK_MAX`] slots, nor ordinals from [`COLUMNS_MAX`] on; decoding refuses what is
+//! beyond.
 
 use super::bytes::{DecodeError, Reader, put_varint, unzigzag, zigzag};
-use super::clock::{CellRun, RowClock, Stamp};
+use super::clock::{COLUMNS_MAX, CellRun, RowClock, Stamp};
 
 /// Slots in a block of a table of ordinary width.
 const ROWS_PER_BLOCK_MAX: u32 = 16;
-
-/// Most neighbouring columns in one run; above what SQLite allows a table.
-const RUN_COLUMNS_MAX: u32 = 65_536;
 
 /// How many rows share a block: fewer in wide tables, so that rewriting a block stays cheap.
 #[must_use]
@@ -218,7 +216,7 @@ fn encode_group(
     put_varint(out, first.runs().len() as u64);
     let mut next_column = 0;
     for (run, following) in first.runs().iter().zip(second.runs()) {
-        put_varint(out, u64::from(run.column) - next_column);
+        put_varint(out, u64::from(run.column - next_column));
         put_varint(out, u64::from(run.count));
         put_varint(out, run.col_version);
         put_varint(out, index(run.stamp));
@@ -248,16 +246,13 @@ impl Group {
         };
         let count = reader.count(reader.remaining(), "runs")?;
         let (mut runs, mut run_steps) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let mut next_column = 0u64;
+        let mut next_column = 0u32;
         for _ in 0..count {
-            let gap = reader.varint_u32()?;
-            let width = reader.varint_u32()?.min(RUN_COLUMNS_MAX);
-            let overflow = DecodeError::Bounds("column");
-            let column =
-                u32::try_from(next_column + u64::from(gap)).map_err(|_too_large| overflow)?;
-            next_column = u64::from(column) + u64::from(width);
-            if width == 0 || next_column > 1 << 32 {
-                return Err(overflow);
+            let column = next_column + reader.varint_u32()?.min(COLUMNS_MAX);
+            let width = reader.varint_u32()?.min(COLUMNS_MAX);
+            next_column = column + width;
+            if width == 0 || next_column > COLUMNS_MAX {
+                return Err(DecodeError::Bounds("column"));
             }
             let col_version = reader.varint()?;
             let index = reader.count(transactions.len(), "transaction")?;

@@ -2,9 +2,13 @@
 //!
 //! Cells are kept as **runs** of neighbouring columns that one transaction wrote with the same version and consecutive
 //! sequence numbers; a freshly inserted row is a single run however many columns it has. A column in no run has never
-//! been written since it was added: its version counts as 0 and it holds the column's default.
+//! been written since it was added: its version counts as 0 and it holds the column's default. Columns are named by
+//! **ordinals**, small numbers that each database file gives to a table's columns as it meets them, below [`COLUMNS_MAX`].
 
 use super::merge::ZEROED;
+
+/// Most ordinals that a table can give to columns, those of dropped ones included.
+pub const COLUMNS_MAX: u32 = 65_536;
 
 /// Which change wrote something: origin, transaction, place within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub struct CellClock {
 /// Cells of neighbouring columns that share version and transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CellRun {
-    /// Identity of the first column.
+    /// Ordinal of the first column.
     pub column: u32,
     /// Number of columns, at least 1.
     pub count: u32,
@@ -40,9 +44,9 @@ pub struct CellRun {
 }
 
 impl CellRun {
-    /// The identity after the last column's; one more than any identity if that is the largest there is.
-    pub(super) fn end(&self) -> u64 {
-        u64::from(self.column) + u64::from(self.count)
+    /// The ordinal after the last column's.
+    pub(super) fn end(&self) -> u32 {
+        self.column + self.count
     }
 
     /// The part of the run from `column` on.
@@ -54,7 +58,7 @@ impl CellRun {
 
     /// Whether `next` continues this run so that the two can be one.
     fn continues_with(&self, next: &Self) -> bool {
-        self.end() == u64::from(next.column)
+        self.end() == next.column
             && self.col_version == next.col_version
             && self.stamp.origin == next.stamp.origin
             && self.stamp.version == next.stamp.version
@@ -84,7 +88,7 @@ impl RowClock {
     /// A clock from runs that are sorted by column and do not overlap.
     #[must_use]
     pub fn with_runs(causal_length: u64, sentinel: Option<Stamp>, runs: Vec<CellRun>) -> Self {
-        debug_assert!(runs.is_sorted_by(|left, right| left.end() <= u64::from(right.column)));
+        debug_assert!(runs.is_sorted_by(|left, right| left.end() <= right.column));
         Self { causal_length, sentinel, runs }
     }
 
@@ -105,7 +109,7 @@ impl RowClock {
     pub fn cell(&self, column: u32) -> Option<CellClock> {
         let after = self.runs.partition_point(|run| run.column <= column);
         let run = self.runs.get(after.checked_sub(1)?)?;
-        if u64::from(column) >= run.end() {
+        if column >= run.end() {
             return None;
         }
         let stamp = Stamp { seq: run.stamp.seq + (column - run.column), ..run.stamp };
@@ -125,7 +129,7 @@ impl RowClock {
     /// Sets the clock of one cell.
     pub fn set(&mut self, column: u32, clock: CellClock) {
         let new = CellRun { column, count: 1, col_version: clock.col_version, stamp: clock.stamp };
-        let at = self.runs.partition_point(|run| run.end() <= u64::from(column));
+        let at = self.runs.partition_point(|run| run.end() <= column);
         let mut replacement: [Option<CellRun>; 3] = [None, Some(new), None];
         let mut replaced = 0;
         if let Some(run) = self.runs.get(at).filter(|run| run.column <= column) {
@@ -133,7 +137,7 @@ impl RowClock {
             if run.column < column {
                 replacement[0] = Some(CellRun { count: column - run.column, ..*run });
             }
-            if run.end() > u64::from(column) + 1 {
+            if run.end() > column + 1 {
                 replacement[2] = Some(run.from(column + 1));
             }
         }
@@ -160,13 +164,6 @@ impl RowClock {
     /// Forgets all cells, as a delete does.
     pub fn clear_cells(&mut self) {
         self.runs.clear();
-    }
-
-    /// Forgets the cells of a dropped column.
-    pub fn remove(&mut self, column: u32) {
-        let kept: Vec<_> = self.cells().filter(|(cell, _)| *cell != column).collect();
-        self.runs.clear();
-        kept.into_iter().for_each(|(cell, clock)| self.set(cell, clock));
     }
 
     /// Sets all versions to 0, as the resurrection of a live row does: any later write beats what is there.

@@ -44,7 +44,7 @@ pub struct IncomingRow<'a> {
 /// A cell change as it arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct IncomingCell<'a> {
-    /// Identity of the column.
+    /// Ordinal of the column.
     pub column: u32,
     /// Its version there.
     pub col_version: u64,
@@ -74,7 +74,7 @@ pub enum RowEffect {
 
 /// Merges `incoming` into `clock`, `None` meaning that the row was never seen.
 ///
-/// `site_of` names the site of an ordinal in this file. `stored` reads the present value of a cell by column identity, or
+/// `site_of` names the site of an ordinal in this file. `stored` reads the present value of a cell by the column's ordinal, or
 /// `None` if there is no such row; it is asked only for cells whose versions tie.
 ///
 /// # Errors

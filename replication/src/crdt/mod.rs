@@ -30,7 +30,7 @@ mod order;
 mod pack;
 
 pub use block::{Block, rows_per_block};
-pub use clock::{CellClock, CellRun, RowClock, Stamp};
+pub use clock::{COLUMNS_MAX, CellClock, CellRun, RowClock, Stamp};
 pub use merge::{IncomingCell, IncomingRow, RowEffect, merge_row};
 pub use order::compare_values;
 pub use pack::{KEY_COLUMNS_MAX, PackedKey, pack, unpack};

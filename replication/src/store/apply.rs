@@ -278,6 +278,7 @@ struct Source<'a> {
 /// What a column of the changeset is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
+    /// A column, by ordinal.
     Cell(u32),
     Dropped,
 }
@@ -335,14 +336,16 @@ fn skip_table(
 }
 
 fn target(table: &Table, column: ColumnId) -> Result<Target, Refusal> {
-    if table.cell_index(column).is_some() {
-        Ok(Target::Cell(column.0))
-    } else if table.dropped.contains(&column.0) {
-        Ok(Target::Dropped)
+    let Some(ordinal) = table.ordinals.get(&column) else {
+        let outcome = ApplyOutcome::NeedsSchema { table: table.id, column: Some(column) };
+        return Err(Refusal::Outcome(outcome));
+    };
+    if table.cell(*ordinal).is_some() {
+        Ok(Target::Cell(*ordinal))
     } else if table.key.iter().any(|key| key.id == column) {
         Err(Refusal::Outcome(ApplyOutcome::Rejected { reason: "a key column as a cell".into() }))
     } else {
-        Err(Refusal::Outcome(ApplyOutcome::NeedsSchema { table: table.id, column: Some(column) }))
+        Ok(Target::Dropped)
     }
 }
 

@@ -171,7 +171,7 @@ fn merge_change(
     let mut cells = Vec::new();
     if !is_sentinel {
         let column = table.cells.iter().find(|cell| cell.name == change.cid);
-        let column = column.ok_or_else(|| malformed("no such column"))?.id.0;
+        let column = column.ok_or_else(|| malformed("no such column"))?.ordinal;
         cells.push(IncomingCell {
             column,
             col_version: change.col_version,
@@ -298,7 +298,7 @@ impl ChangesCursor {
         let pk = pack(key);
         self.emit_sentinel(table, &pk, clock);
         for (column, cell) in clock.cells() {
-            let Some(index) = table.cell_index(crate::types::ColumnId(column)) else {
+            let Some(index) = table.index_of_ordinal(column) else {
                 continue;
             };
             let (Some(column), value) =

@@ -32,7 +32,10 @@ impl TableDigest {
     fn add<'v>(&mut self, table: &Table, pk: &[u8], cells: impl Iterator<Item = ValueRef<'v>>) {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&(pk.len() as u64).to_le_bytes()).update(pk);
-        for (column, value) in table.cells.iter().zip(cells) {
+        // The order of identities is the same everywhere; that of ordinals is not.
+        let mut cells: Vec<_> = table.cells.iter().zip(cells).collect();
+        cells.sort_unstable_by_key(|(column, _)| column.id);
+        for (column, value) in cells {
             let packed = pack([value]);
             hasher.update(&column.id.0.to_le_bytes());
             hasher.update(&(packed.len() as u64).to_le_bytes()).update(&packed);

@@ -5,7 +5,7 @@ use super::hidden::{self, HiddenRow};
 use super::merge::{Found, MergeError, TableMerger, can_hold, insert_sql, own_rowid, read_cells};
 use super::registry::Column;
 use crate::crdt::{IncomingCell, unpack};
-use crate::types::{ColumnId, Value, ValueRef};
+use crate::types::{Value, ValueRef};
 
 impl TableMerger<'_> {
     /// Writes winning cells to a hidden row; returns whether it is visible then.
@@ -56,7 +56,7 @@ impl TableMerger<'_> {
 
     fn set_cells(&self, image: &mut [Value], cells: &[&IncomingCell<'_>]) {
         for cell in cells {
-            let index = self.table.cell_index(ColumnId(cell.column));
+            let index = self.table.index_of_ordinal(cell.column);
             let column =
                 index.and_then(|index| self.table.cells.get(index).zip(image.get_mut(index)));
             if let Some((column, place)) = column {
@@ -101,7 +101,7 @@ impl TableMerger<'_> {
     fn all_cells<'v>(&self, image: &'v [Value]) -> Vec<IncomingCell<'v>> {
         let cell = |(column, value): (&Column, &'v Value)| {
             let value: ValueRef<'v> = value.as_ref();
-            IncomingCell { column: column.id.0, col_version: 0, seq: 0, value }
+            IncomingCell { column: column.ordinal, col_version: 0, seq: 0, value }
         };
         self.table.cells.iter().zip(image).map(cell).collect()
     }

@@ -431,7 +431,8 @@ impl<'c> Fold<'c> {
             let before = moved.and_then(|moved| moved.cell(column));
             before.map_or(0, |cell| cell.col_version) + 1
         };
-        let cells = (0u32..).zip(&table.cells).map(|(index, cell)| (index, version_of(cell.id.0)));
+        let cells =
+            (0u32..).zip(&table.cells).map(|(index, cell)| (index, version_of(cell.ordinal)));
         self.shape.cells.extend(cells);
         let (sentinel, first) = self.write_row(table, pk, row)?;
         if moved.is_some() {
@@ -463,7 +464,7 @@ impl<'c> Fold<'c> {
         self.shape.causal_length = clock.causal_length;
         self.shape.cells.clear();
         for (index, cell) in (0u32..).zip(&table.cells).filter(|(index, _)| changed(*index)) {
-            let before = clock.cell(cell.id.0).map_or(0, |cell| cell.col_version);
+            let before = clock.cell(cell.ordinal).map_or(0, |cell| cell.col_version);
             self.shape.cells.push((index, before + 1));
         }
         self.shape.sentinel = table.cells.is_empty();
@@ -494,7 +495,7 @@ impl<'c> Fold<'c> {
         for (seq, (index, col_version)) in (first..).zip(&self.shape.cells) {
             if let Some(cell) = table.cells.get(*index as usize) {
                 let stamp = Stamp { origin: 0, version: self.version, seq };
-                clock.set(cell.id.0, CellClock { col_version: *col_version, stamp });
+                clock.set(cell.ordinal, CellClock { col_version: *col_version, stamp });
             }
         }
     }
@@ -556,15 +557,15 @@ fn overlay(mut clock: RowClock, moved: Option<&RowClock>) -> RowClock {
     clock
 }
 
-/// The runs of neighbouring column identities of a fresh row.
+/// The runs of neighbouring ordinals of a fresh row: one, unless columns were dropped.
 fn fresh_runs(table: &Table) -> Vec<(u32, u32, u32)> {
     let mut runs: Vec<(u32, u32, u32)> = Vec::new();
     for (place, cell) in (0u32..).zip(&table.cells) {
         match runs.last_mut() {
-            Some((column, count, _)) if column.checked_add(*count) == Some(cell.id.0) => {
+            Some((column, count, _)) if column.checked_add(*count) == Some(cell.ordinal) => {
                 *count += 1
             }
-            _ => runs.push((cell.id.0, 1, place)),
+            _ => runs.push((cell.ordinal, 1, place)),
         }
     }
     runs

@@ -123,7 +123,7 @@ impl<'c> TableMerger<'c> {
                     Some(row) => row,
                     None => stored_row.insert(read_cells(sqlite, table, &found)?),
                 };
-                let index = table.cell_index(crate::types::ColumnId(column));
+                let index = table.index_of_ordinal(column);
                 Ok::<_, StoreError>(
                     row.as_ref().zip(index).and_then(|(row, index)| row.get(index).cloned()),
                 )
@@ -315,8 +315,7 @@ impl<'c> TableMerger<'c> {
     }
 
     fn shape(&self, insert: bool, cells: &[&IncomingCell<'_>]) -> WriteShape {
-        let index =
-            |cell: &&IncomingCell<'_>| self.table.cell_index(crate::types::ColumnId(cell.column));
+        let index = |cell: &&IncomingCell<'_>| self.table.index_of_ordinal(cell.column);
         WriteShape { insert, cells: cells.iter().filter_map(index).collect() }
     }
 
@@ -384,10 +383,7 @@ fn bind_cells(
     cells: &[&IncomingCell<'_>],
 ) -> Result<()> {
     for (place, cell) in (first..).zip(cells) {
-        let column = table
-            .cell_index(crate::types::ColumnId(cell.column))
-            .and_then(|index| table.cells.get(index));
-        match column {
+        match table.cell(cell.column) {
             Some(column) if !can_hold(table, column, cell.value) => {
                 statement.raw_bind_parameter(place, Bound(column.fallback.as_ref()))?;
             }

@@ -1,8 +1,10 @@
 //! Which SQLite tables are replicated, and what is known of their columns; and the sites this file has met.
 //!
 //! A table is registered under its identity ([`TableId`]) with the names that table and columns have in SQLite at the
-//! moment. Renaming, adding and dropping are differences to the last registration: identities stay, names move. The
-//! registry is an immutable value behind an `Arc`: a transaction that changes it has its own copy, which replaces the
+//! moment. Renaming, adding and dropping are differences to the last registration: identities stay, names move. Columns
+//! have, besides their identity, an **ordinal** within their table and this file: small numbers given out in the order of
+//! registration, key columns first, and never reused. Clocks name columns by ordinal, so that the columns of a row are
+//! neighbours there; everything that travels names them by identity. The registry is an immutable value behind an `Arc`: a transaction that changes it has its own copy, which replaces the
 //! shared one when it commits.
 //!
 //! How rows are identified, and their clocks found, depends on the table ([`RowIdentity`]):
@@ -16,13 +18,13 @@
 //! A hidden rowid must not move under its clock: `VACUUM` and rebuilding a table by copying it are not allowed on
 //! registered tables of the second kind.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Result, StoreError};
-use crate::crdt::{KEY_COLUMNS_MAX, rows_per_block};
+use crate::crdt::{COLUMNS_MAX, KEY_COLUMNS_MAX, rows_per_block};
 use crate::types::{ColumnId, SiteId, TableId, Value};
 
 /// A table as it is to be replicated.
@@ -58,6 +60,8 @@ pub(super) enum RowIdentity {
 pub(super) struct Column {
     /// Identity within the table.
     pub id: ColumnId,
+    /// Number within the table and this file, as clocks name it.
+    pub ordinal: u32,
     /// Name in SQLite.
     pub name: String,
     /// Place in the stored record, as the preupdate hook counts.
@@ -131,12 +135,15 @@ pub(super) struct Table {
     pub rows_per_block: u32,
     /// Key columns in key order.
     pub key: Vec<Column>,
-    /// The other columns, by identity.
+    /// The other columns, by ordinal.
     pub cells: Vec<Column>,
-    /// Identities of columns that were dropped.
-    pub dropped: BTreeSet<u32>,
+    /// Ordinals of all columns that there are or ever were.
+    pub ordinals: ColumnOrdinals,
     pub sql: TableSql,
 }
+
+/// The ordinals of a table's columns, by identity.
+pub(super) type ColumnOrdinals = BTreeMap<ColumnId, u32>;
 
 /// Statements on a table, made once.
 #[derive(Clone, Debug, Default)]
@@ -168,7 +175,17 @@ pub(super) fn quote(name: &str) -> String {
 impl Table {
     /// The index among `cells` of a column.
     pub(super) fn cell_index(&self, column: ColumnId) -> Option<usize> {
-        self.cells.binary_search_by_key(&column, |cell| cell.id).ok()
+        self.index_of_ordinal(*self.ordinals.get(&column)?)
+    }
+
+    /// The index among `cells` of the column with that ordinal.
+    pub(super) fn index_of_ordinal(&self, ordinal: u32) -> Option<usize> {
+        self.cells.binary_search_by_key(&ordinal, |cell| cell.ordinal).ok()
+    }
+
+    /// The column among `cells` with that ordinal.
+    pub(super) fn cell(&self, ordinal: u32) -> Option<&Column> {
+        self.index_of_ordinal(ordinal).and_then(|index| self.cells.get(index))
     }
 
     /// Whether keys have tombstones of their own, outside the blocks.
@@ -250,7 +267,8 @@ pub(super) const SYSTEM_TABLES: &str = "
         ordinal INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, name TEXT, system INTEGER NOT NULL,
         rows_per_block INTEGER NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS trellis_registered_columns (
-        table_ordinal INTEGER NOT NULL, id INTEGER NOT NULL, name TEXT, key_place INTEGER,
+        table_ordinal INTEGER NOT NULL, id INTEGER NOT NULL, ordinal INTEGER NOT NULL, name TEXT,
+        key_place INTEGER,
         PRIMARY KEY (table_ordinal, id)) STRICT, WITHOUT ROWID;
 ";
 
@@ -281,8 +299,8 @@ impl Registry {
             let entry = match row.get::<_, Option<String>>(2)? {
                 None => Entry::Dropped,
                 Some(name) => {
-                    let (spec, dropped) = load_spec(sqlite, ordinal, id, name, row.get(3)?)?;
-                    Entry::Live(Arc::new(describe(sqlite, &spec, ordinal, row.get(4)?, dropped)?))
+                    let (spec, columns) = load_spec(sqlite, ordinal, id, name, row.get(3)?)?;
+                    Entry::Live(Arc::new(describe(sqlite, &spec, ordinal, row.get(4)?, columns)?))
                 }
             };
             registry.entries.insert(id, entry);
@@ -374,18 +392,15 @@ impl Registry {
             None => None,
         };
         let is_new = known.is_none();
-        let mut dropped = BTreeSet::new();
-        let (ordinal, rows) = match &known {
-            Some(table) => {
-                dropped.clone_from(&table.dropped);
-                let still = |id: ColumnId| spec.columns.iter().any(|(column, _)| *column == id);
-                let before = table.cells.iter().map(|cell| cell.id);
-                dropped.extend(before.filter(|id| !still(*id)).map(|id| id.0));
-                (table.ordinal, table.rows_per_block)
+        let (ordinal, rows, columns) = match &known {
+            Some(table) => (table.ordinal, table.rows_per_block, table.ordinals.clone()),
+            None => {
+                let rows = rows_per_block(spec.columns.len());
+                (self.next_ordinal.max(1), rows, ColumnOrdinals::new())
             }
-            None => (self.next_ordinal.max(1), rows_per_block(spec.columns.len())),
         };
-        let table = describe(sqlite, spec, ordinal, rows, dropped)?;
+        let columns = number_columns(spec, columns)?;
+        let table = describe(sqlite, spec, ordinal, rows, columns)?;
         if known.is_some_and(|known| known.identity != table.identity || !same_key(&known, &table))
         {
             return Err(unsupported(spec, "its primary key cannot change"));
@@ -426,6 +441,21 @@ impl Registry {
         self.reindex();
         Ok(())
     }
+}
+
+/// Gives ordinals to the columns that have none yet.
+fn number_columns(spec: &TableSpec, mut ordinals: ColumnOrdinals) -> Result<ColumnOrdinals> {
+    let mut next = ordinals.values().max().map_or(0, |last| last + 1);
+    for id in spec.key.iter().chain(spec.columns.iter().map(|(id, _)| id)) {
+        ordinals.entry(*id).or_insert_with(|| {
+            next += 1;
+            next - 1
+        });
+    }
+    if next > COLUMNS_MAX {
+        return Err(unsupported(spec, format!("it has had more than {COLUMNS_MAX} columns")));
+    }
+    Ok(ordinals)
 }
 
 fn same_key(left: &Table, right: &Table) -> bool {
@@ -471,16 +501,13 @@ fn save(sqlite: &Connection, table: &Table) -> Result<()> {
         "DELETE FROM trellis_registered_columns WHERE table_ordinal = ?1",
         [table.ordinal],
     )?;
-    let mut insert =
-        sqlite.prepare_cached("INSERT INTO trellis_registered_columns VALUES (?1, ?2, ?3, ?4)")?;
-    for (place, column) in (0u32..).zip(&table.key) {
-        insert.execute(params![table.ordinal, column.id.0, column.name, place])?;
-    }
-    for column in &table.cells {
-        insert.execute(params![table.ordinal, column.id.0, column.name, None::<u32>])?;
-    }
-    for column in &table.dropped {
-        insert.execute(params![table.ordinal, column, None::<String>, None::<u32>])?;
+    let mut insert = sqlite
+        .prepare_cached("INSERT INTO trellis_registered_columns VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (id, ordinal) in &table.ordinals {
+        let place = (0u32..).zip(&table.key).find(|(_, column)| column.id == *id);
+        let column = place.map(|(_, column)| column).or_else(|| table.cell(*ordinal));
+        let (name, place) = (column.map(|column| &column.name), place.map(|(place, _)| place));
+        insert.execute(params![table.ordinal, id.0, ordinal, name, place])?;
     }
     Ok(())
 }
@@ -491,29 +518,27 @@ fn load_spec(
     id: TableId,
     name: String,
     system: bool,
-) -> Result<(TableSpec, BTreeSet<u32>)> {
+) -> Result<(TableSpec, ColumnOrdinals)> {
     let mut columns = Vec::new();
     let mut key = Vec::new();
-    let mut dropped = BTreeSet::new();
+    let mut ordinals = ColumnOrdinals::new();
     let mut statement = sqlite.prepare_cached(
-        "SELECT id, name, key_place FROM trellis_registered_columns WHERE table_ordinal = ?1",
+        "SELECT id, name, key_place, ordinal FROM trellis_registered_columns WHERE table_ordinal = ?1",
     )?;
     let mut rows = statement.query([ordinal])?;
     while let Some(row) = rows.next()? {
         let column = ColumnId(row.get(0)?);
-        match row.get::<_, Option<String>>(1)? {
-            Some(name) => columns.push((column, name)),
-            None => {
-                dropped.insert(column.0);
-            }
+        if let Some(name) = row.get::<_, Option<String>>(1)? {
+            columns.push((column, name));
         }
+        ordinals.insert(column, row.get(3)?);
         if let Some(place) = row.get::<_, Option<u32>>(2)? {
             key.push((place, column));
         }
     }
     key.sort_unstable();
     let key = key.into_iter().map(|(_, column)| column).collect();
-    Ok((TableSpec { id, name, columns, key, system }, dropped))
+    Ok((TableSpec { id, name, columns, key, system }, ordinals))
 }
 
 /// Reads from SQLite what the specification does not say.
@@ -522,7 +547,7 @@ fn describe(
     spec: &TableSpec,
     ordinal: u32,
     rows_per_block: u32,
-    dropped: BTreeSet<u32>,
+    ordinals: ColumnOrdinals,
 ) -> Result<Table> {
     let listed: Option<(String, bool, bool)> = sqlite
         .prepare_cached("SELECT name, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main' AND type = 'table'")?
@@ -537,7 +562,8 @@ fn describe(
     let find = |id: &ColumnId, name: &str| {
         let column = physical.iter().find(|column| column.name == name).cloned();
         column
-            .map(|column| Column { id: *id, ..column })
+            .zip(ordinals.get(id))
+            .map(|(column, ordinal)| Column { id: *id, ordinal: *ordinal, ..column })
             .ok_or_else(|| unsupported(spec, format!("no column {name}")))
     };
     let in_key = |id: &ColumnId| {
@@ -550,7 +576,7 @@ fn describe(
     let key = spec.key.iter().map(in_key).collect::<Result<Vec<_>>>()?;
     let others = spec.columns.iter().filter(|(id, _)| !spec.key.contains(id));
     let mut cells = others.map(|(id, name)| find(id, name)).collect::<Result<Vec<_>>>()?;
-    cells.sort_by_key(|cell| cell.id);
+    cells.sort_by_key(|cell| cell.ordinal);
     if cells.windows(2).any(|pair| matches!(pair, [left, right] if left.id == right.id)) {
         return Err(unsupported(spec, "two columns have one identity"));
     }
@@ -576,7 +602,7 @@ fn describe(
         rows_per_block,
         key,
         cells,
-        dropped,
+        ordinals,
         sql,
     };
     table.build_sql();
@@ -598,6 +624,7 @@ fn physical_columns(sqlite: &Connection, name: &str) -> Result<Vec<Column>> {
         let (default, declared): (Option<String>, String) = (row.get(2)?, row.get(3)?);
         columns.push(Column {
             id: ColumnId(0),
+            ordinal: 0,
             name: row.get(0)?,
             storage: i32::try_from(columns.len()).unwrap_or(i32::MAX),
             not_null: row.get(1)?,
