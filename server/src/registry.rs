@@ -23,6 +23,8 @@ pub struct Activity {
     pub database: String,
     /// `application_name`.
     pub application_name: String,
+    /// Generation of the settings that the name was taken from.
+    pub settings_generation: u64,
     /// Client's address, if it has one.
     pub client_address: Option<std::net::SocketAddr>,
     /// When the session began, microseconds since 2000-01-01.

@@ -2,16 +2,38 @@
 //!
 //! Connections do not checkpoint by themselves: a commit that did would keep the lease for two syncs. They report the
 //! log's length instead, and one thread copies what readers allow (`PASSIVE`). A log that is never free of readers and
-//! writers at once grows; beyond [`RESTART_FRAMES`] the thread takes the lease, so that the log can start over.
+//! writers at once grows; beyond [`RESTART_FRAMES`] the thread takes the lease for what is left to copy, so that the log
+//! can start over.
+//!
+//! The log's file is laid out beforehand ([`preallocate`]), as PostgreSQL lays out its segments: syncing bytes that are
+//! written in place costs less than half of what syncing a file that grows does.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::PoisonError;
 
 use rusqlite::Connection;
 
 use super::core::{CHECKPOINT_FRAMES, CheckpointRequest, Core};
 
-/// Frames from which on writers are held up for a checkpoint: 16,000 pages, 64 MB.
-const RESTART_FRAMES: usize = 16 * CHECKPOINT_FRAMES;
+/// Frames from which on writers are held up for the rest of a checkpoint: 4,000 pages, 16 MB.
+const RESTART_FRAMES: usize = 4 * CHECKPOINT_FRAMES;
+
+/// Size to which the log's file is laid out, bytes: [`RESTART_FRAMES`] and some.
+const WAL_BYTES: u64 = 18 << 20;
+
+/// Fills the log's file with zeros up to [`WAL_BYTES`]. SQLite reads a log up to the first frame whose checksum does not
+/// fit, so what lies beyond does not count. To be called while no connection writes.
+///
+/// # Errors
+/// What the operating system says; the log is as it was, but for zeros at its end.
+pub(super) fn preallocate(wal: &Path) -> io::Result<()> {
+    let mut file = File::options().append(true).open(wal)?;
+    let missing = WAL_BYTES.saturating_sub(file.metadata()?.len());
+    io::copy(&mut io::repeat(0).take(missing), &mut file)?;
+    Ok(())
+}
 
 /// The checkpointer's thread: runs until told to stop. Its connection also keeps the log file in place.
 pub(super) fn run(core: &Core, sqlite: &Connection) {
@@ -25,12 +47,11 @@ pub(super) fn run(core: &Core, sqlite: &Connection) {
         }
         *request = CheckpointRequest::Idle;
         drop(request);
-        let result = if core.wal_frames() >= RESTART_FRAMES {
+        let mut result = sqlite.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if result.is_ok() && core.wal_frames() >= RESTART_FRAMES {
             let _lease = core.lease.acquire_uncancelled();
-            sqlite.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
-        } else {
-            sqlite.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-        };
+            result = sqlite.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        }
         if let Err(error) = result {
             tracing::warn!(%error, "checkpoint failed");
         }

@@ -56,8 +56,8 @@ pub(super) struct Committed {
     pub log: LogState,
 }
 
-/// Frames in the write-ahead log from which on it is checkpointed: 1000 pages, SQLite's own default.
-pub(super) const CHECKPOINT_FRAMES: usize = 1000;
+/// Frames by which the write-ahead log grows between two checkpoints: 1,000 pages, SQLite's own default.
+pub(super) const CHECKPOINT_FRAMES: usize = 1_000;
 
 impl Core {
     pub(super) fn new(
@@ -93,8 +93,9 @@ impl Core {
 
     /// Notes the length of the write-ahead log after a commit.
     pub(super) fn wal_grew(&self, frames: usize) {
-        self.wal_frames.store(frames, Ordering::Relaxed);
-        if frames >= CHECKPOINT_FRAMES {
+        let before = self.wal_frames.swap(frames, Ordering::Relaxed);
+        // A log that has started over has fewer frames than before; it counts from there.
+        if frames / CHECKPOINT_FRAMES > before / CHECKPOINT_FRAMES {
             self.request_checkpoint(CheckpointRequest::Checkpoint);
         }
     }

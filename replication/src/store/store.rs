@@ -1,7 +1,7 @@
 //! Opening a data directory, and what a store offers besides connections.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -62,6 +62,8 @@ impl Store {
         let log = log::load(&sqlite, &registry)?;
         // What counts as durable from here on must be: earlier commits of a killed process may still be in memory only.
         sqlite.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()))?;
+        let wal = wal_path(&file);
+        checkpoint::preallocate(&wal).map_err(io(&wal))?;
         File::open(directory).and_then(|handle| handle.sync_all()).map_err(io(directory))?;
         let committed = Committed { registry: Arc::new(registry), log };
         let paths = (directory.to_owned(), file, lock);
@@ -257,6 +259,13 @@ fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<Sit
     Ok(site)
 }
 
+/// The write-ahead log of a database file.
+fn wal_path(file: &Path) -> PathBuf {
+    let mut wal = file.to_owned().into_os_string();
+    wal.push("-wal");
+    PathBuf::from(wal)
+}
+
 fn start_threads(core: &Arc<Core>, checkpointer: Connection) -> Result<Vec<JoinHandle<()>>> {
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new()
@@ -264,10 +273,9 @@ fn start_threads(core: &Arc<Core>, checkpointer: Connection) -> Result<Vec<JoinH
             .spawn(run)
             .map_err(|source| StoreError::Io { path: core.directory.clone(), source })
     };
-    let mut wal = core.file.clone().into_os_string();
-    wal.push("-wal");
+    let wal = wal_path(&core.file);
     let flusher = Arc::clone(core);
-    let flusher = spawn("flusher", Box::new(move || flusher.durability.run(Path::new(&wal))))?;
+    let flusher = spawn("flusher", Box::new(move || flusher.durability.run(&wal)))?;
     let checkpoints = Arc::clone(core);
     let checkpoints =
         spawn("checkpointer", Box::new(move || checkpoint::run(&checkpoints, &checkpointer)))?;

@@ -28,6 +28,7 @@ use super::schema::{self, Schema};
 use crate::clock;
 use crate::feed::Mailbox;
 use crate::session::port::{RowVisitor, SchemaOutcome};
+use crate::session::settings::Limits;
 use crate::session::{Engine, Environment, Identity, Rows, Settings, TransactionMode};
 
 /// How long a transaction may hold the write lease while its client is idle and others wait.
@@ -317,11 +318,13 @@ impl SqliteEngine {
         Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message))
     }
 
+    fn limits(&self) -> Limits {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).limits()
+    }
+
     fn lock_deadline(&self) -> Option<Instant> {
-        let timeout =
-            self.settings.lock().unwrap_or_else(PoisonError::into_inner).number("lock_timeout");
-        let timeout = u64::try_from(timeout).ok().filter(|timeout| *timeout > 0);
-        let lock = timeout.map(|timeout| clock::now() + Duration::from_millis(timeout));
+        let timeout = self.limits().lock_timeout;
+        let lock = timeout.map(|timeout| clock::now() + timeout);
         [lock, self.cancel.deadline()].into_iter().flatten().min()
     }
 
@@ -659,13 +662,7 @@ impl Engine for SqliteEngine {
     fn begin_statement(&mut self, environment: &Environment, now_us: i64) {
         self.follow_schema();
         self.last_statement = clock::now();
-        let timeout = self
-            .settings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .number("statement_timeout");
-        let timeout = u64::try_from(timeout).ok().filter(|timeout| *timeout > 0);
-        self.cancel.begin_statement(timeout.map(Duration::from_millis));
+        self.cancel.begin_statement(self.limits().statement_timeout);
         self.context.update(|state| {
             state.statement_us = now_us;
             if state.search_path != environment.search_path {

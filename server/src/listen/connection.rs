@@ -154,21 +154,20 @@ fn idle_timeout(
     idle_since: Instant,
 ) -> Option<(Duration, SqlState, &'static str)> {
     let in_transaction = session.in_transaction();
-    let (name, state, message) = if in_transaction {
+    let limits = settings.lock().unwrap_or_else(PoisonError::into_inner).limits();
+    let (limit, state, message) = if in_transaction {
         (
-            "idle_in_transaction_session_timeout",
+            limits.idle_in_transaction_timeout,
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
             "terminating connection due to idle-in-transaction timeout",
         )
     } else {
         (
-            "idle_session_timeout",
+            limits.idle_session_timeout,
             SqlState::IDLE_SESSION_TIMEOUT,
             "terminating connection due to idle-session timeout",
         )
     };
-    let limit = settings.lock().unwrap_or_else(PoisonError::into_inner).number(name);
-    let limit = u64::try_from(limit).ok().filter(|limit| *limit > 0).map(Duration::from_millis);
     let remaining =
         limit.map(|limit| limit.saturating_sub(clock::now().saturating_duration_since(idle_since)));
     // A transaction that holds the write lease looks from time to time whether others wait for it.
@@ -187,14 +186,14 @@ fn show_state(
     settings: &Mutex<Settings>,
 ) {
     let state = if session.in_transaction() { "idle in transaction" } else { "idle" };
-    let name = settings
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .raw("application_name")
-        .unwrap_or_default();
+    let generation = settings.lock().unwrap_or_else(PoisonError::into_inner).generation();
     let mut activity = membership.activity.lock().unwrap_or_else(PoisonError::into_inner);
     activity.state = state;
-    activity.application_name = name;
+    if activity.settings_generation != generation {
+        activity.settings_generation = generation;
+        let settings = settings.lock().unwrap_or_else(PoisonError::into_inner);
+        activity.application_name = settings.raw("application_name").unwrap_or_default();
+    }
     activity.state_changed_us = clock::now_us();
 }
 

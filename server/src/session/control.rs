@@ -7,7 +7,7 @@ use trellis_sqlcompat::{SqlError, SqlState};
 
 use super::port::{Engine, TransactionMode};
 use super::portal::Ran;
-use super::session::{Session, isolation_level, isolation_name};
+use super::session::{Session, isolation_name};
 use super::settings::Scope;
 use super::transaction::{Block, ListenAction, Savepoint, Transaction};
 
@@ -151,12 +151,8 @@ impl<E: Engine> Session<E> {
     }
 
     fn current_mode(&self) -> TransactionMode {
-        let isolation = self.settings().raw("transaction_isolation").unwrap_or_default();
-        let default = self.default_mode();
-        TransactionMode {
-            isolation: isolation_level(&isolation).unwrap_or(default.isolation),
-            read_only: self.transaction.read_only,
-        }
+        let published = self.published_mode.unwrap_or_else(|| self.default_mode());
+        TransactionMode { isolation: published.isolation, read_only: self.transaction.read_only }
     }
 
     /// Commits the open transaction, whichever kind it is.
@@ -165,7 +161,7 @@ impl<E: Engine> Session<E> {
     /// What the commit raised; everything has then been rolled back and no transaction is open.
     pub(super) fn commit_transaction(&mut self) -> Result<(), SqlError> {
         self.finish_portals_at_commit()?;
-        let durable = self.settings().raw("synchronous_commit").is_ok_and(|value| value != "off");
+        let durable = !self.settings().limits().asynchronous_commit;
         if let Err(error) = self.engine.commit(durable) {
             self.end_transaction_rolled_back();
             return Err(error);
@@ -173,7 +169,8 @@ impl<E: Engine> Session<E> {
         let ended = std::mem::take(&mut self.transaction);
         self.settings().end_transaction();
         self.apply_listens(ended.listen_actions);
-        self.publish_transaction_settings(self.default_mode());
+        let mode = self.default_mode();
+        self.publish_transaction_settings(mode);
         Ok(())
     }
 
@@ -187,7 +184,8 @@ impl<E: Engine> Session<E> {
         self.engine.rollback();
         let ended: Transaction = std::mem::take(&mut self.transaction);
         self.settings().restore(ended.layers);
-        self.publish_transaction_settings(self.default_mode());
+        let mode = self.default_mode();
+        self.publish_transaction_settings(mode);
     }
 
     fn apply_listens(&mut self, actions: Vec<ListenAction>) {

@@ -74,6 +74,8 @@ pub struct Session<E: Engine> {
     pub(super) now_us: i64,
     pub(super) transaction_us: i64,
     scratch: Vec<u8>,
+    /// What the settings say of the transaction.
+    pub(super) published_mode: Option<TransactionMode>,
 }
 
 impl<E: Engine> Session<E> {
@@ -96,6 +98,7 @@ impl<E: Engine> Session<E> {
             now_us: 0,
             transaction_us: 0,
             scratch: Vec::new(),
+            published_mode: None,
         }
     }
 
@@ -302,16 +305,19 @@ impl<E: Engine> Session<E> {
 
     /// The modes of a transaction that does not state its own.
     pub(super) fn default_mode(&self) -> TransactionMode {
-        let settings = self.settings();
-        let isolation = settings.raw("default_transaction_isolation").unwrap_or_default();
+        let limits = self.settings().limits();
         TransactionMode {
-            isolation: isolation_level(&isolation).unwrap_or(IsolationLevel::ReadCommitted),
-            read_only: settings.is_on("default_transaction_read_only"),
+            isolation: limits.default_isolation.unwrap_or(IsolationLevel::ReadCommitted),
+            read_only: limits.default_read_only,
         }
     }
 
     /// Makes `SHOW transaction_isolation` and `SHOW transaction_read_only` tell the truth.
-    pub(super) fn publish_transaction_settings(&self, mode: TransactionMode) {
+    pub(super) fn publish_transaction_settings(&mut self, mode: TransactionMode) {
+        if self.published_mode == Some(mode) {
+            return;
+        }
+        self.published_mode = Some(mode);
         let mut settings = self.settings();
         settings.set_transaction("transaction_isolation", isolation_name(mode.isolation));
         settings

@@ -11,12 +11,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use trellis_sqlcompat::builtin::{self, SettingRow};
 use trellis_sqlcompat::settings::FormatSettings;
 use trellis_sqlcompat::{SqlError, SqlState};
 
+use super::session::isolation_level;
 use super::setting_value;
+use trellis_sqlcompat::plan::IsolationLevel;
 
 /// Settings whose changes are told to the client (`ParameterStatus`), in PostgreSQL's order and spelling.
 pub const REPORTED: [&str; 13] = [
@@ -54,6 +57,25 @@ pub struct Layers {
     local: BTreeMap<String, String>,
 }
 
+/// What every statement asks for, looked up once per change of the settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `statement_timeout`, if it is set.
+    pub statement_timeout: Option<Duration>,
+    /// `lock_timeout`, if it is set.
+    pub lock_timeout: Option<Duration>,
+    /// `idle_session_timeout`, if it is set.
+    pub idle_session_timeout: Option<Duration>,
+    /// `idle_in_transaction_session_timeout`, if it is set.
+    pub idle_in_transaction_timeout: Option<Duration>,
+    /// `synchronous_commit` is `off`: commits are acknowledged before they are durable.
+    pub asynchronous_commit: bool,
+    /// `default_transaction_isolation`; read committed if `None`.
+    pub default_isolation: Option<IsolationLevel>,
+    /// `default_transaction_read_only`.
+    pub default_read_only: bool,
+}
+
 /// The settings of one session.
 #[derive(Debug)]
 pub struct Settings {
@@ -62,6 +84,8 @@ pub struct Settings {
     format: Arc<FormatSettings>,
     reported: [String; REPORTED.len()],
     generation: u64,
+    reported_generation: u64,
+    limits: Limits,
 }
 
 impl Settings {
@@ -74,6 +98,8 @@ impl Settings {
             format: Arc::new(FormatSettings::default()),
             reported: Default::default(),
             generation: 0,
+            reported_generation: 0,
+            limits: Limits::default(),
         };
         settings.refresh();
         settings.reported = settings.current_reported();
@@ -178,13 +204,13 @@ impl Settings {
 
     /// Whether a boolean setting is on; unknown ones are off.
     #[must_use]
-    pub fn is_on(&self, name: &str) -> bool {
+    fn is_on(&self, name: &str) -> bool {
         self.raw(name).is_ok_and(|value| value == "on")
     }
 
     /// A number in its base unit; 0 where it is not one.
     #[must_use]
-    pub fn number(&self, name: &str) -> i64 {
+    fn number(&self, name: &str) -> i64 {
         self.raw(name).ok().and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 
@@ -237,8 +263,36 @@ impl Settings {
         }
     }
 
+    /// What every statement asks for.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn current_limits(&self) -> Limits {
+        let timeout = |name: &str| {
+            u64::try_from(self.number(name)).ok().filter(|ms| *ms > 0).map(Duration::from_millis)
+        };
+        Limits {
+            statement_timeout: timeout("statement_timeout"),
+            lock_timeout: timeout("lock_timeout"),
+            idle_session_timeout: timeout("idle_session_timeout"),
+            idle_in_transaction_timeout: timeout("idle_in_transaction_session_timeout"),
+            asynchronous_commit: self.raw("synchronous_commit").is_ok_and(|value| value == "off"),
+            default_isolation: self
+                .raw("default_transaction_isolation")
+                .ok()
+                .and_then(|name| isolation_level(&name)),
+            default_read_only: self.is_on("default_transaction_read_only"),
+        }
+    }
+
     /// The reported settings that changed since the last call, with their values.
     pub fn take_changed(&mut self) -> Vec<(&'static str, String)> {
+        if self.reported_generation == self.generation {
+            return Vec::new();
+        }
+        self.reported_generation = self.generation;
         let current = self.current_reported();
         let changed = REPORTED
             .iter()
@@ -278,6 +332,7 @@ impl Settings {
         let raw = |name: &str| self.raw(name).unwrap_or_default();
         let format = setting_value::format_settings(&raw);
         self.format = Arc::new(format);
+        self.limits = self.current_limits();
         self.generation += 1;
     }
 }
