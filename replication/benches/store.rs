@@ -54,7 +54,7 @@ impl Key {
         match self {
             Self::Integer => row.into(),
             Self::Uuid => {
-                let mixed = (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let mixed = row.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 format!("{:08x}-{:04x}-4000-8000-{row:012x}", mixed >> 32, mixed & 0xffff).into()
             }
         }

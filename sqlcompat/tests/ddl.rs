@@ -41,14 +41,14 @@ impl SchemaHost for Host<'_> {
             })
         };
         let found = self.0.query_row(&format!("SELECT {sql}"), [], read);
-        found.map_err(|error| SqlError::unsupported(error))
+        found.map_err(SqlError::unsupported)
     }
 }
 
 /// An empty database with the functions that tables need.
 fn open() -> Connection {
-    let sqlite = Connection::open_in_memory().unwrap();
-    sqlite.pragma_update(None, "foreign_keys", true).unwrap();
+    let sqlite = Connection::open_in_memory().expect("a database in memory");
+    sqlite.pragma_update(None, "foreign_keys", true).expect("a setting of SQLite");
     sqlite
 }
 
@@ -56,7 +56,7 @@ impl Node {
     fn new() -> Self {
         let sqlite = open();
         let session = SessionContext::default();
-        register(&sqlite, &session).unwrap();
+        register(&sqlite, &session).expect("the function library");
         sqlite
             .create_scalar_function(
                 "trellis_unique_id",
@@ -67,7 +67,7 @@ impl Node {
                     move |_| Ok(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
                 },
             )
-            .unwrap();
+            .expect("a function of this test");
         Self { catalog: Catalog::from_rows([]), sqlite, session }
     }
 
@@ -90,14 +90,14 @@ impl Node {
                 return Err(SqlError::unsupported("anything but DDL in these scripts"));
             };
             let before = self.catalog.clone();
-            self.sqlite.execute_batch("SAVEPOINT statement").unwrap();
+            self.sqlite.execute_batch("SAVEPOINT statement").expect("a savepoint");
             let change = schema.apply(&self.catalog, &mut Host(&self.sqlite));
             let performed = change.and_then(|change| self.perform(change, &mut output));
             if performed.is_err() {
-                self.sqlite.execute_batch("ROLLBACK TO statement").unwrap();
+                self.sqlite.execute_batch("ROLLBACK TO statement").expect("the savepoint");
                 self.catalog = before;
             }
-            self.sqlite.execute_batch("RELEASE statement").unwrap();
+            self.sqlite.execute_batch("RELEASE statement").expect("the savepoint");
             performed?;
         }
         Ok(output)
@@ -113,10 +113,11 @@ impl Node {
         for row in &changed {
             let dropped = if row.dropped { " dropped" } else { "" };
             let definition = names.replace(&row.definition);
-            writeln!(output, "{}{dropped} {} {definition}", row.kind.as_str(), row.name).unwrap();
+            writeln!(output, "{}{dropped} {} {definition}", row.kind.as_str(), row.name)
+                .expect("a String takes everything");
         }
         for sql in materialize(&self.catalog, &new)? {
-            writeln!(output, "| {}", names.replace(&sql)).unwrap();
+            writeln!(output, "| {}", names.replace(&sql)).expect("a String takes everything");
             let run = self.sqlite.execute_batch(&sql);
             run.unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
@@ -124,9 +125,10 @@ impl Node {
         self.steps(&change.after, output)?;
         for notice in change.notices {
             let detail = notice.detail.map(|it| format!(" ({it})")).unwrap_or_default();
-            writeln!(output, "NOTICE {} {}{detail}", notice.state, notice.message).unwrap();
+            writeln!(output, "NOTICE {} {}{detail}", notice.state, notice.message)
+                .expect("a String takes everything");
         }
-        writeln!(output, "{}", change.tag).unwrap();
+        writeln!(output, "{}", change.tag).expect("a String takes everything");
         self.compare_with_fresh();
         Ok(())
     }
@@ -146,18 +148,19 @@ impl Node {
         for step in steps {
             match step {
                 SchemaStep::Run(sql) => {
-                    writeln!(output, "run {sql}").unwrap();
+                    writeln!(output, "run {sql}").expect("a String takes everything");
                     let run = self.sqlite.execute_batch(sql);
                     run.map_err(|error| self.error(error))?;
                 }
                 SchemaStep::RefuseIfAny { sql, error } => {
-                    writeln!(output, "refuse if {sql}").unwrap();
-                    if self.sqlite.prepare(sql).unwrap().exists([]).unwrap() {
+                    writeln!(output, "refuse if {sql}").expect("a String takes everything");
+                    let mut found = self.sqlite.prepare(sql).expect("a query of the schema");
+                    if found.exists([]).expect("rows or none") {
                         return Err(error.clone());
                     }
                 }
                 SchemaStep::RestartSequence { value, .. } => {
-                    writeln!(output, "restart at {value}").unwrap();
+                    writeln!(output, "restart at {value}").expect("a String takes everything");
                 }
             }
         }
@@ -167,8 +170,10 @@ impl Node {
     /// A node that gets all rows at once must have the same tables.
     fn compare_with_fresh(&self) {
         let fresh = open();
-        register(&fresh, &self.session).unwrap();
-        for sql in materialize(&Catalog::default(), &self.catalog).unwrap() {
+        register(&fresh, &self.session).expect("the function library");
+        for sql in
+            materialize(&Catalog::default(), &self.catalog).expect("the tables of a fresh node")
+        {
             fresh.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
         for table in self.catalog.tables.values() {
@@ -178,14 +183,15 @@ impl Node {
                      FROM pragma_table_xinfo('{}') ORDER BY 1",
                     table.physical_name.replace('\'', "''")
                 );
-                let mut statement = connection.prepare(&sql).unwrap();
-                let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-                rows.collect::<Result<Vec<_>, _>>().unwrap()
+                let mut statement = connection.prepare(&sql).expect("a query of columns");
+                let rows = statement.query_map([], |row| row.get::<_, String>(0));
+                let rows: Result<Vec<_>, _> = rows.expect("no parameters").collect();
+                rows.expect("columns as text")
             };
             assert_eq!(info(&self.sqlite), info(&fresh), "table {}", table.name);
         }
         let check: String =
-            self.sqlite.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            self.sqlite.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("one row");
         assert_eq!(check, "ok");
     }
 
@@ -205,7 +211,7 @@ impl Node {
                     ValueRef::Blob(blob) => Ok(format!("{blob:?}")),
                 });
                 let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
-                writeln!(output, "{}", values.join("|")).unwrap();
+                writeln!(output, "{}", values.join("|")).expect("a String takes everything");
             }
             Ok(())
         })();
@@ -251,7 +257,7 @@ fn describe(error: &SqlError) -> String {
     ];
     for (name, value) in parts {
         if let Some(value) = value {
-            write!(line, " [{name}: {value}]").unwrap();
+            write!(line, " [{name}: {value}]").expect("a String takes everything");
         }
     }
     line

@@ -4,11 +4,6 @@
 //! `mismatches.tsv` beside it: a difference that is not listed fails, and so does a listed one that has gone away.
 //! `UPDATE_GOLDENFILES=1` rewrites the list.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the golden files' update switch is an environment variable everywhere"
-)]
-
 use std::fmt::Write as _;
 use std::path::PathBuf;
 

@@ -38,9 +38,9 @@ impl SchemaHost for NoRows {
 
 impl Session {
     fn new() -> Self {
-        let sqlite = Connection::open_in_memory().unwrap();
+        let sqlite = Connection::open_in_memory().expect("a database in memory");
         let functions = SessionContext::default();
-        register(&sqlite, &functions).unwrap();
+        register(&sqlite, &functions).expect("the function library");
         Self {
             catalog: Catalog::from_rows([]),
             search_path: vec!["public".to_owned()],
@@ -70,7 +70,7 @@ impl Session {
         rows.extend(change.rows.into_iter().map(|row| (row.id, row)));
         let new = Catalog::from_rows(rows.into_values());
         for sql in materialize(&self.catalog, &new)? {
-            self.sqlite.execute_batch(&sql).unwrap();
+            self.sqlite.execute_batch(&sql).expect("DDL for SQLite");
         }
         self.catalog = new;
         Ok(format!("{}\n", change.tag))
@@ -85,7 +85,8 @@ impl Session {
         let mut output = String::new();
         if !plan.parameters.is_empty() {
             let names: Vec<_> = plan.parameters.iter().map(|oid| types.format(*oid)).collect();
-            writeln!(output, "parameters: {}", names.join(", ")).unwrap();
+            writeln!(output, "parameters: {}", names.join(", "))
+                .expect("a String takes everything");
         }
         if let Some(columns) = &plan.columns {
             let describe = |column: &ResultColumn| {
@@ -93,10 +94,10 @@ impl Session {
                 format!("{} {type_name}", column.name)
             };
             let columns: Vec<_> = columns.iter().map(describe).collect();
-            writeln!(output, "columns: {}", columns.join(", ")).unwrap();
+            writeln!(output, "columns: {}", columns.join(", ")).expect("a String takes everything");
         }
         for step in steps(&plan.kind) {
-            writeln!(output, "{}", step.sql).unwrap();
+            writeln!(output, "{}", step.sql).expect("a String takes everything");
             // What SQLite cannot prepare is no translation.
             self.sqlite.prepare(&step.sql).unwrap_or_else(|error| panic!("{}: {error}", step.sql));
         }
@@ -115,7 +116,7 @@ impl Session {
                         .functions
                         .take_error()
                         .map_or_else(|| format!("SQLite: {error}"), |error| describe(&error));
-                    writeln!(output, "{error}").unwrap();
+                    writeln!(output, "{error}").expect("a String takes everything");
                 }
             }
         }
@@ -138,7 +139,7 @@ impl Session {
                     output.push_str("NULL");
                     continue;
                 }
-                encode_text(column.type_oid, value, &cx, &mut text).unwrap();
+                encode_text(column.type_oid, value, &cx, &mut text).expect("a value of its type");
                 output.push_str(&String::from_utf8_lossy(&text));
             }
             output.push('\n');
@@ -152,7 +153,7 @@ fn datum(value: ValueRef<'_>) -> DatumRef<'_> {
         ValueRef::Null => DatumRef::Null,
         ValueRef::Integer(value) => DatumRef::Integer(value),
         ValueRef::Real(value) => DatumRef::Real(value),
-        ValueRef::Text(text) => DatumRef::Text(std::str::from_utf8(text).unwrap()),
+        ValueRef::Text(text) => DatumRef::Text(std::str::from_utf8(text).expect("text is UTF-8")),
         ValueRef::Blob(blob) => DatumRef::Blob(blob),
     }
 }
@@ -175,7 +176,7 @@ fn describe(error: &SqlError) -> String {
     ];
     for (name, value) in parts {
         if let Some(value) = value {
-            write!(line, " [{name}: {value}]").unwrap();
+            write!(line, " [{name}: {value}]").expect("a String takes everything");
         }
     }
     line
@@ -198,8 +199,9 @@ impl goldenscript::Runner for Session {
 }
 
 fn run_all(directory: &str) {
-    let mut scripts: Vec<_> =
-        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut scripts: Vec<_> = std::fs::read_dir(directory)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .expect("the directory of scripts");
     scripts.sort();
     for path in scripts {
         goldenscript::run(&mut Session::new(), &path)

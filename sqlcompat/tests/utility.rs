@@ -38,23 +38,28 @@ impl Runner {
             let plan = bind::plan(&statement, &context)?;
             match plan.kind {
                 PlanKind::Session(SessionStatement::Copy(copy)) => {
-                    writeln!(output, "Copy {:?} {}", copy.direction, copy.relation).unwrap();
-                    writeln!(output, "  columns {:?}", copy.columns).unwrap();
-                    writeln!(output, "  parameters {:?}", copy.plan.parameters).unwrap();
-                    writeln!(output, "  {:?}", copy.options).unwrap();
+                    writeln!(output, "Copy {:?} {}", copy.direction, copy.relation)
+                        .expect("a String takes everything");
+                    writeln!(output, "  columns {:?}", copy.columns)
+                        .expect("a String takes everything");
+                    writeln!(output, "  parameters {:?}", copy.plan.parameters)
+                        .expect("a String takes everything");
+                    writeln!(output, "  {:?}", copy.options).expect("a String takes everything");
                 }
                 PlanKind::Session(SessionStatement::Explain(explain)) => {
                     let (analyze, verbose, json) = (explain.analyze, explain.verbose, explain.json);
                     let what = format!("analyze {analyze} verbose {verbose} json {json}");
-                    writeln!(output, "Explain {what}").unwrap();
+                    writeln!(output, "Explain {what}").expect("a String takes everything");
                 }
-                PlanKind::Session(session) => writeln!(output, "{session:?}").unwrap(),
+                PlanKind::Session(session) => {
+                    writeln!(output, "{session:?}").expect("a String takes everything");
+                }
                 PlanKind::Schema(schema) => {
                     let change = schema.apply(&self.0, &mut NoHost)?;
-                    writeln!(output, "{}", change.tag).unwrap();
+                    writeln!(output, "{}", change.tag).expect("a String takes everything");
                     self.0 = self.0.with_temporary(change.rows);
                 }
-                other => writeln!(output, "{other:?}").unwrap(),
+                other => writeln!(output, "{other:?}").expect("a String takes everything"),
             }
         }
         Ok(output)

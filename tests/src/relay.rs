@@ -17,7 +17,7 @@
 //!
 //! # Bounds
 //!
-//! A datagram is at most [`DATAGRAM_BYTES_MAX`] long. Delayed datagrams wait in memory; tests keep delays short.
+//! A datagram is at most `DATAGRAM_BYTES_MAX` long. Delayed datagrams wait in memory; tests keep delays short.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{SocketAddr, UdpSocket};

@@ -5,7 +5,7 @@
 //!
 //! # Bounds
 //!
-//! A read waits at most [`PATIENCE`]; a frame is at most [`FRAME_BYTES_MAX`] long.
+//! A read waits at most [`PATIENCE`]; a frame is at most `FRAME_BYTES_MAX` long.
 //!
 //! # Sources
 //!

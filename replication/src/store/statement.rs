@@ -16,7 +16,7 @@
 #![expect(unsafe_code, reason = "calls SQLite's statement interface, see Safety")]
 
 use std::cell::RefCell;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_uchar};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -24,6 +24,10 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ffi};
 
 use super::{Result, StoreConnection};
+
+/// The encoding of bound text, in the type that SQLite's interface takes it in.
+#[expect(clippy::cast_possible_truncation, reason = "the constant is 1")]
+const UTF8: c_uchar = ffi::SQLITE_UTF8 as c_uchar;
 
 /// Why SQLite refused something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -202,7 +206,7 @@ impl Statement {
                     pointer_of(text).cast(),
                     text.len() as u64,
                     ffi::SQLITE_TRANSIENT(),
-                    ffi::SQLITE_UTF8 as u8,
+                    UTF8,
                 ),
                 ValueRef::Blob(blob) => ffi::sqlite3_bind_blob64(
                     raw,

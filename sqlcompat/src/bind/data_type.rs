@@ -235,7 +235,7 @@ fn bit_typmod(length: Option<u64>) -> Result<i32, SqlError> {
             SqlState::INVALID_PARAMETER_VALUE,
             "length for type bit must be at least 1",
         )),
-        Some(length) => i32::try_from(length).map_err(|_| invalid_modifier("bit")),
+        Some(length) => i32::try_from(length).ok().ok_or_else(|| invalid_modifier("bit")),
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn plan(
     }
     let mut binder = binder(cx, text);
     let target = binder.target(name, alias.as_ref().map(|alias| &alias.name), "deleting from")?;
-    let using = binder.from_list(using.as_deref().unwrap_or_default())?;
+    let using = binder.bind_from(using.as_deref().unwrap_or_default())?;
     let filter = binder.clause(selection.as_ref(), "WHERE")?;
     let returning = binder.returning(returning.as_deref(), target)?;
     binder.write_plan(target, WriteVerb::Delete, returning.as_ref(), |lowering| {
@@ -60,7 +60,7 @@ pub(crate) fn plan(
         lowering.out.push_str(&format!(" WHERE {rowid} IN (SELECT {name}.{rowid} FROM "));
         lowering.target(target);
         lowering.out.push_str(&format!(" AS {name}, "));
-        lowering.from_items(&using)?;
+        lowering.items_of_from(&using)?;
         lowering.filter(filter.as_ref())?;
         lowering.out.push(')');
         Ok(())

@@ -59,7 +59,7 @@ impl Binder<'_> {
     ///
     /// # Errors
     /// 42P01, 42712 and whatever is wrong inside.
-    pub(crate) fn from_list(
+    pub(crate) fn bind_from(
         &mut self,
         items: &[TableWithJoins],
     ) -> Result<Vec<FromItem>, SqlError> {

@@ -140,10 +140,7 @@ impl Binder<'_> {
         list: &ast::FunctionArgumentList,
         at: At,
     ) -> Result<Option<Expr>, SqlError> {
-        let (target, _) = match clock_value(name) {
-            Some(found) => found,
-            None => return Ok(None),
-        };
+        let Some((target, _)) = clock_value(name) else { return Ok(None) };
         let typmod = match &list.args[..] {
             [] => -1,
             [FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Value(value)))] => {
@@ -378,14 +375,14 @@ impl Binder<'_> {
                 let argument = written.arguments.into_iter().next().unwrap_or_else(Expr::null);
                 self.coerce(argument, target, -1, CastContext::Explicit)
             }
-            ResolvedCall::Function(function) => self.make_call(written, function),
+            ResolvedCall::Function(function) => self.make_call(written, &function),
         }
     }
 
     fn make_call(
         &mut self,
         written: Written<'_>,
-        function: ResolvedFunction,
+        function: &ResolvedFunction,
     ) -> Result<Expr, SqlError> {
         let at = written.at;
         let row = function.row;
@@ -397,7 +394,7 @@ impl Binder<'_> {
             let target = if any { Oid::ANY } else { target };
             given.push(self.argument(argument, target)?);
         }
-        let arguments = self.fill_parameters(given, &function)?;
+        let arguments = self.fill_parameters(given, function)?;
         let type_arguments = pseudo_types(row.arguments, &arguments);
         if row.kind == FunctionKind::Plain {
             let call = Call { row, operator: None, arguments, type_arguments };
@@ -408,33 +405,24 @@ impl Binder<'_> {
                     columns.map(|(name, oid)| ((*name).to_owned(), *oid)).collect();
                 return Ok(expr);
             }
-            return if row.returns_set { self.set_returning(expr, &function) } else { Ok(expr) };
+            return if row.returns_set { self.set_returning(expr, function) } else { Ok(expr) };
         }
         let over = match written.over {
             Some(over) => Some(self.window(over)?),
             None => None,
         };
         self.note_aggregate(over.is_some(), at)?;
-        let within_group = written.within_group.is_some();
         let aggregate = Aggregate {
             row,
             arguments,
             type_arguments,
             distinct: written.distinct,
-            order_by: self.aggregate_order(written.order_by, within_group)?,
+            // An ordered-set aggregate sorts by its argument as coerced, to which the keys' own expressions are close enough.
+            order_by: written.order_by,
             filter: written.filter,
             over,
         };
         Ok(Expr::new(Node::Aggregate(Box::new(aggregate)), function.result).at(at))
-    }
-
-    /// An ordered-set aggregate sorts by its argument as coerced, which the keys' own expressions are close enough to.
-    fn aggregate_order(
-        &mut self,
-        keys: Vec<SortKey>,
-        _within_group: bool,
-    ) -> Result<Vec<SortKey>, SqlError> {
-        Ok(keys)
     }
 
     /// An argument, coerced. Pseudo-types take it as it is; what stays unknown is text.

@@ -37,8 +37,11 @@ struct Conflict<'a> {
     /// Columns of the unique constraint or index; empty for any.
     columns: Vec<&'a Column>,
     /// `DO UPDATE SET`; `None` for `DO NOTHING`.
-    update: Option<(Vec<(&'a Column, Expr)>, Option<Expr>)>,
+    update: Option<ConflictUpdate<'a>>,
 }
+
+/// `SET` and `WHERE` of `DO UPDATE`.
+type ConflictUpdate<'a> = (Vec<(&'a Column, Expr)>, Option<Expr>);
 
 /// What OVERRIDING says of identity columns.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,9 @@ use super::tree::{
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 
+/// The expressions grouped by and, of several grouping sets, the indexes into them.
+type Grouping = (Vec<Expr>, Option<Vec<Vec<usize>>>);
+
 /// The target list while it is bound.
 #[derive(Default)]
 struct Targets {
@@ -41,7 +44,7 @@ impl Binder<'_> {
         order_by: &[ast::OrderByExpr],
     ) -> Result<Query, SqlError> {
         let parts = SelectParts::of(select)?;
-        let mut from = self.from_list(parts.from)?;
+        let mut from = self.bind_from(parts.from)?;
         self.named_windows(parts.windows)?;
         let mut targets = self.targets(parts.projection)?;
         let filter = self.clause(parts.filter, "WHERE")?;
@@ -354,7 +357,7 @@ impl Binder<'_> {
         &mut self,
         group_by: &GroupByExpr,
         targets: &mut Targets,
-    ) -> Result<(Vec<Expr>, Option<Vec<Vec<usize>>>), SqlError> {
+    ) -> Result<Grouping, SqlError> {
         let GroupByExpr::Expressions(exprs, modifiers) = group_by else {
             return Err(SqlError::unsupported("GROUP BY ALL"));
         };
@@ -376,7 +379,7 @@ impl Binder<'_> {
         &mut self,
         exprs: &[ast::Expr],
         targets: &mut Targets,
-    ) -> Result<(Vec<Expr>, Option<Vec<Vec<usize>>>), SqlError> {
+    ) -> Result<Grouping, SqlError> {
         let mut keys: Vec<Expr> = Vec::new();
         let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
         let mut several = false;

@@ -48,7 +48,7 @@ pub(crate) fn plan(
     let target = binder.target(name, alias.as_ref().map(|alias| &alias.name), "updating")?;
     let from = match from {
         None => Vec::new(),
-        Some(UpdateTableFromKind::AfterSet(items)) => binder.from_list(items)?,
+        Some(UpdateTableFromKind::AfterSet(items)) => binder.bind_from(items)?,
         Some(UpdateTableFromKind::BeforeSet(_)) => {
             return Err(SqlError::unsupported("FROM before SET"));
         }

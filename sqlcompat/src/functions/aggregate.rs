@@ -378,7 +378,7 @@ struct IntervalSum {
 impl Accumulator for IntervalSum {
     fn step(&mut self, call: &Call) -> Result<(), SqlError> {
         if !call.is_null(0) {
-            self.sum = self.sum.add(Interval::from_storage(call.text(0)?)?)?;
+            self.sum = self.sum.plus(Interval::from_storage(call.text(0)?)?)?;
             self.rows += 1;
         }
         Ok(())
@@ -386,7 +386,7 @@ impl Accumulator for IntervalSum {
 
     fn retract(&mut self, call: &Call) -> Result<(), SqlError> {
         if !call.is_null(0) {
-            self.sum = self.sum.add(Interval::from_storage(call.text(0)?)?.negate()?)?;
+            self.sum = self.sum.plus(Interval::from_storage(call.text(0)?)?.negate()?)?;
             self.rows -= 1;
         }
         Ok(())

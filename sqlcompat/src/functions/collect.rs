@@ -273,8 +273,8 @@ impl Sorted {
             (&low, &high, self.kind)
         {
             let (low, high) = (Interval::from_storage(low)?, Interval::from_storage(high)?);
-            let distance = high.add(low.negate()?)?.multiply(part)?;
-            return Ok(text(low.add(distance)?.to_storage()));
+            let distance = high.plus(low.negate()?)?.multiply(part)?;
+            return Ok(text(low.plus(distance)?.to_storage()));
         }
         let (low, high) = (float_of(low.as_ref()), float_of(high.as_ref()));
         Ok(match (low, high) {

@@ -31,7 +31,7 @@ pub(super) fn store(value: &Numeric) -> Datum {
     text(value.to_string())
 }
 
-fn finite(value: Decimal) -> Datum {
+fn finite(value: &Decimal) -> Datum {
     text(value.to_string())
 }
 
@@ -46,7 +46,7 @@ fn compare(call: &Call, holds: fn(Ordering) -> bool) -> Answer {
 /// Applies `operation` to a number; NaN and the infinities stay what they are.
 fn unary(call: &Call, operation: impl Fn(&Decimal) -> Decimal) -> Answer {
     Ok(match call.numeric(0)? {
-        Numeric::Finite(value) => finite(operation(&value)),
+        Numeric::Finite(value) => finite(&operation(&value)),
         special => store(&special),
     })
 }
@@ -131,7 +131,7 @@ fn apply_typmod(call: &Call) -> Answer {
 
 fn square_root(call: &Call) -> Answer {
     match call.numeric(0)? {
-        Numeric::Finite(value) => math::square_root(&value).map(finite),
+        Numeric::Finite(value) => math::square_root(&value).map(|value| finite(&value)),
         Numeric::NegativeInfinity => Err(SqlError::new(
             SqlState::INVALID_ARGUMENT_FOR_POWER,
             "cannot take square root of a negative number",
@@ -142,7 +142,7 @@ fn square_root(call: &Call) -> Answer {
 
 fn exponential(call: &Call) -> Answer {
     match call.numeric(0)? {
-        Numeric::Finite(value) => math::exponential(&value).map(finite),
+        Numeric::Finite(value) => math::exponential(&value).map(|value| finite(&value)),
         Numeric::NegativeInfinity => Ok(text("0")),
         special => Ok(store(&special)),
     }
@@ -150,7 +150,7 @@ fn exponential(call: &Call) -> Answer {
 
 fn natural_log(call: &Call) -> Answer {
     match call.numeric(0)? {
-        Numeric::Finite(value) => math::natural_log(&value).map(finite),
+        Numeric::Finite(value) => math::natural_log(&value).map(|value| finite(&value)),
         Numeric::NegativeInfinity => Err(SqlError::new(
             SqlState::INVALID_ARGUMENT_FOR_LOG,
             "cannot take logarithm of a negative number",
@@ -161,7 +161,9 @@ fn natural_log(call: &Call) -> Answer {
 
 fn log(base: &Numeric, value: &Numeric) -> Answer {
     match (base, value) {
-        (Numeric::Finite(base), Numeric::Finite(value)) => math::log(base, value).map(finite),
+        (Numeric::Finite(base), Numeric::Finite(value)) => {
+            math::log(base, value).map(|value| finite(&value))
+        }
         (Numeric::NaN, _) | (_, Numeric::NaN) => Ok(text("NaN")),
         (Numeric::NegativeInfinity, _) | (_, Numeric::NegativeInfinity) => Err(SqlError::new(
             SqlState::INVALID_ARGUMENT_FOR_LOG,
@@ -176,7 +178,7 @@ fn log(base: &Numeric, value: &Numeric) -> Answer {
 fn power(call: &Call) -> Answer {
     let (base, exponent) = (call.numeric(0)?, call.numeric(1)?);
     if let (Numeric::Finite(base), Numeric::Finite(exponent)) = (&base, &exponent) {
-        return math::power(base, exponent).map(finite);
+        return math::power(base, exponent).map(|value| finite(&value));
     }
     // With an infinity or NaN the answers are those of IEEE arithmetic.
     let value = base.to_f64().powf(exponent.to_f64());
@@ -196,7 +198,7 @@ fn greatest_common_divisor(left: &Decimal, right: &Decimal) -> Decimal {
 fn gcd(call: &Call) -> Answer {
     match (call.numeric(0)?, call.numeric(1)?) {
         (Numeric::Finite(left), Numeric::Finite(right)) => {
-            Ok(finite(greatest_common_divisor(&left, &right)))
+            Ok(finite(&greatest_common_divisor(&left, &right)))
         }
         _ => Ok(text("NaN")),
     }
@@ -211,7 +213,7 @@ fn lcm(call: &Call) -> Answer {
     let divisor = greatest_common_divisor(&left, &right);
     let quotient = left.divide_truncating(&divisor).unwrap_or_else(Decimal::zero);
     let product = quotient.multiply(&right).with_scale(scale);
-    Ok(finite(Decimal::new(product.coefficient.abs(), scale)))
+    Ok(finite(&Decimal::new(product.coefficient.abs(), scale)))
 }
 
 /// Largest argument whose factorial fits `numeric`.

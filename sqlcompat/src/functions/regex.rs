@@ -27,7 +27,7 @@ use crate::types::failure;
 type Answer = Result<Datum, SqlError>;
 
 /// Longest pattern.
-pub const PATTERN_BYTES_MAX: usize = 1 << 16;
+const PATTERN_BYTES_MAX: usize = 1 << 16;
 
 /// Options from a flags argument.
 #[derive(Clone, Copy, Default)]
@@ -168,7 +168,7 @@ fn push_class(
             ']' if !first => break,
             '[' if chars.peek() == Some(&':') => {
                 let mut name = String::from("[");
-                while let Some(c) = chars.next() {
+                for c in chars.by_ref() {
                     name.push(c);
                     if name.ends_with(":]") && name.len() > 3 {
                         break;

@@ -19,7 +19,7 @@ use crate::settings::FormatSettings;
 use crate::types::TypeContext;
 
 /// Compiled patterns kept per session.
-pub const PATTERNS_MAX: usize = 256;
+const PATTERNS_MAX: usize = 256;
 
 /// The session's state as functions see it.
 #[derive(Clone)]
@@ -237,10 +237,9 @@ impl SessionContext {
         key: &str,
         compile: impl FnOnce() -> Result<T, SqlError>,
     ) -> Result<Arc<T>, SqlError> {
-        if let Some(found) = lock(&self.0.patterns).get(key).cloned() {
-            if let Ok(pattern) = found.downcast::<T>() {
-                return Ok(pattern);
-            }
+        let found = lock(&self.0.patterns).get(key).cloned();
+        if let Some(Ok(pattern)) = found.map(Arc::downcast::<T>) {
+            return Ok(pattern);
         }
         let made = Arc::new(compile()?);
         let mut patterns = lock(&self.0.patterns);

@@ -18,7 +18,7 @@ use crate::types::{codec, failure, scalar};
 type Answer = Result<Datum, SqlError>;
 
 /// Longest text that a function builds, in bytes.
-pub const TEXT_BYTES_MAX: usize = 1 << 28;
+const TEXT_BYTES_MAX: usize = 1 << 28;
 
 /// 54000 for results that are too long.
 pub(super) fn too_long() -> SqlError {

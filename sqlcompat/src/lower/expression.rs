@@ -6,8 +6,8 @@ use super::collation::collation;
 use super::literal::{quote_identifier, write_datum};
 use crate::bind::resolve::Types;
 use crate::bind::tree::{
-    ColumnSql, ELEMENT, Expr, Extreme, Negated, Node, Quantified, Quantity, Query, RelationId,
-    Relations, Subscript, SubscriptIndex,
+    Call, ColumnSql, ELEMENT, Expr, Extreme, Negated, Node, Quantified, Quantity, Query,
+    RelationId, Relations, Subscript, SubscriptIndex,
 };
 use crate::error::SqlError;
 use crate::oid::Oid;
@@ -61,12 +61,7 @@ impl<'a> Lowering<'a> {
             Node::Relabel(inner) => self.expr(inner)?,
             Node::Input(inner) => self.input(inner, expr)?,
             Node::Output(inner) => self.output(inner)?,
-            Node::ArrayCast(inner) => {
-                self.out.push_str("pg_array_cast(");
-                self.expr(inner)?;
-                let (source, target) = (inner.type_oid, expr.type_oid);
-                self.push(format_args!(", {source}, {target}, {})", expr.typmod));
-            }
+            Node::ArrayCast(inner) => self.array_cast(inner, expr)?,
             Node::And(terms) => self.connective(terms, " AND ", "1")?,
             Node::Or(terms) => self.connective(terms, " OR ", "0")?,
             Node::Not(inner) => {
@@ -95,13 +90,7 @@ impl<'a> Lowering<'a> {
             Node::InList(operand, list, negated) => self.in_list(operand, list, *negated)?,
             Node::Case(whens, otherwise) => self.case(whens, otherwise.as_deref())?,
             Node::Coalesce(terms) => self.coalesce(terms)?,
-            Node::NullIf(call) => {
-                self.out.push_str("CASE WHEN ");
-                self.call(call)?;
-                self.out.push_str(" THEN NULL ELSE ");
-                self.expr(&call.arguments[0])?;
-                self.out.push_str(" END");
-            }
+            Node::NullIf(call) => self.null_if(call)?,
             Node::Extreme(extreme, terms) => self.extreme(*extreme, terms)?,
             Node::Subquery(query) => self.parenthesized(query)?,
             Node::Exists(query) => {
@@ -126,6 +115,25 @@ impl<'a> Lowering<'a> {
             Node::WholeRow(relation) => self.whole_row(*relation)?,
             Node::Aggregate(aggregate) => self.aggregate(aggregate)?,
         }
+        Ok(())
+    }
+
+    /// A cast of every element.
+    fn array_cast(&mut self, inner: &Expr, cast: &Expr) -> Result<(), SqlError> {
+        self.out.push_str("pg_array_cast(");
+        self.expr(inner)?;
+        let (source, target) = (inner.type_oid, cast.type_oid);
+        self.push(format_args!(", {source}, {target}, {})", cast.typmod));
+        Ok(())
+    }
+
+    /// `NULLIF`, whose equality may not be SQLite's.
+    fn null_if(&mut self, equality: &Call) -> Result<(), SqlError> {
+        self.out.push_str("CASE WHEN ");
+        self.call(equality)?;
+        self.out.push_str(" THEN NULL ELSE ");
+        self.expr(&equality.arguments[0])?;
+        self.out.push_str(" END");
         Ok(())
     }
 
@@ -556,11 +564,7 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    fn row_compare(
-        &mut self,
-        operator: &str,
-        pairs: &[crate::bind::tree::Call],
-    ) -> Result<(), SqlError> {
+    fn row_compare(&mut self, operator: &str, pairs: &[Call]) -> Result<(), SqlError> {
         self.out.push_str("((");
         for (index, pair) in pairs.iter().enumerate() {
             if index > 0 {

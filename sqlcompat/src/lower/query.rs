@@ -134,9 +134,9 @@ impl Lowering<'_> {
                 self.out.push_str(", ");
             }
             if collated {
-                self.collated(item)?
+                self.collated(item)?;
             } else {
-                self.expr(item)?
+                self.expr(item)?;
             }
             if outputs == Outputs::Named {
                 self.push(format_args!(" AS c{}", index + 1));
@@ -183,11 +183,11 @@ impl Lowering<'_> {
             return Ok(());
         }
         self.out.push_str(" FROM ");
-        self.from_items(items)
+        self.items_of_from(items)
     }
 
     /// The items of a `FROM` clause.
-    pub(crate) fn from_items(&mut self, items: &[FromItem]) -> Result<(), SqlError> {
+    pub(crate) fn items_of_from(&mut self, items: &[FromItem]) -> Result<(), SqlError> {
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
                 self.out.push_str(", ");
@@ -196,7 +196,7 @@ impl Lowering<'_> {
             if parenthesized {
                 self.out.push('(');
             }
-            self.from_item(item)?;
+            self.item_of_from(item)?;
             if parenthesized {
                 self.out.push(')');
             }
@@ -204,7 +204,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn from_item(&mut self, item: &FromItem) -> Result<(), SqlError> {
+    fn item_of_from(&mut self, item: &FromItem) -> Result<(), SqlError> {
         let join = match item {
             FromItem::Relation(relation) => return self.relation(*relation),
             FromItem::Join(join) => join,
@@ -213,7 +213,7 @@ impl Lowering<'_> {
         if self.is_lock_step(right) && (*kind != JoinKind::Inner || on.is_some()) {
             return Err(SqlError::unsupported("a conditional join with several arrays unnested"));
         }
-        self.from_item(left)?;
+        self.item_of_from(left)?;
         self.out.push_str(match kind {
             JoinKind::Inner => " JOIN ",
             JoinKind::Left => " LEFT JOIN ",
@@ -224,7 +224,7 @@ impl Lowering<'_> {
         if nested {
             self.out.push('(');
         }
-        self.from_item(right)?;
+        self.item_of_from(right)?;
         if nested {
             self.out.push(')');
         }

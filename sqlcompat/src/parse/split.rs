@@ -116,7 +116,7 @@ fn parse_with<T>(
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(PARSER_DEPTH_MAX)
         .with_tokens_with_locations(tokens);
-    production(&mut parser).map_err(|error| parse_error(&error, text, parser.into_tokens()))
+    production(&mut parser).map_err(|error| parse_error(&error, text, &parser.into_tokens()))
 }
 
 /// Fails unless everything has been consumed.
@@ -177,7 +177,7 @@ fn is_blank(piece: &[TokenWithSpan]) -> bool {
 }
 
 /// Words sqlparser's error as PostgreSQL's grammar does: by the token at which it failed.
-fn parse_error(error: &ParserError, text: &str, tokens: Vec<TokenWithSpan>) -> SqlError {
+fn parse_error(error: &ParserError, text: &str, tokens: &[TokenWithSpan]) -> SqlError {
     let message = match error {
         ParserError::RecursionLimitExceeded => {
             return SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");

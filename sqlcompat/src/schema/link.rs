@@ -223,10 +223,7 @@ impl<'a> Linker<'a> {
             return Some((oid, typmod));
         }
         // A domain's array may be asked for while domains are being linked, before its own turn.
-        match self.catalog.types.get(&oid) {
-            Some(user_type) => Some((user_type.array_oid(), typmod)),
-            None => None,
-        }
+        self.catalog.types.get(&oid).map(|user_type| (user_type.array_oid(), typmod))
     }
 
     /// Lets relations claim their names, tables first (rule 1).

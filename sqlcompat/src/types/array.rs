@@ -249,7 +249,7 @@ impl Array {
         let mut depth = 0;
         for length in self.dimensions.iter().skip(1).rev() {
             stride *= (*length).max(1);
-            if index % stride == 0 {
+            if index.is_multiple_of(stride) {
                 depth += 1;
             }
         }

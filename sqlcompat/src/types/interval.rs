@@ -77,7 +77,7 @@ impl Interval {
     ///
     /// # Errors
     /// 22008 on overflow.
-    pub fn add(self, other: Self) -> Result<Self, SqlError> {
+    pub fn plus(self, other: Self) -> Result<Self, SqlError> {
         let sum = || {
             Some(Self {
                 months: self.months.checked_add(other.months)?,

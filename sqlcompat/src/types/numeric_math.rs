@@ -237,10 +237,8 @@ pub fn power(base: &Decimal, exponent: &Decimal) -> Result<Decimal, SqlError> {
     let magnitude = Decimal::new(base.coefficient.abs(), base.scale);
     let decimal_digits =
         natural_log_estimate(&magnitude) * exponent.to_f64() * std::f64::consts::LOG10_E;
-    if whole {
-        if let Some(count) = exponent.to_i64().and_then(|it| i32::try_from(it).ok()) {
-            return integer_power(base, count, decimal_digits);
-        }
+    if whole && let Some(count) = exponent.to_i64().and_then(|it| i32::try_from(it).ok()) {
+        return integer_power(base, count, decimal_digits);
     }
     let digits = 24 + decimal_digits.abs().min(200_000.0).to_i64().unwrap_or(0);
     let argument = log_to(&magnitude, digits).multiply(exponent);

@@ -75,7 +75,7 @@ impl Deparser<'_> {
                 let form = form.map(|form| format!("{form} ")).unwrap_or_default();
                 let text = join(["(", &pieces[0].text, " IS ", &form, "NORMALIZED)"], "");
                 let test = made(text, result, &pieces);
-                Ok(if *not { negated(test) } else { test })
+                Ok(if *not { negated(&test) } else { test })
             }
             other => Err(SqlError::unsupported(format!("the expression {other}"))),
         }

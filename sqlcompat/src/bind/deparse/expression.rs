@@ -138,7 +138,7 @@ impl Deparser<'_> {
         let piece = self.expr(operand)?;
         if op == UnaryOperator::Not {
             let piece = self.implicit(piece, Oid::BOOL)?;
-            return Ok(negated(piece));
+            return Ok(negated(&piece));
         }
         let name = op.to_string();
         let found = resolve_operator(self.types, &name, None, piece.type_oid)?;
@@ -332,7 +332,7 @@ impl Deparser<'_> {
             Expr::IsNotUnknown(operand) => (operand, "NOT UNKNOWN"),
             Expr::IsDistinctFrom(left, right) => return Some(self.distinct(left, right)),
             Expr::IsNotDistinctFrom(left, right) => {
-                return Some(self.distinct(left, right).map(negated));
+                return Some(self.distinct(left, right).map(|piece| negated(&piece)));
             }
             _ => return None,
         };
@@ -387,11 +387,11 @@ fn unnested(expr: &Expr) -> &Expr {
 }
 
 /// `(NOT x)`.
-pub(super) fn negated(piece: Piece) -> Piece {
+pub(super) fn negated(piece: &Piece) -> Piece {
     let mut text = "(NOT ".to_owned();
     append(&mut text, &piece.text);
     text.push(')');
-    Piece::made(text, Oid::BOOL, &[&piece])
+    Piece::made(text, Oid::BOOL, &[piece])
 }
 
 /// Conditions in parentheses with AND or OR between them.

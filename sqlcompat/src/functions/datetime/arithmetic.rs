@@ -36,7 +36,9 @@ fn date_to_timestamp(day: i64) -> Result<i64, SqlError> {
     match day {
         DATE_MIN => Ok(TIMESTAMP_MIN),
         DATE_MAX => Ok(TIMESTAMP_MAX),
-        day => timestamp(day, 0).map_err(|_| out_of_range("date out of range for timestamp")),
+        day => {
+            timestamp(day, 0).ok().ok_or_else(|| out_of_range("date out of range for timestamp"))
+        }
     }
 }
 
@@ -400,7 +402,8 @@ fn from_unix(call: &Call) -> Answer {
     if seconds.abs() > 9.3e12 {
         return Err(out());
     }
-    checked(seconds_us(seconds).checked_add(UNIX_EPOCH_US)).map(Datum::Integer).map_err(|_| out())
+    let timestamp = checked(seconds_us(seconds).checked_add(UNIX_EPOCH_US));
+    timestamp.ok().map(Datum::Integer).ok_or_else(out)
 }
 
 /// `(s1, e1) OVERLAPS (s2, e2)` over any ordered values; NULL as PostgreSQL has it.
@@ -632,8 +635,8 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_time_mi_time", |call| Ok(stored(Interval::new(0, 0, call.i64(0)? - call.i64(1)?)))),
     f("pg_timetz_pl_interval", |call| timetz_plus(call, 1)),
     f("pg_timetz_mi_interval", |call| timetz_plus(call, -1)),
-    f("pg_interval_pl", |call| call.interval(0)?.add(call.interval(1)?).map(stored)),
-    f("pg_interval_mi", |call| call.interval(0)?.add(call.interval(1)?.negate()?).map(stored)),
+    f("pg_interval_pl", |call| call.interval(0)?.plus(call.interval(1)?).map(stored)),
+    f("pg_interval_mi", |call| call.interval(0)?.plus(call.interval(1)?.negate()?).map(stored)),
     f("pg_interval_um", |call| call.interval(0)?.negate().map(stored)),
     f("pg_interval_mul", |call| interval_times(call.interval(0)?, call.f64(1)?)),
     f("pg_mul_d_interval", |call| interval_times(call.interval(1)?, call.f64(0)?)),

@@ -227,7 +227,7 @@ impl Printer<'_> {
                 Mark::Group if self.begun => self.out.push(','),
                 Mark::Group if self.picture.fill => self.out.push(' '),
                 Mark::Sign if self.trailing_sign() => {
-                    self.out.push(if self.negative { '-' } else { '+' })
+                    self.out.push(if self.negative { '-' } else { '+' });
                 }
                 Mark::AnySign => self.out.push(if self.negative { '-' } else { '+' }),
                 Mark::Minus if self.negative => self.out.push('-'),

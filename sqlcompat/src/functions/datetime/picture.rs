@@ -463,11 +463,11 @@ impl Read {
             }
             "AM" | "PM" => self.afternoon = Some(take_name(rest, key, &["AM", "PM"], false)? == 2),
             "A.M." | "P.M." => {
-                self.afternoon = Some(take_name(rest, key, &["A.M.", "P.M."], false)? == 2)
+                self.afternoon = Some(take_name(rest, key, &["A.M.", "P.M."], false)? == 2);
             }
             "AD" | "BC" => self.before_christ = take_name(rest, key, &["AD", "BC"], false)? == 2,
             "A.D." | "B.C." => {
-                self.before_christ = take_name(rest, key, &["A.D.", "B.C."], false)? == 2
+                self.before_christ = take_name(rest, key, &["A.D.", "B.C."], false)? == 2;
             }
             "RM" => {
                 let mut by_length: Vec<(&str, i64)> = ROMAN.iter().copied().zip(1..).collect();

@@ -33,7 +33,7 @@ pub(in crate::functions) fn write_value(
     match (type_oid, value) {
         (_, DatumRef::Null) => out.push_str("null"),
         (Oid::BOOL, DatumRef::Integer(value)) => {
-            out.push_str(if value == 0 { "false" } else { "true" })
+            out.push_str(if value == 0 { "false" } else { "true" });
         }
         (Oid::JSON | Oid::JSONB, DatumRef::Text(value)) => out.push_str(value),
         (oid, value) if plain_kind(oid) => {
@@ -178,7 +178,7 @@ fn to_json_pretty(call: &Call) -> Answer {
                 out.push_str(if index > 0 { ",\n " } else { "" });
                 match chunk {
                     [only] if array.dimensions.len() < 2 => {
-                        write_value(element, only.as_ref(), cx, &mut out)?
+                        write_value(element, only.as_ref(), cx, &mut out)?;
                     }
                     chunk => write_array(
                         array.dimensions.get(1..).unwrap_or(&[]),

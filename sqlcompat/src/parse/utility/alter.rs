@@ -118,7 +118,7 @@ fn action(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
         Some(4) => {
             cursor.word("column");
             let name = cursor.name()?;
-            Ok(AlterTableAction::AlterColumn(name, alter_column(cursor)?))
+            Ok(AlterTableAction::AlterColumn(name, Box::new(alter_column(cursor)?)))
         }
         Some(5) => renamed(cursor, AlterTableAction::RenameConstraint),
         Some(6) => {
@@ -145,7 +145,7 @@ fn add(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
     if !cursor.is_word("column")
         && let Some(constraint) = table::table_constraint(cursor)?
     {
-        return Ok(AlterTableAction::AddConstraint(constraint));
+        return Ok(AlterTableAction::AddConstraint(Box::new(constraint)));
     }
     cursor.word("column");
     let if_not_exists = cursor.if_not_exists();
@@ -201,7 +201,8 @@ fn alter_column(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
         Some(3) => Ok(AlterColumn::NotNull(false)),
         Some(4 | 5) => column_type(cursor),
         Some(found @ (6 | 7)) => {
-            table::identity_options(cursor, found == 6).map(AlterColumn::AddIdentity)
+            let identity = table::identity_options(cursor, found == 6)?;
+            Ok(AlterColumn::AddIdentity(Box::new(identity)))
         }
         Some(8) => Ok(AlterColumn::DropIdentity(cursor.if_exists())),
         Some(9) => Ok(AlterColumn::DropExpression(cursor.if_exists())),

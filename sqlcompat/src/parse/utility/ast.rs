@@ -444,9 +444,9 @@ pub enum AlterTableAction {
         cascade: bool,
     },
     /// `ALTER COLUMN`.
-    AlterColumn(String, AlterColumn),
+    AlterColumn(String, Box<AlterColumn>),
     /// `ADD CONSTRAINT`.
-    AddConstraint(ConstraintClause),
+    AddConstraint(Box<ConstraintClause>),
     /// `DROP CONSTRAINT`.
     DropConstraint {
         /// Name.
@@ -487,7 +487,7 @@ pub enum AlterColumn {
         using: Option<String>,
     },
     /// `ADD GENERATED … AS IDENTITY`.
-    AddIdentity(IdentityClause),
+    AddIdentity(Box<IdentityClause>),
     /// `SET GENERATED …`: ALWAYS if given, and options of the sequence.
     SetIdentity(Option<bool>, Box<SequenceOptions>),
     /// `DROP IDENTITY [IF EXISTS]`.

@@ -143,7 +143,7 @@ impl Edit<'_> {
         &self,
         oid: Oid,
         name: &str,
-        columns: &[(String, (Oid, i32))],
+        columns: &[OutputColumn],
     ) -> Result<ObjectId, SqlError> {
         let Some(view) = self.catalog.views.get(&oid).filter(|it| it.materialized_in.is_none())
         else {
@@ -260,16 +260,16 @@ fn insert_query(into: &str, hidden_key: Option<&str>, names: &[String], query: &
     }
 }
 
+/// A column of a query: its name, its type and typmod.
+type OutputColumn = (String, (Oid, i32));
+
 /// Names and types of a query's columns, with the names given in the statement in place of its own.
-fn output_columns(
-    query: &LoweredQuery,
-    names: &[String],
-) -> Result<Vec<(String, (Oid, i32))>, SqlError> {
+fn output_columns(query: &LoweredQuery, names: &[String]) -> Result<Vec<OutputColumn>, SqlError> {
     if names.len() > query.columns.len() {
         let message = "too many column names were specified";
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
     }
-    let mut columns: Vec<(String, (Oid, i32))> = Vec::with_capacity(query.columns.len());
+    let mut columns: Vec<OutputColumn> = Vec::with_capacity(query.columns.len());
     for (index, column) in query.columns.iter().enumerate() {
         let name = names.get(index).unwrap_or(&column.name).clone();
         if columns.iter().any(|(it, _)| *it == name) {

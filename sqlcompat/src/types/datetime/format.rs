@@ -42,10 +42,10 @@ pub fn write_offset(offset_seconds: i32, out: &mut String) {
     let sign = if offset_seconds < 0 { '-' } else { '+' };
     let total = offset_seconds.unsigned_abs();
     let _ = write!(out, "{sign}{:02}", total / 3600);
-    if total % 3600 != 0 {
+    if !total.is_multiple_of(3600) {
         let _ = write!(out, ":{:02}", total / 60 % 60);
     }
-    if total % 60 != 0 {
+    if !total.is_multiple_of(60) {
         let _ = write!(out, ":{:02}", total % 60);
     }
 }

@@ -599,7 +599,8 @@ fn moment(text: &str, type_name: &str, cx: &TypeContext) -> Result<Moment, SqlEr
             .ok_or_else(|| failure::invalid_datetime(type_name, text))?,
     };
     let local = super::timestamp(local_day, time)
-        .map_err(|_| failure::input_out_of_range("timestamp", text))?;
+        .ok()
+        .ok_or_else(|| failure::input_out_of_range("timestamp", text))?;
     Ok(Moment::Local(local, fields.zone))
 }
 
