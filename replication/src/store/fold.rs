@@ -563,7 +563,7 @@ fn fresh_runs(table: &Table) -> Vec<(u32, u32, u32)> {
     for (place, cell) in (0u32..).zip(&table.cells) {
         match runs.last_mut() {
             Some((column, count, _)) if column.checked_add(*count) == Some(cell.ordinal) => {
-                *count += 1
+                *count += 1;
             }
             _ => runs.push((cell.ordinal, 1, place)),
         }
