@@ -144,18 +144,35 @@ fn listeners_hear_in_order_what_happened_to_which_row() {
             log.lock().unwrap().push((transaction.position.0, rows, messages.collect::<Vec<_>>()));
         }
     }));
+    let tags = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&tags);
+    one.store.set_listener(Box::new(move |applied| {
+        seen.lock().unwrap().extend(applied.iter().map(|transaction| transaction.tag));
+    }));
     one.sql("INSERT INTO t VALUES ('k', 'x', 1), ('l', 'x', 1)");
     one.sql("UPDATE t SET b = 2 WHERE id = 'k'; DELETE FROM t WHERE id = 'l'");
     one.write(|connection| {
-        connection.notify(Message { channel: "c".into(), payload: "hello".into() });
+        connection.set_tag(42);
+        let mut send = |sql: &str, payload: &str| {
+            connection.sqlite().execute_batch(sql).unwrap();
+            connection.notify(Message { channel: "c".into(), payload: payload.into() });
+        };
+        send("SELECT 1", "hello");
+        send("SAVEPOINT s", "hello");
+        send("SELECT 1", "undone");
+        send("ROLLBACK TO s", "undone");
+        send("SAVEPOINT t", "again");
+        send("ROLLBACK TO t", "again");
+        send("RELEASE s", "hello");
     });
+    assert_eq!(*tags.lock().unwrap(), [0, 0, 42]);
     two.sql("INSERT INTO t VALUES ('k', 'y', 5)");
     two.store.apply(&one.own_log());
     let expected = [
         (1, vec![RowOp::Insert], vec![]),
         (2, vec![RowOp::Insert], vec![]),
         (3, vec![RowOp::Update, RowOp::Delete], vec![]),
-        (4, vec![], vec!["hello".to_owned()]),
+        (4, vec![], ["hello", "undone", "again"].map(str::to_owned).to_vec()),
     ];
     assert_eq!(*heard.lock().unwrap(), expected);
     let LogRange::Transactions(again) = two.store.read_from(Position(1), 10).unwrap() else {

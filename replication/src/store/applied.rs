@@ -41,6 +41,9 @@ pub struct AppliedTransaction {
     pub committed_at_us: u64,
     /// Its changes as they travel.
     pub encoded: EncodedChangeset,
+    /// What [`super::StoreConnection::set_tag`] said on the connection that committed it; 0 if that was elsewhere, or
+    /// before this file was opened.
+    pub tag: u32,
     /// Its `NOTIFY` messages.
     pub messages: Vec<Message>,
     /// Which of its rows changed something here.

@@ -238,6 +238,7 @@ fn apply_changes(
         version: changeset.version,
         committed_at_us: reader.committed_at_us,
         encoded: changeset.clone(),
+        tag: 0,
         messages: reader.messages,
         impact: impact.finish(),
     };

@@ -25,9 +25,10 @@ use super::core::Core;
 use super::error::{Result, StoreError};
 use super::ffi::{RowEvent, RowOperation, TransactionEvents};
 use super::fold;
+use super::messages::Messages;
 use super::registry::{Column, Registry, RowIdentity, Table};
 use crate::crdt::PackedKey;
-use crate::types::{Message, ValueRef};
+use crate::types::ValueRef;
 
 /// What happened to a row, or to neighbouring ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +144,7 @@ pub(super) enum Mode {
 pub(super) struct State {
     pub mode: Mode,
     pub log: EventLog,
-    pub messages: Vec<Message>,
+    pub messages: Messages,
     pub registry: Arc<Registry>,
     marks: Vec<Mark>,
     /// The name last seen and its place in the registry: rows come table by table.
@@ -176,7 +177,7 @@ impl Capture {
         let state = State {
             mode: Mode::Idle,
             log: EventLog::default(),
-            messages: Vec::new(),
+            messages: Messages::default(),
             registry,
             marks: Vec::new(),
             last_name: Vec::new(),
@@ -219,7 +220,7 @@ impl Capture {
             return Ok(());
         }
         let log = mem::take(&mut state.log);
-        let messages = mem::take(&mut state.messages);
+        let messages = state.messages.take();
         let registry = Arc::clone(&state.registry);
         let mode = mem::replace(&mut state.mode, Mode::Suspended);
         drop(state);
@@ -246,7 +247,7 @@ impl State {
     pub(super) fn reset(&mut self) {
         self.mode = Mode::Idle;
         self.log = EventLog::default();
-        self.messages.clear();
+        self.messages.truncate(0);
         self.marks.clear();
         self.stray = false;
         self.unreadable = false;

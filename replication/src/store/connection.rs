@@ -29,6 +29,8 @@ pub struct StoreConnection {
     lease: Option<WriteLease>,
     /// SQLite's count of changed rows when the transaction began.
     changes_before: u64,
+    /// What the transactions of this connection are tagged with.
+    tag: u32,
     /// Remote transactions that the present one applies, in the order of their positions.
     pub(super) remote: Vec<AppliedTransaction>,
 }
@@ -106,6 +108,7 @@ impl StoreConnection {
             core,
             lease: None,
             changes_before,
+            tag: 0,
             remote: Vec::new(),
         })
     }
@@ -170,6 +173,7 @@ impl StoreConnection {
             let mut state = self.capture.state();
             (state.folded.take(), Arc::clone(&state.registry))
         };
+        let folded = folded.map(|folded| AppliedTransaction { tag: self.tag, ..folded });
         let applied: Vec<_> = self.remote.drain(..).chain(folded).map(Arc::new).collect();
         let position = applied.last().map(|applied| applied.position);
         let changed = position.is_some() || self.sqlite.total_changes() != self.changes_before;
@@ -215,8 +219,15 @@ impl StoreConnection {
         self.lease.is_some()
     }
 
+    /// Tags the transactions that this connection commits from now on: listeners find it in
+    /// [`AppliedTransaction::tag`]. It means nothing to the store.
+    pub fn set_tag(&mut self, tag: u32) {
+        self.tag = tag;
+    }
+
     /// Adds a message to the transaction; it is delivered everywhere if that commits. Like row changes, it is undone by
-    /// rolling back a savepoint. A transaction with messages alone is a transaction like any other.
+    /// rolling back a savepoint. A transaction with messages alone is a transaction like any other. A message that the
+    /// transaction has sent already is not added again.
     pub fn notify(&mut self, message: Message) {
         self.capture.state().messages.push(message);
     }

@@ -72,6 +72,7 @@ pub(super) fn fold(
         version,
         committed_at_us,
         encoded: EncodedChangeset { site: core.site, version, body },
+        tag: 0,
         messages,
         impact: fold.impact.finish(),
     };

@@ -258,6 +258,7 @@ pub(super) fn read_positions(
             version,
             committed_at_us,
             encoded: EncodedChangeset { site: origin, version, body },
+            tag: 0,
             messages,
             impact: Impact(row.get::<_, Option<Vec<u8>>>(3)?.unwrap_or_default()),
         });

@@ -46,6 +46,7 @@ mod hidden;
 mod lease;
 mod log;
 mod merge;
+mod messages;
 mod options;
 mod registry;
 mod statement;

@@ -134,6 +134,11 @@ impl StoreAccess<'_> {
         self.0.in_write()
     }
 
+    /// As [`StoreConnection::set_tag`].
+    pub fn set_tag(&mut self, tag: u32) {
+        self.0.set_tag(tag);
+    }
+
     /// As [`StoreConnection::notify`].
     pub fn notify(&mut self, message: crate::types::Message) {
         self.0.notify(message);

@@ -57,7 +57,7 @@ pub struct CellChange {
 }
 
 /// A `NOTIFY` as it travels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Message {
     /// Channel name, at most 63 bytes.
     pub channel: String,

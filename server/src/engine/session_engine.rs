@@ -94,7 +94,8 @@ impl SqliteEngine {
     ) -> Result<Self, SqlError> {
         let schema = database.schema();
         let store_failed = |error: StoreError| store_error(error, &schema.catalog, &cancel);
-        let connection = database.store.connect().map_err(store_failed)?;
+        let mut connection = database.store.connect().map_err(store_failed)?;
+        connection.set_tag(identity.pid);
         let notices = SharedNotices::default();
         let state = SessionState {
             catalog: Arc::clone(&schema.catalog),

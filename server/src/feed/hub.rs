@@ -72,13 +72,8 @@ impl Hub {
                 deliver(&shape.channel, &payload, 0);
             }
         }
-        // A message that a transaction sends twice is delivered once, as in PostgreSQL.
-        let mut sent = BTreeSet::new();
         for message in &transaction.messages {
-            if !sent.insert((&message.channel, &message.payload)) {
-                continue;
-            }
-            deliver(&message.channel, &Arc::from(message.payload.as_str()), 0);
+            deliver(&message.channel, &Arc::from(message.payload.as_str()), transaction.tag);
         }
         for mailbox in woken.values() {
             mailbox.wake();

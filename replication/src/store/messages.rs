@@ -1,0 +1,48 @@
+//! The messages of a transaction: each once, in the order in which they were first sent.
+//!
+//! As in PostgreSQL, sending the same payload on the same channel again within a transaction sends nothing. A message that
+//! a rolled-back savepoint sent is as if it had never been sent, so it may be sent again.
+//!
+//! Source: PostgreSQL manual, `sql-notify`.
+
+use std::collections::HashSet;
+
+use crate::types::Message;
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    list: Vec<Message>,
+    /// Those of `list`.
+    sent: HashSet<Message>,
+}
+
+impl Messages {
+    /// Adds a message unless it is there.
+    pub(super) fn push(&mut self, message: Message) {
+        if self.sent.insert(message.clone()) {
+            self.list.push(message);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Forgets all but the first `length`.
+    pub(super) fn truncate(&mut self, length: usize) {
+        for message in self.list.drain(length.min(self.list.len())..) {
+            self.sent.remove(&message);
+        }
+    }
+
+    /// The messages, in order; none are left.
+    pub(super) fn take(&mut self) -> Vec<Message> {
+        self.sent.clear();
+        std::mem::take(&mut self.list)
+    }
+}
