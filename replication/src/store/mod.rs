@@ -49,7 +49,6 @@ mod merge;
 mod messages;
 mod options;
 mod registry;
-mod statement;
 #[expect(clippy::module_inception, reason = "the file of the type `Store`")]
 mod store;
 
@@ -58,13 +57,13 @@ pub use apply::ApplyOutcome;
 pub use check::TableDigest;
 pub use connection::{Pending, StoreConnection};
 pub use error::{Result, StoreError};
+pub use ffi::{SharedConnection, Statement, StatementError, StoreAccess};
 pub use flush::Listener;
 pub use hidden::Conflict;
 pub use lease::{LeaseError, WriteLease, WriterLease};
 pub use log::{LogRange, LogSlice};
 pub use options::{ConnectHook, SchemaHook, StoreOptions};
 pub use registry::TableSpec;
-pub use statement::{SharedConnection, Statement, StatementError, StoreAccess};
 pub use store::{DATABASE_FILE, Store};
 
 /// Wall clock, microseconds since 1970.

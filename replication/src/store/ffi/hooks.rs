@@ -1,12 +1,12 @@
-//! The one place with `unsafe`: SQLite's preupdate hook, commit hook and a virtual table with savepoint callbacks.
+//! SQLite's preupdate, commit and WAL hooks and a virtual table with savepoint callbacks.
 //!
-//! rusqlite offers none of the three in the form needed: its preupdate hook requires a different build, and its virtual
-//! tables do not see savepoints. Everything here is turned into calls of one safe trait, [`TransactionEvents`].
+//! rusqlite offers none of them in the form needed: its preupdate hook requires a different build, and its virtual tables
+//! do not see savepoints. Everything here is turned into calls of one safe trait, [`TransactionEvents`].
 //!
-//! The virtual table is called `crdt_tx`. It stores nothing; `INSERT INTO crdt_tx DEFAULT VALUES` right after `BEGIN` enlists it in the transaction,
-//! and from then on SQLite tells it of every savepoint, including those it makes itself around statements that can fail
-//! half-way, and calls `xSync` inside COMMIT, before the database is written: the place where clocks and log are added to
-//! the very transaction that they describe.
+//! The virtual table is called `crdt_tx`. It stores nothing; `INSERT INTO crdt_tx DEFAULT VALUES` right after `BEGIN`
+//! enlists it in the transaction, and from then on SQLite tells it of every savepoint, including those it makes itself
+//! around statements that can fail half-way, and calls `xSync` inside COMMIT, before the database is written: the place
+//! where clocks and log are added to the very transaction that they describe.
 //!
 //! # Safety
 //! * The pointers given to SQLite are boxed `Arc`s. The module's box is freed by the destructor that SQLite calls when the
@@ -18,25 +18,18 @@
 //!
 //! # Sources
 //! SQLite documentation, `c3ref/preupdate_blobwrite.html`, `vtab.html` §2.15-2.20.
-#![expect(unsafe_code, reason = "calls SQLite's C interface, see Safety")]
 
-use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use rusqlite::types::Value;
-use rusqlite::vtab::{
-    Context, CreateVTab, Filters, IndexInfo, Inserts, Module, UpdateVTab, Updates, VTab,
-    VTabConnection, VTabCursor, VTabKind,
-};
 use rusqlite::{Connection, ffi};
 
 use crate::types::ValueRef;
 
 /// What SQLite tells about a connection's transactions. Called on the thread that uses the connection, from inside its
 /// calls into SQLite.
-pub(super) trait TransactionEvents: Send + Sync {
+pub(in crate::store) trait TransactionEvents: Send + Sync {
     /// A row of a real table is about to be changed.
     fn row(&self, event: &RowEvent<'_>);
     /// Savepoint `index` is opened.
@@ -57,14 +50,14 @@ pub(super) trait TransactionEvents: Send + Sync {
 
 /// What happens to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RowOperation {
+pub(in crate::store) enum RowOperation {
     Insert,
     Update,
     Delete,
 }
 
 /// A row change, valid during [`TransactionEvents::row`].
-pub(super) struct RowEvent<'a> {
+pub(in crate::store) struct RowEvent<'a> {
     db: *mut ffi::sqlite3,
     /// What happens.
     pub operation: RowOperation,
@@ -80,7 +73,7 @@ pub(super) struct RowEvent<'a> {
 
 impl RowEvent<'_> {
     /// The value that storage column `index` has before an update or delete; `None` also when it is not valid text.
-    pub(super) fn value_before(&self, index: c_int) -> Option<ValueRef<'_>> {
+    pub(in crate::store) fn value_before(&self, index: c_int) -> Option<ValueRef<'_>> {
         let mut value = std::ptr::null_mut();
         // SAFETY: `db` is the connection that is calling us, inside its preupdate hook.
         let code = unsafe { ffi::sqlite3_preupdate_old(self.db, index, &raw mut value) };
@@ -89,7 +82,7 @@ impl RowEvent<'_> {
     }
 
     /// The value that storage column `index` has after an insert or update.
-    pub(super) fn value_after(&self, index: c_int) -> Option<ValueRef<'_>> {
+    pub(in crate::store) fn value_after(&self, index: c_int) -> Option<ValueRef<'_>> {
         let mut value = std::ptr::null_mut();
         // SAFETY: as in `value_before`.
         let code = unsafe { ffi::sqlite3_preupdate_new(self.db, index, &raw mut value) };
@@ -128,7 +121,7 @@ unsafe fn borrow_value<'a>(value: *mut ffi::sqlite3_value) -> Option<ValueRef<'a
 type Events = Arc<dyn TransactionEvents>;
 
 /// Hooks on a connection; dropping it removes them. Drop it before the connection.
-pub(super) struct Installed {
+pub(in crate::store) struct Installed {
     db: *mut ffi::sqlite3,
     events: *mut Events,
 }
@@ -139,7 +132,10 @@ unsafe impl Send for Installed {}
 
 /// Installs the hooks and registers `crdt_tx`. Must precede the first statement prepared on the connection: SQLite
 /// compiles `DELETE` without `WHERE` into a truncation that no hook sees if there is none when it is prepared.
-pub(super) fn install(connection: &Connection, events: &Events) -> rusqlite::Result<Installed> {
+pub(in crate::store) fn install(
+    connection: &Connection,
+    events: &Events,
+) -> rusqlite::Result<Installed> {
     let hooks = Box::into_raw(Box::new(Arc::clone(events)));
     let module = Box::into_raw(Box::new(Arc::clone(events)));
     // SAFETY: the handle is that of an open connection; the boxes live as the module documentation says; the name is a C
@@ -180,7 +176,7 @@ impl Drop for Installed {
 
 /// A second handle on a connection, with a statement cache of its own, that can be used from inside its callbacks. Does
 /// not close the connection; must be dropped before it.
-pub(super) fn second_handle(connection: &Connection) -> rusqlite::Result<Connection> {
+pub(in crate::store) fn second_handle(connection: &Connection) -> rusqlite::Result<Connection> {
     // SAFETY: the handle is that of an open connection, which the caller keeps open longer.
     unsafe { Connection::from_handle(connection.handle()) }
 }
@@ -435,139 +431,3 @@ static MODULE: ffi::sqlite3_module = ffi::sqlite3_module {
     xShadowName: None,
     xIntegrity: None,
 };
-
-/// A virtual table whose rows can be read from start to end, and inserted.
-pub(super) trait RowTable: Send + Sync + 'static {
-    /// `CREATE TABLE` with the columns.
-    fn schema(&self) -> &'static CStr;
-    /// Starts reading.
-    fn open(&self) -> Box<dyn RowCursor>;
-    /// Inserts a row, one value per column.
-    fn insert(&self, values: Vec<Value>) -> rusqlite::Result<()>;
-}
-
-/// Reads a [`RowTable`].
-pub(super) trait RowCursor {
-    /// The next row, one value per column.
-    fn next_row(&mut self) -> rusqlite::Result<Option<Vec<Value>>>;
-}
-
-/// Registers `table` under `name`; it is in no schema.
-pub(super) fn register_row_table(
-    connection: &Connection,
-    name: &CStr,
-    table: Arc<dyn RowTable>,
-) -> rusqlite::Result<()> {
-    const ROW_TABLE: Module<'_, RowVTab> = Module::update_module();
-    connection.create_module(name, &ROW_TABLE, Some(table))
-}
-
-#[repr(C)]
-struct RowVTab {
-    base: ffi::sqlite3_vtab,
-    table: Arc<dyn RowTable>,
-}
-
-#[repr(C)]
-struct RowVTabCursor {
-    base: ffi::sqlite3_vtab_cursor,
-    table: Arc<dyn RowTable>,
-    rows: Box<dyn RowCursor>,
-    /// The present row; none at the end.
-    row: Option<Vec<Value>>,
-    /// Number of the present row.
-    number: i64,
-}
-
-// SAFETY: the struct starts with SQLite's part and is `repr(C)`, as rusqlite requires.
-unsafe impl VTab<'_> for RowVTab {
-    type Aux = Arc<dyn RowTable>;
-    type Cursor = RowVTabCursor;
-
-    fn connect(
-        _db: &mut VTabConnection,
-        table: Option<&Self::Aux>,
-        _module: &[u8],
-        _database: &[u8],
-        _name: &[u8],
-        _arguments: &[&[u8]],
-    ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
-        let missing = || rusqlite::Error::ModuleError("no table".into());
-        let table = Arc::clone(table.ok_or_else(missing)?);
-        Ok((Cow::Borrowed(table.schema()), Self { base: ffi::sqlite3_vtab::default(), table }))
-    }
-
-    fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
-        info.set_estimated_cost(1e9);
-        Ok(true)
-    }
-
-    fn open(&mut self) -> rusqlite::Result<RowVTabCursor> {
-        let (table, rows) = (Arc::clone(&self.table), self.table.open());
-        Ok(RowVTabCursor {
-            base: ffi::sqlite3_vtab_cursor::default(),
-            table,
-            rows,
-            row: None,
-            number: 0,
-        })
-    }
-}
-
-impl CreateVTab<'_> for RowVTab {
-    const KIND: VTabKind = VTabKind::Eponymous;
-}
-
-impl UpdateVTab<'_> for RowVTab {
-    fn delete(&mut self, _rowid: rusqlite::types::ValueRef<'_>) -> rusqlite::Result<()> {
-        Err(rusqlite::Error::ModuleError("rows of this table cannot be deleted".into()))
-    }
-
-    fn insert(&mut self, arguments: &Inserts<'_>) -> rusqlite::Result<i64> {
-        const FIRST_COLUMN: usize = 2;
-        let values = (FIRST_COLUMN..arguments.len()).map(|index| arguments.get(index));
-        self.table.insert(values.collect::<rusqlite::Result<_>>()?)?;
-        Ok(0)
-    }
-
-    fn update(&mut self, _arguments: &Updates<'_>) -> rusqlite::Result<()> {
-        Err(rusqlite::Error::ModuleError("rows of this table cannot be updated".into()))
-    }
-}
-
-// SAFETY: the struct starts with SQLite's part and is `repr(C)`, as rusqlite requires.
-unsafe impl VTabCursor for RowVTabCursor {
-    fn filter(
-        &mut self,
-        _plan: c_int,
-        _text: Option<&str>,
-        _arguments: &Filters<'_>,
-    ) -> rusqlite::Result<()> {
-        self.rows = self.table.open();
-        self.number = 0;
-        self.row = self.rows.next_row()?;
-        Ok(())
-    }
-
-    fn next(&mut self) -> rusqlite::Result<()> {
-        self.number += 1;
-        self.row = self.rows.next_row()?;
-        Ok(())
-    }
-
-    fn eof(&self) -> bool {
-        self.row.is_none()
-    }
-
-    fn column(&self, context: &mut Context, column: c_int) -> rusqlite::Result<()> {
-        let index = usize::try_from(column).unwrap_or(usize::MAX);
-        match self.row.as_ref().and_then(|row| row.get(index)) {
-            Some(value) => context.set_result(value),
-            None => context.set_result(&Value::Null),
-        }
-    }
-
-    fn rowid(&self) -> rusqlite::Result<i64> {
-        Ok(self.number)
-    }
-}

@@ -13,7 +13,6 @@
 //!   while the borrow of the column needs `&`.
 //!
 //! Source: SQLite documentation, `c3ref/stmt.html`, `c3ref/column_blob.html`.
-#![expect(unsafe_code, reason = "calls SQLite's statement interface, see Safety")]
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_uchar};
@@ -23,7 +22,7 @@ use std::rc::Rc;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ffi};
 
-use super::{Result, StoreConnection};
+use crate::store::{Pending, Result, StoreConnection, TableSpec, WriteLease};
 
 /// The encoding of bound text, in the type that SQLite's interface takes it in.
 #[expect(clippy::cast_possible_truncation, reason = "the constant is 1")]
@@ -111,7 +110,7 @@ impl StoreAccess<'_> {
     ///
     /// # Errors
     /// As there.
-    pub fn begin(&mut self, lease: super::WriteLease) -> Result<()> {
+    pub fn begin(&mut self, lease: WriteLease) -> Result<()> {
         self.0.begin(lease)
     }
 
@@ -119,7 +118,7 @@ impl StoreAccess<'_> {
     ///
     /// # Errors
     /// As there.
-    pub fn commit(&mut self) -> Result<Option<super::Pending>> {
+    pub fn commit(&mut self) -> Result<Option<Pending>> {
         self.0.commit()
     }
 
@@ -148,7 +147,7 @@ impl StoreAccess<'_> {
     ///
     /// # Errors
     /// As there.
-    pub fn register_table(&mut self, spec: &super::TableSpec) -> Result<()> {
+    pub fn register_table(&mut self, spec: &TableSpec) -> Result<()> {
         self.0.register_table(spec)
     }
 

@@ -1,0 +1,20 @@
+//! The crate's one place with `unsafe`: what rusqlite does not offer, behind safe interfaces.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `hooks.rs` | what SQLite tells of row changes, savepoints and commits |
+//! | `row_table.rs` | virtual tables made of rows |
+//! | `statement.rs` | statements that keep their connection alive |
+//!
+//! Each file says under *Safety* what it relies on.
+#![expect(unsafe_code, reason = "calls SQLite's C interface")]
+
+mod hooks;
+mod row_table;
+mod statement;
+
+pub(super) use hooks::{
+    Installed, RowEvent, RowOperation, TransactionEvents, install, second_handle,
+};
+pub(super) use row_table::{RowCursor, RowTable, register_row_table};
+pub use statement::{SharedConnection, Statement, StatementError, StoreAccess};
