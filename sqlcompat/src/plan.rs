@@ -75,6 +75,8 @@ pub struct WritePlan {
     pub count_from: usize,
     /// First word of the command tag.
     pub verb: WriteVerb,
+    /// The table that is written, if it is one.
+    pub target: Option<Oid>,
     /// Touches temporary tables only.
     pub writes_temporary_only: bool,
 }

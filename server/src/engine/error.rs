@@ -15,6 +15,10 @@ pub(super) fn statement_error(
 ) -> SqlError {
     match error.code & 0xff {
         ffi::SQLITE_CONSTRAINT => constraint_error(&error.message, error.code, catalog),
+        // Types are checked before: only a NULL in an INTEGER PRIMARY KEY gets here. `violation` names it.
+        ffi::SQLITE_MISMATCH => {
+            SqlError::new(SqlState::NOT_NULL_VIOLATION, "null value in a primary key")
+        }
         ffi::SQLITE_INTERRUPT => cancel.reason(),
         ffi::SQLITE_BUSY => SqlError::new(
             SqlState::SERIALIZATION_FAILURE,

@@ -1,6 +1,6 @@
 //! What SQL functions ask of the server: settings, sequences, notifications, signals, sleep.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -32,6 +32,58 @@ impl SharedNotices {
     }
 }
 
+/// Sequence values kept of one statement, to be given again in its second run.
+pub(super) const DRAWS_MAX: usize = 10_000;
+
+#[derive(Default)]
+struct Draws {
+    given: VecDeque<(u32, i64)>,
+    overflowed: bool,
+    replaying: bool,
+}
+
+/// What `nextval` gave in a statement: a second run of the same statement gets the same values.
+#[derive(Clone, Default)]
+pub(super) struct SharedDraws(Arc<Mutex<Draws>>);
+
+impl SharedDraws {
+    /// Forgets everything: a statement starts.
+    pub(super) fn clear(&self) {
+        let mut draws = self.lock();
+        draws.given.clear();
+        (draws.overflowed, draws.replaying) = (false, false);
+    }
+
+    /// Gives the same values again from here on; false if too many were given to keep them.
+    pub(super) fn replay(&self) -> bool {
+        let mut draws = self.lock();
+        draws.replaying = !draws.overflowed;
+        draws.replaying
+    }
+
+    /// The value to give again, in a second run.
+    fn again(&self, sequence: u32) -> Option<Result<i64, SqlError>> {
+        let mut draws = self.lock();
+        draws.replaying.then(|| match draws.given.pop_front() {
+            Some((of, value)) if of == sequence => Ok(value),
+            _ => Err(SqlError::new(SqlState::INTERNAL_ERROR, "the second run went another way")),
+        })
+    }
+
+    fn keep(&self, sequence: u32, value: i64) {
+        let mut draws = self.lock();
+        if draws.given.len() < DRAWS_MAX {
+            draws.given.push_back((sequence, value));
+        } else {
+            draws.overflowed = true;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Draws> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[derive(Default)]
 struct Values {
     by_sequence: BTreeMap<u32, i64>,
@@ -45,6 +97,7 @@ pub(super) struct Host {
     settings: Arc<Mutex<Settings>>,
     cancel: Arc<CancelSwitch>,
     notices: SharedNotices,
+    draws: SharedDraws,
     values: Mutex<Values>,
 }
 
@@ -55,6 +108,7 @@ impl Host {
         settings: &Arc<Mutex<Settings>>,
         cancel: &Arc<CancelSwitch>,
         notices: &SharedNotices,
+        draws: &SharedDraws,
     ) -> Self {
         Self {
             database: Arc::downgrade(database),
@@ -62,6 +116,7 @@ impl Host {
             settings: Arc::clone(settings),
             cancel: Arc::clone(cancel),
             notices: notices.clone(),
+            draws: draws.clone(),
             values: Mutex::default(),
         }
     }
@@ -118,10 +173,14 @@ impl SessionHost for Host {
     }
 
     fn nextval(&self, sequence: u32) -> Result<i64, SqlError> {
+        if let Some(again) = self.draws.again(sequence) {
+            return again;
+        }
         let value = self.with_sequence(sequence, |database, definition| {
             let site = database.store().site_id();
             database.with_reader(|sqlite| database.sequences.next(definition, site, sqlite))
         })?;
+        self.draws.keep(sequence, value);
         let mut values = self.values();
         values.by_sequence.insert(sequence, value);
         values.last = Some(value);

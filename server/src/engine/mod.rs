@@ -22,6 +22,7 @@ pub mod cache;
 mod cancel;
 mod database;
 mod error;
+mod explain;
 mod host;
 mod live;
 mod replica;
@@ -31,6 +32,7 @@ mod sequence;
 pub mod session_engine;
 mod timer;
 mod unique_id;
+mod violation;
 
 pub use cancel::CancelSwitch;
 pub use database::{Database, DatabaseError};

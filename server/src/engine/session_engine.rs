@@ -21,10 +21,11 @@ use super::cache::{PlanCache, PlanKey, StatementCache};
 use super::cancel::CancelSwitch;
 use super::database::Database;
 use super::error::{from_rusqlite, lease_error, store_error};
-use super::host::{Host, SharedNotices};
+use super::host::{Host, SharedDraws, SharedNotices};
 use super::live;
 use super::rows::{SqliteRows, Surroundings};
 use super::schema::{self, Schema};
+use super::violation::Watch;
 use crate::clock;
 use crate::feed::Mailbox;
 use crate::session::port::{RowVisitor, SchemaOutcome};
@@ -62,8 +63,8 @@ struct OpenTransaction {
 /// A session's access to the database: see the module's documentation.
 pub struct SqliteEngine {
     database: Arc<Database>,
-    connection: SharedConnection,
-    context: SessionContext,
+    pub(super) connection: SharedConnection,
+    pub(super) context: SessionContext,
     cancel: Arc<CancelSwitch>,
     settings: Arc<Mutex<Settings>>,
     mailbox: Arc<Mailbox>,
@@ -71,11 +72,15 @@ pub struct SqliteEngine {
     attachment: Attachment,
     statements: StatementCache,
     plans: PlanCache,
-    schema: Arc<Schema>,
+    pub(super) schema: Arc<Schema>,
     temporary: Arc<[SchemaRow]>,
     transaction: Option<OpenTransaction>,
     /// Notifications that functions made, to be added to the transaction.
-    notices: SharedNotices,
+    pub(super) notices: SharedNotices,
+    /// Sequence values that the statement drew.
+    pub(super) draws: SharedDraws,
+    /// Rows that a failed statement's second run shows.
+    pub(super) watch: Watch,
     last_statement: Instant,
     private_epoch: u64,
 }
@@ -96,7 +101,8 @@ impl SqliteEngine {
         let store_failed = |error: StoreError| store_error(error, &schema.catalog, &cancel);
         let mut connection = database.store.connect().map_err(store_failed)?;
         connection.set_tag(identity.pid);
-        let notices = SharedNotices::default();
+        let (notices, draws) = (SharedNotices::default(), SharedDraws::default());
+        let watch = Watch::default();
         let state = SessionState {
             catalog: Arc::clone(&schema.catalog),
             user: identity.user.clone(),
@@ -105,11 +111,12 @@ impl SqliteEngine {
             backend_pid: identity.pid.cast_signed(),
             ..SessionState::default()
         };
-        let host = Host::new(database, identity.pid, &settings, &cancel, &notices);
+        let host = Host::new(database, identity.pid, &settings, &cancel, &notices, &draws);
         let context = SessionContext::new(state, Box::new(host));
         functions::register(connection.sqlite(), &context)
             .and_then(|()| functions::register_enums(connection.sqlite(), None, &schema.catalog))
             .and_then(|()| database.unique_ids.register(connection.sqlite()))
+            .and_then(|()| watch.register(connection.sqlite()))
             .map_err(|error| schema::internal(&error))?;
         cancel.attach(connection.sqlite());
         Ok(Self {
@@ -127,6 +134,8 @@ impl SqliteEngine {
             temporary: Arc::from([]),
             transaction: None,
             notices,
+            draws,
+            watch,
             last_statement: clock::now(),
             private_epoch: PRIVATE_EPOCHS,
         })
@@ -163,7 +172,7 @@ impl SqliteEngine {
         self.transaction.as_ref().is_some_and(|transaction| transaction.writing)
     }
 
-    fn surroundings(&self) -> Surroundings {
+    pub(super) fn surroundings(&self) -> Surroundings {
         Surroundings {
             context: self.context.clone(),
             catalog: Arc::clone(&self.schema.catalog),
@@ -246,7 +255,7 @@ impl SqliteEngine {
     }
 
     /// Before a read: opens the snapshot that the isolation level asks for, and puts the catalog in place.
-    fn prepare_read(&mut self, plan: &Plan) -> Result<(), SqlError> {
+    pub(super) fn prepare_read(&mut self, plan: &Plan) -> Result<(), SqlError> {
         self.check_alive()?;
         if let Some(transaction) = &mut self.transaction {
             let keeps = matches!(
@@ -330,7 +339,7 @@ impl SqliteEngine {
     }
 
     /// Takes a statement for `sql` and binds its parameters.
-    fn statement(
+    pub(super) fn statement(
         &self,
         sql: &str,
         parameters: &[Datum],
@@ -374,7 +383,7 @@ impl SqliteEngine {
         Ok(if returns { returned } else { changed })
     }
 
-    fn run_steps(
+    pub(super) fn run_steps(
         &mut self,
         write: &WritePlan,
         parameters: &[Datum],
@@ -701,11 +710,13 @@ impl Engine for SqliteEngine {
     ) -> Result<u64, SqlError> {
         self.prepare_write()?;
         self.prepare_catalog(plan)?;
-        let count = if write.steps.len() == 1 {
-            self.run_steps(write, parameters, visit)?
+        self.draws.clear();
+        let written = if write.steps.len() == 1 {
+            self.run_steps(write, parameters, visit)
         } else {
-            self.atomically(|engine| engine.run_steps(write, parameters, visit))?
+            self.atomically(|engine| engine.run_steps(write, parameters, visit))
         };
+        let count = written.map_err(|error| self.explain_violation(error, write, parameters))?;
         self.last_statement = clock::now();
         self.take_notices()?;
         Ok(count)
@@ -727,35 +738,7 @@ impl Engine for SqliteEngine {
     }
 
     fn explain(&mut self, plan: &Plan) -> Result<Vec<String>, SqlError> {
-        self.prepare_read(plan)?;
-        let steps: Vec<&str> = match &plan.kind {
-            PlanKind::Query(step) => vec![&step.sql],
-            PlanKind::Write(write) => write.steps.iter().map(|step| step.sql.as_str()).collect(),
-            PlanKind::Schema(_) | PlanKind::Session(_) | PlanKind::Empty => Vec::new(),
-        };
-        let mut lines = Vec::new();
-        for sql in steps {
-            let (text, statement) = self.statement(&format!("EXPLAIN QUERY PLAN {sql}"), &[])?;
-            let mut rows = SqliteRows::new(text, statement, self.surroundings());
-            let mut depths = std::collections::BTreeMap::new();
-            while rows.next()? {
-                let (id, parent) = (integer(rows.column(0)), integer(rows.column(1)));
-                let depth = depths.get(&parent).map_or(0, |depth| depth + 1);
-                depths.insert(id, depth);
-                if let trellis_sqlcompat::DatumRef::Text(detail) = rows.column(3) {
-                    let indent = if depth == 0 {
-                        String::new()
-                    } else {
-                        format!("{}->  ", "  ".repeat(depth))
-                    };
-                    lines.push(format!("{indent}{detail}"));
-                }
-            }
-        }
-        if lines.is_empty() {
-            lines.push("Result".to_owned());
-        }
-        Ok(lines)
+        self.query_plan(plan)
     }
 
     fn lock(&mut self, nowait: bool) -> Result<(), SqlError> {
@@ -883,8 +866,4 @@ fn as_value(datum: &Datum) -> ValueRef<'_> {
         Datum::Text(text) => ValueRef::Text(text.as_bytes()),
         Datum::Blob(blob) => ValueRef::Blob(blob),
     }
-}
-
-fn integer(value: trellis_sqlcompat::DatumRef<'_>) -> i64 {
-    if let trellis_sqlcompat::DatumRef::Integer(integer) = value { integer } else { 0 }
 }

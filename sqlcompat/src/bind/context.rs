@@ -59,6 +59,7 @@ pub(crate) fn plan_sql(
                     rows_from: Some(0),
                     count_from: 0,
                     verb: WriteVerb::Select,
+                    target: None,
                     writes_temporary_only: false,
                 })
             } else {

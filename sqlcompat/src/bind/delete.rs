@@ -122,6 +122,7 @@ pub(crate) fn truncate(
         steps,
         rows_from: None,
         verb: WriteVerb::Truncate,
+        target: None,
         writes_temporary_only: temporary,
     });
     binder.finish(None, kind)

@@ -253,6 +253,7 @@ fn single_step(step: Step, verb: WriteVerb, returns: bool, table: &Table) -> Pla
         rows_from: returns.then_some(0),
         count_from: 0,
         verb,
+        target: Some(table.oid),
         writes_temporary_only: table.kind == TableKind::Temporary,
     })
 }
