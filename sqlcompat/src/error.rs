@@ -186,6 +186,12 @@ impl SqlError {
         }
     }
 
+    /// 54001, as PostgreSQL words it.
+    #[must_use]
+    pub fn too_complex() -> Self {
+        Self::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+    }
+
     /// A 0A000 for what Trellis does not support.
     pub fn unsupported(what: impl fmt::Display) -> Self {
         Self::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported"))

@@ -6,8 +6,10 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::Connection;
+use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use trellis_sqlcompat::bind::resolve::Types;
 use trellis_sqlcompat::bind::{self, BindContext};
@@ -41,6 +43,12 @@ impl Session {
         let sqlite = Connection::open_in_memory().expect("a database in memory");
         let functions = SessionContext::default();
         register(&sqlite, &functions).expect("the function library");
+        // The engine's, which gives out the hidden keys of rows.
+        let keys = AtomicI64::new(1);
+        let next = move |_: &Context<'_>| Ok(keys.fetch_add(1, Ordering::Relaxed));
+        let flags = FunctionFlags::SQLITE_UTF8;
+        let registered = sqlite.create_scalar_function("trellis_unique_id", 0, flags, next);
+        registered.expect("a function of the engine");
         Self {
             catalog: Catalog::from_rows([]),
             search_path: vec!["public".to_owned()],

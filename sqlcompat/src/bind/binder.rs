@@ -14,7 +14,11 @@ use crate::oid::Oid;
 use crate::plan::CatalogReads;
 
 /// Deepest nesting of expressions and queries that is bound; deeper is refused with 54001.
-pub(crate) const BIND_DEPTH_MAX: usize = 160;
+pub(crate) const BIND_DEPTH_MAX: usize = 120;
+
+/// Deepest nesting of queries that is bound, of which each takes several times the stack of an expression; deeper is refused
+/// with 54001.
+pub(crate) const QUERY_DEPTH_MAX: usize = 32;
 
 /// Highest number of a parameter, as in the protocol.
 const PARAMETER_MAX: u32 = 65_535;
@@ -43,6 +47,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) reads: CatalogReads,
     /// Nesting of what is being bound.
     depth: usize,
+    /// Nesting of the queries among it.
+    query_depth: usize,
     /// Names given out so far.
     names: Cell<u32>,
     /// Views being expanded, to stop a view that came to contain itself.
@@ -73,6 +79,7 @@ impl<'a> Binder<'a> {
             ctes: Vec::new(),
             reads: CatalogReads::default(),
             depth: 0,
+            query_depth: 0,
             names: Cell::new(0),
             view_depth: 0,
             expect_table_function: false,
@@ -88,14 +95,25 @@ impl<'a> Binder<'a> {
         inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
     ) -> Result<T, SqlError> {
         if self.depth >= BIND_DEPTH_MAX {
-            return Err(SqlError::new(
-                SqlState::STATEMENT_TOO_COMPLEX,
-                "stack depth limit exceeded",
-            ));
+            return Err(SqlError::too_complex());
         }
         self.depth += 1;
         let result = inner(self);
         self.depth -= 1;
+        result
+    }
+
+    /// As [`Binder::nested`], for a query.
+    pub(crate) fn nested_query<T>(
+        &mut self,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        if self.query_depth >= QUERY_DEPTH_MAX {
+            return Err(SqlError::too_complex());
+        }
+        self.query_depth += 1;
+        let result = inner(self);
+        self.query_depth -= 1;
         result
     }
 

@@ -9,7 +9,7 @@ use super::resolve::{
     Coercion, CoercionMethod, LengthCoercion, cast_error, plan_coercion, select_common_type,
     select_common_typmod,
 };
-use super::tree::{At, Body, Call, Expr, Node, Query};
+use super::tree::{At, Body, Call, Expr, Node, Query, SetOperation};
 use super::type_names::BinderNames;
 use crate::builtin::{self, CastContext};
 use crate::datum::Datum;
@@ -104,6 +104,16 @@ impl Binder<'_> {
         }
         let at = expr.at;
         match expr.node {
+            // The fields of an interval say how its text is to be read.
+            Node::Unknown(text)
+                if typmod >= 0
+                    && context == CastContext::Explicit
+                    && self.types.base(target) != Oid::INTERVAL =>
+            {
+                // The length is a cast of its own, which cuts what is too long instead of refusing it.
+                let literal = self.input_literal(text, target, -1, at)?;
+                self.coerce(literal, target, typmod, context)
+            }
             Node::Unknown(text) => {
                 let literal = self.input_literal(text, target, typmod, at)?;
                 self.check_domain(literal, target)
@@ -353,28 +363,32 @@ impl Binder<'_> {
         typmod: i32,
         context: CastContext,
     ) -> Result<(), SqlError> {
-        match &mut query.body {
-            Body::Select(select) => {
-                let item = std::mem::replace(&mut select.items[index], Expr::null());
-                select.items[index] = self.coerce(item, target, typmod, context)?;
-            }
-            Body::Values(rows) => {
-                for row in rows {
-                    let item = std::mem::replace(&mut row[index], Expr::null());
-                    row[index] = self.coerce(item, target, typmod, context)?;
+        // A chain of set operations is as deep to the left as it is long: no recursion.
+        let mut pending = vec![query];
+        while let Some(query) = pending.pop() {
+            match &mut query.body {
+                Body::Select(select) => {
+                    let item = std::mem::replace(&mut select.items[index], Expr::null());
+                    select.items[index] = self.coerce(item, target, typmod, context)?;
+                }
+                Body::Values(rows) => {
+                    for row in rows {
+                        let item = std::mem::replace(&mut row[index], Expr::null());
+                        row[index] = self.coerce(item, target, typmod, context)?;
+                    }
+                }
+                Body::SetOperation(operation) => {
+                    let SetOperation { kind: _, all: _, left, right } = &mut **operation;
+                    pending.extend([right, left]);
                 }
             }
-            Body::SetOperation(operation) => {
-                self.coerce_output(&mut operation.left, index, target, typmod, context)?;
-                self.coerce_output(&mut operation.right, index, target, typmod, context)?;
+            let column = &mut query.columns[index];
+            if column.type_oid != target {
+                column.origin = None;
             }
+            column.type_oid = target;
+            column.typmod = typmod;
         }
-        let column = &mut query.columns[index];
-        if column.type_oid != target {
-            column.origin = None;
-        }
-        column.type_oid = target;
-        column.typmod = typmod;
         Ok(())
     }
 }

@@ -274,7 +274,12 @@ impl Binder<'_> {
                         .ok_or_else(|| self.missing_relation(schema.as_deref(), &table, at))?;
                     written.arguments.push(self.whole_row(relation, at));
                 }
-                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), operator: _ } => {
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), operator: _ }
+                | FunctionArg::ExprNamed {
+                    name: ast::Expr::Identifier(name),
+                    arg: FunctionArgExpr::Expr(expr),
+                    operator: _,
+                } => {
                     written.arguments.push(self.expr(expr)?);
                     if name.value == parse::rewrite::VARIADIC {
                         written.variadic = true;

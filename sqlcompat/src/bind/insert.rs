@@ -73,7 +73,7 @@ pub(crate) fn plan(
     binder.write_plan(target, WriteVerb::Insert, returning.as_ref(), |lowering| {
         lowering.ctes(&ctes)?;
         lowering.insert(target, &rows, conflict.is_some())?;
-        lowering.conflict(conflict.as_ref())
+        lowering.conflict(target.table, conflict.as_ref())
     })
 }
 
@@ -430,7 +430,6 @@ impl Lowering<'_> {
         columns: &[&Column],
         values: &[Expr],
     ) -> Result<(), SqlError> {
-        let key = table.integer_key().map(|key| key.attnum);
         if table.hidden_key.is_some() {
             self.out.push_str("trellis_unique_id()");
         }
@@ -438,19 +437,12 @@ impl Lowering<'_> {
             if index > 0 || table.hidden_key.is_some() {
                 self.out.push_str(", ");
             }
-            let guarded = key == Some(column.attnum) && !never_null(value);
-            if guarded {
-                self.out.push_str("coalesce(");
-            }
-            self.expr(value)?;
-            if guarded {
-                self.out.push_str(", 'NULL')");
-            }
+            self.stored_value(table, column, value)?;
         }
         Ok(())
     }
 
-    fn conflict(&mut self, conflict: Option<&Conflict<'_>>) -> Result<(), SqlError> {
+    fn conflict(&mut self, table: &Table, conflict: Option<&Conflict<'_>>) -> Result<(), SqlError> {
         let Some(Conflict { columns, update }) = conflict else { return Ok(()) };
         self.out.push_str(" ON CONFLICT");
         for (index, column) in columns.iter().enumerate() {
@@ -465,7 +457,7 @@ impl Lowering<'_> {
             return Ok(());
         };
         self.out.push_str(" DO UPDATE SET ");
-        self.assignments(assignments)?;
+        self.assignments(table, assignments)?;
         self.filter(filter.as_ref())
     }
 }
@@ -623,15 +615,4 @@ fn constraint_columns<'a>(table: &'a Table, name: &str) -> Result<Vec<&'a Column
         )
     })?;
     Ok(unique.columns.iter().filter_map(|attnum| table.column(*attnum)).collect())
-}
-
-/// Whether a value is known not to be NULL.
-fn never_null(value: &Expr) -> bool {
-    match &value.node {
-        Node::Literal(datum) => *datum != crate::datum::Datum::Null,
-        Node::Call(call) => {
-            call.row.name == "nextval" || (call.row.strict && call.arguments.iter().all(never_null))
-        }
-        _ => false,
-    }
 }

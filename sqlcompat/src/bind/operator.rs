@@ -10,7 +10,8 @@ use super::binder::Binder;
 use super::expression::{negate, operator_name};
 use super::resolve::{resolve_array_operator, resolve_operator, select_common_type};
 use super::tree::{
-    At, Call, ELEMENT, Expr, Negated, Node, Quantified, Quantity, Query, RowCompare,
+    At, Body, Call, ELEMENT, Expr, FromItem, Negated, Node, Quantified, Quantity, Query,
+    RelationId, RowCompare, Source,
 };
 use crate::builtin::{self, CastContext, OperatorRow};
 use crate::error::{SqlError, SqlState};
@@ -395,10 +396,50 @@ impl Binder<'_> {
     /// `(SELECT …)` as a value.
     pub(crate) fn scalar_subquery(&mut self, query: &ast::Query) -> Result<Expr, SqlError> {
         let at = self.start_of(query);
-        let bound = self.subquery(query)?;
+        let mut bound = self.subquery(query)?;
         self.one_column(&bound, at)?;
+        if !bound.yields_one_row() && self.finds_by_key(&bound) {
+            bound.limit = Some(Expr::int4(1));
+        }
         let (type_oid, typmod) = (bound.columns[0].type_oid, bound.columns[0].typmod);
         Ok(Expr { node: Node::Subquery(Box::new(bound)), type_oid, typmod, at })
+    }
+
+    /// Whether a query reads one table by equality with each column of its key, and so finds one row at most.
+    fn finds_by_key(&self, query: &Query) -> bool {
+        let Body::Select(select) = &query.body else { return false };
+        let [FromItem::Relation(id)] = &select.from[..] else { return false };
+        let (Source::Table(_, oid), Some(filter)) =
+            (&self.relations.get(*id).source, &select.filter)
+        else {
+            return false;
+        };
+        let Some(table) = self.cx.catalog.tables.get(oid) else { return false };
+        let terms = match &filter.node {
+            Node::And(terms) => &terms[..],
+            _ => std::slice::from_ref(filter),
+        };
+        let found: Vec<i16> =
+            terms.iter().filter_map(|term| self.fixed_column(term, *id)).collect();
+        !table.key.is_empty() && table.key.iter().all(|attnum| found.contains(attnum))
+    }
+
+    /// The column of a relation that a condition sets equal to something outside of that relation.
+    fn fixed_column(&self, term: &Expr, relation: RelationId) -> Option<i16> {
+        let Node::Call(call) = &term.node else { return None };
+        if call.operator.is_none_or(|row| row.name != "=") {
+            return None;
+        }
+        let [left, right] = &call.arguments[..] else { return None };
+        let own = |it: &Expr| matches!(it.node, Node::Column(id, _) if id == relation);
+        [(left, right), (right, left)].into_iter().find_map(|(column, value)| {
+            let Node::Column(id, index) = column.node else { return None };
+            let inside = value.any(&mut |it| own(it) || it.query().is_some());
+            if id != relation || inside {
+                return None;
+            }
+            self.relations.get(id).columns[usize::from(index)].origin.map(|(_, attnum)| attnum)
+        })
     }
 
     fn one_column(&self, query: &Query, at: At) -> Result<(), SqlError> {

@@ -14,12 +14,19 @@ use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 
+/// Most `INTERSECT ALL` and `EXCEPT ALL` in a chain, each of which becomes one more subquery; more is refused with 54001.
+const NUMBERED_OPERATIONS_MAX: usize = 50;
+
 impl Binder<'_> {
     /// Binds a query. Outputs that nothing has typed stay unknown; [`Binder::settle_unknown`] makes them text.
     ///
     /// # Errors
     /// What PostgreSQL's parse analysis reports; 0A000 for clauses of other dialects.
     pub(crate) fn query(&mut self, query: &ast::Query) -> Result<Query, SqlError> {
+        self.nested_query(|binder| binder.query_at_depth(query))
+    }
+
+    fn query_at_depth(&mut self, query: &ast::Query) -> Result<Query, SqlError> {
         let ast::Query {
             with,
             body,
@@ -95,8 +102,8 @@ impl Binder<'_> {
                 let bound = self.values(values)?;
                 self.output_order(bound, order_by)
             }
-            SetExpr::SetOperation { left, op, set_quantifier, right } => {
-                let bound = self.set_operation(left, *op, *set_quantifier, right)?;
+            SetExpr::SetOperation { .. } => {
+                let bound = self.set_operations(body)?;
                 self.output_order(bound, order_by)
             }
             SetExpr::Table(table) => Err(SqlError::unsupported(format!("TABLE {table}"))),
@@ -205,30 +212,26 @@ impl Binder<'_> {
         Ok(plain_query(Body::Values(bound), columns))
     }
 
-    fn set_operation(
-        &mut self,
-        left: &SetExpr,
-        op: SetOperator,
-        quantifier: SetQuantifier,
-        right: &SetExpr,
-    ) -> Result<Query, SqlError> {
-        let (kind, name) = match op {
-            SetOperator::Union => (SetKind::Union, "UNION"),
-            SetOperator::Intersect => (SetKind::Intersect, "INTERSECT"),
-            SetOperator::Except => (SetKind::Except, "EXCEPT"),
-            SetOperator::Minus => return Err(SqlError::unsupported("MINUS")),
-        };
-        let all = match quantifier {
-            SetQuantifier::All => true,
-            SetQuantifier::Distinct | SetQuantifier::None => false,
-            SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
-                return Err(SqlError::unsupported("set operations BY NAME"));
-            }
-        };
-        let right_at = self.start_of(right);
-        let bound_left = self.nested(|binder| binder.body(left, &[]))?;
-        let bound_right = self.nested(|binder| binder.body(right, &[]))?;
-        self.combine(kind, name, all, bound_left, bound_right, right_at)
+    /// A chain of set operations, which is as deep to the left as it is long and is therefore bound from its first part on.
+    fn set_operations(&mut self, chain: &SetExpr) -> Result<Query, SqlError> {
+        let mut operations = Vec::new();
+        let mut first = chain;
+        while let SetExpr::SetOperation { left, op, set_quantifier, right } = first {
+            operations.push((set_kind(*op)?, is_all(*set_quantifier)?, &**right));
+            first = left;
+        }
+        let numbered =
+            operations.iter().filter(|((kind, _), all, _)| *all && *kind != SetKind::Union);
+        if numbered.count() > NUMBERED_OPERATIONS_MAX {
+            return Err(SqlError::too_complex());
+        }
+        let mut bound = self.nested(|binder| binder.body(first, &[]))?;
+        for ((kind, name), all, right) in operations.into_iter().rev() {
+            let right_at = self.start_of(right);
+            let bound_right = self.nested(|binder| binder.body(right, &[]))?;
+            bound = self.combine(kind, name, all, bound, bound_right, right_at)?;
+        }
+        Ok(bound)
     }
 
     /// Brings two queries to common column types.
@@ -512,6 +515,26 @@ impl Binder<'_> {
             }
         }
         Ok(second)
+    }
+}
+
+/// The kind of a set operation, and its name for errors.
+fn set_kind(op: SetOperator) -> Result<(SetKind, &'static str), SqlError> {
+    match op {
+        SetOperator::Union => Ok((SetKind::Union, "UNION")),
+        SetOperator::Intersect => Ok((SetKind::Intersect, "INTERSECT")),
+        SetOperator::Except => Ok((SetKind::Except, "EXCEPT")),
+        SetOperator::Minus => Err(SqlError::unsupported("MINUS")),
+    }
+}
+
+fn is_all(quantifier: SetQuantifier) -> Result<bool, SqlError> {
+    match quantifier {
+        SetQuantifier::All => Ok(true),
+        SetQuantifier::Distinct | SetQuantifier::None => Ok(false),
+        SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
+            Err(SqlError::unsupported("set operations BY NAME"))
+        }
     }
 }
 

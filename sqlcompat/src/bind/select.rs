@@ -15,6 +15,9 @@ use crate::oid::Oid;
 /// The expressions grouped by and, of several grouping sets, the indexes into them.
 type Grouping = (Vec<Expr>, Option<Vec<Vec<usize>>>);
 
+/// Most columns of a target list, as in PostgreSQL; more is refused with 54011.
+const COLUMNS_MAX: usize = 1664;
+
 /// The target list while it is bound.
 #[derive(Default)]
 struct Targets {
@@ -193,6 +196,12 @@ impl Binder<'_> {
                     return Err(SqlError::unsupported("several aliases of one column"));
                 }
             }
+        }
+        if targets.items.len() > COLUMNS_MAX {
+            return Err(SqlError::new(
+                SqlState::TOO_MANY_COLUMNS,
+                format!("target lists can have at most {COLUMNS_MAX} entries"),
+            ));
         }
         Ok(targets)
     }

@@ -10,7 +10,7 @@ use super::tree::{At, Expr, Node, OutputColumn, RelationId, Source};
 use crate::builtin::{self, CastContext};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
-use crate::lower::{Lowering, quote_identifier};
+use crate::lower::{Lowering, quote_identifier, quote_text};
 use crate::oid::Oid;
 use crate::parse;
 use crate::plan::{Plan, PlanKind, ResultColumn, Step, WritePlan, WriteVerb};
@@ -283,15 +283,40 @@ impl Lowering<'_> {
     ///
     /// # Errors
     /// What lowering a value reports.
-    pub(crate) fn assignments(&mut self, assignments: &[(&Column, Expr)]) -> Result<(), SqlError> {
+    pub(crate) fn assignments(
+        &mut self,
+        table: &Table,
+        assignments: &[(&Column, Expr)],
+    ) -> Result<(), SqlError> {
         for (index, (column, value)) in assignments.iter().enumerate() {
             if index > 0 {
                 self.out.push_str(", ");
             }
             self.out.push_str(&quote_identifier(&column.physical_name));
             self.out.push_str(" = ");
-            self.expr(value)?;
+            self.stored_value(table, column, value)?;
         }
+        Ok(())
+    }
+
+    /// A value for a column. An integer key is SQLite's rowid, for which SQLite would choose a number instead of NULL.
+    ///
+    /// # Errors
+    /// What lowering the value reports.
+    pub(crate) fn stored_value(
+        &mut self,
+        table: &Table,
+        column: &Column,
+        value: &Expr,
+    ) -> Result<(), SqlError> {
+        let key = table.integer_key().map(|key| key.attnum);
+        if key != Some(column.attnum) || never_null(value) {
+            return self.expr(value);
+        }
+        self.out.push_str("coalesce(");
+        self.expr(value)?;
+        let (relation, column) = (quote_text(&table.name), quote_text(&column.name));
+        self.push(format_args!(", trellis_null_key({relation}, {column}))"));
         Ok(())
     }
 
@@ -321,4 +346,15 @@ pub(crate) fn is_default(expr: &ast::Expr) -> bool {
 /// A binder for a data-modifying statement; WITH is not part of these.
 pub(crate) fn binder<'a>(cx: &'a BindContext<'a>, text: &'a str) -> Binder<'a> {
     Binder::new(cx, text)
+}
+
+/// Whether a value is known not to be NULL.
+fn never_null(value: &Expr) -> bool {
+    match &value.node {
+        Node::Literal(datum) => *datum != crate::datum::Datum::Null,
+        Node::Call(call) => {
+            call.row.name == "nextval" || (call.row.strict && call.arguments.iter().all(never_null))
+        }
+        _ => false,
+    }
 }

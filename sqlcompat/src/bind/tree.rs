@@ -313,6 +313,23 @@ pub struct Query {
     pub lateral: bool,
 }
 
+impl Query {
+    /// Whether it is known to yield one row at most.
+    #[must_use]
+    pub fn yields_one_row(&self) -> bool {
+        if let Some(Expr { node: Node::Literal(Datum::Integer(0 | 1)), .. }) = self.limit {
+            return !self.with_ties;
+        }
+        match &self.body {
+            Body::Select(select) => {
+                select.from.is_empty() || (select.grouped && select.group_by.is_empty())
+            }
+            Body::Values(rows) => rows.len() <= 1,
+            Body::SetOperation(_) => false,
+        }
+    }
+}
+
 /// An output column of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputColumn {
@@ -350,6 +367,14 @@ pub struct SetOperation {
     pub left: Query,
     /// Right operand.
     pub right: Query,
+}
+
+impl SetOperation {
+    /// Whether equal rows count: `INTERSECT ALL` and `EXCEPT ALL`, which SQLite lacks.
+    #[must_use]
+    pub fn is_numbered(&self) -> bool {
+        self.all && self.kind != SetKind::Union
+    }
 }
 
 /// Kinds of set operation.

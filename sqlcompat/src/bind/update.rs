@@ -60,7 +60,7 @@ pub(crate) fn plan(
         lowering.out.push_str("UPDATE ");
         lowering.target(target);
         lowering.out.push_str(" SET ");
-        lowering.assignments(&assigned)?;
+        lowering.assignments(target.table, &assigned)?;
         lowering.from(&from)?;
         lowering.filter(filter.as_ref())
     })

@@ -150,21 +150,21 @@ fn sort_parts(keys: &[SortKey]) -> impl Iterator<Item = &Expr> {
     })
 }
 
-/// All expressions of a query at its own level, in the order of its clauses; those of `WITH` and of `FROM` subqueries are
+/// All expressions of a query at its own level, the parts of set operations included; those of `WITH` and of `FROM` subqueries are
 /// not among them.
 #[must_use]
 pub(crate) fn query_expressions(query: &Query) -> Vec<&Expr> {
     let mut found: Vec<&Expr> = Vec::new();
-    match &query.body {
-        Body::Select(select) => found.extend(select_expressions(select)),
-        Body::Values(rows) => found.extend(rows.iter().flatten()),
-        Body::SetOperation(operation) => {
-            found.extend(query_expressions(&operation.left));
-            found.extend(query_expressions(&operation.right));
+    let mut pending = vec![query];
+    while let Some(query) = pending.pop() {
+        match &query.body {
+            Body::Select(select) => found.extend(select_expressions(select)),
+            Body::Values(rows) => found.extend(rows.iter().flatten()),
+            Body::SetOperation(operation) => pending.extend([&operation.right, &operation.left]),
         }
+        found.extend(sort_parts(&query.order_by));
+        found.extend(query.limit.iter().chain(&query.offset));
     }
-    found.extend(sort_parts(&query.order_by));
-    found.extend(query.limit.iter().chain(&query.offset));
     found
 }
 

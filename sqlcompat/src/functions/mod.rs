@@ -35,6 +35,7 @@ mod collect;
 mod compare;
 mod datetime;
 mod float;
+mod guard;
 mod integer;
 mod json;
 mod math_random;
@@ -77,6 +78,7 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
         datetime::number_picture::FUNCTIONS,
         datetime::picture::FUNCTIONS,
         float::FUNCTIONS,
+        guard::FUNCTIONS,
         integer::FUNCTIONS,
         json::build::FUNCTIONS,
         json::edit::FUNCTIONS,
@@ -99,7 +101,7 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
 
 /// All aggregates.
 pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
-    &[&[aggregate::AGGREGATES, collect::AGGREGATES], aggregate::SPREADS];
+    &[&[aggregate::AGGREGATES, collect::AGGREGATES, guard::AGGREGATES], aggregate::SPREADS];
 
 /// All set-returning functions.
 pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[

@@ -12,6 +12,9 @@ use crate::bind::tree::{
 use crate::error::SqlError;
 use crate::oid::Oid;
 
+/// Most terms of `GREATEST` and `LEAST` with aggregates, whose text doubles with each; more is refused.
+const NESTED_TERMS_MAX: usize = 8;
+
 /// Writes one statement's SQL.
 pub(crate) struct Lowering<'a> {
     /// Types by OID.
@@ -92,7 +95,7 @@ impl<'a> Lowering<'a> {
             Node::Coalesce(terms) => self.coalesce(terms)?,
             Node::NullIf(call) => self.null_if(call)?,
             Node::Extreme(extreme, terms) => self.extreme(*extreme, terms)?,
-            Node::Subquery(query) => self.parenthesized(query)?,
+            Node::Subquery(query) => self.scalar_subquery(query)?,
             Node::Exists(query) => {
                 self.out.push_str("EXISTS ");
                 self.parenthesized(query)?;
@@ -138,7 +141,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Appends formatted text.
-    pub(super) fn push(&mut self, arguments: std::fmt::Arguments<'_>) {
+    pub(crate) fn push(&mut self, arguments: std::fmt::Arguments<'_>) {
         let written = self.out.write_fmt(arguments);
         debug_assert!(written.is_ok(), "writing to a String cannot fail");
     }
@@ -347,6 +350,9 @@ impl<'a> Lowering<'a> {
         if terms.iter().any(|term| term.any(&mut |it| matches!(it.node, Node::Aggregate(_)))) {
             return self.nested_extreme(extreme, terms);
         }
+        if terms.len() > super::query::COMPOUND_TERMS_MAX {
+            return Err(SqlError::too_complex());
+        }
         self.push(format_args!("(SELECT {function}(v"));
         if let Some(term) = terms.first() {
             self.collate(term.type_oid);
@@ -378,6 +384,9 @@ impl<'a> Lowering<'a> {
         if rest.is_empty() {
             return self.expr(last);
         }
+        if rest.len() >= NESTED_TERMS_MAX {
+            return Err(SqlError::unsupported("GREATEST or LEAST of so many aggregates"));
+        }
         // max(a, b) is NULL if either is: each falls back on the other.
         self.push(format_args!("{function}(coalesce("));
         self.nested_extreme(extreme, rest)?;
@@ -389,6 +398,17 @@ impl<'a> Lowering<'a> {
         self.expr(last)?;
         self.out.push_str(", ");
         self.nested_extreme(extreme, rest)?;
+        self.out.push_str("))");
+        Ok(())
+    }
+
+    /// `(SELECT …)` as a value: SQLite takes the first of several rows, which PostgreSQL refuses.
+    fn scalar_subquery(&mut self, query: &Query) -> Result<(), SqlError> {
+        if query.yields_one_row() {
+            return self.parenthesized(query);
+        }
+        self.out.push_str("(SELECT trellis_only_row(c1) FROM (");
+        self.named(query)?;
         self.out.push_str("))");
         Ok(())
     }
@@ -586,6 +606,9 @@ impl<'a> Lowering<'a> {
     /// `array[i]`: NULL outside of the array. Vectors of the catalog count from 0.
     fn subscript(&mut self, subscript: &Subscript, type_oid: Oid) -> Result<(), SqlError> {
         let Subscript { array, indexes } = subscript;
+        if indexes.iter().any(|it| matches!(it, SubscriptIndex::Slice(..))) {
+            return self.slice(array, indexes);
+        }
         let base = self.types.base(array.type_oid);
         let zero_based = matches!(base, Oid::INT2VECTOR | Oid::OIDVECTOR);
         self.open_blob(type_oid);
@@ -608,6 +631,32 @@ impl<'a> Lowering<'a> {
             }
             self.out.push_str("))");
         }
+        Ok(())
+    }
+
+    /// `array[l:u]`. Beside a slice, an index `i` of another dimension means `1:i`.
+    fn slice(&mut self, array: &Expr, indexes: &[SubscriptIndex]) -> Result<(), SqlError> {
+        self.out.push_str("pg_array_slice(");
+        self.expr(array)?;
+        self.push(format_args!(", {}", self.types.base(array.type_oid)));
+        for index in indexes {
+            let (lower, upper) = match index {
+                SubscriptIndex::Element(upper) => (None, Some(upper)),
+                SubscriptIndex::Slice(lower, upper) => (lower.as_ref(), upper.as_ref()),
+            };
+            self.out.push_str(", ");
+            match (index, lower) {
+                (_, Some(lower)) => self.expr(lower)?,
+                (SubscriptIndex::Element(_), None) => self.out.push('1'),
+                (SubscriptIndex::Slice(..), None) => self.out.push_str("NULL"),
+            }
+            self.out.push_str(", ");
+            match upper {
+                Some(upper) => self.expr(upper)?,
+                None => self.out.push_str("NULL"),
+            }
+        }
+        self.out.push(')');
         Ok(())
     }
 

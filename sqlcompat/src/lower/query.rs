@@ -19,6 +19,12 @@ use crate::datum::Datum;
 use crate::error::SqlError;
 use crate::functions::implemented;
 
+/// Most terms of a compound `SELECT` in SQLite (`SQLITE_LIMIT_COMPOUND_SELECT`); more is refused with 54001.
+pub(super) const COMPOUND_TERMS_MAX: usize = 500;
+
+/// Most relations that SQLite joins; more is refused with 54001.
+const RELATIONS_MAX: usize = 64;
+
 /// Whether output columns need names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outputs {
@@ -62,7 +68,7 @@ impl Lowering<'_> {
     }
 
     /// Writes the inner query with its outputs named.
-    fn named(&mut self, query: &Query) -> Result<(), SqlError> {
+    pub(super) fn named(&mut self, query: &Query) -> Result<(), SqlError> {
         self.named_outputs = true;
         self.query(query)
     }
@@ -181,6 +187,9 @@ impl Lowering<'_> {
     pub(crate) fn from(&mut self, items: &[FromItem]) -> Result<(), SqlError> {
         if items.is_empty() {
             return Ok(());
+        }
+        if items.iter().map(relation_count).sum::<usize>() > RELATIONS_MAX {
+            return Err(SqlError::too_complex());
         }
         self.out.push_str(" FROM ");
         self.items_of_from(items)
@@ -396,24 +405,24 @@ impl Lowering<'_> {
         }
         self.out.push_str(" LIMIT ");
         match limit {
-            Some(limit) => self.row_count(limit, -1)?,
+            Some(limit) => self.row_count(limit, "trellis_limit(")?,
             None => self.out.push_str("-1"),
         }
         if let Some(offset) = offset {
             self.out.push_str(" OFFSET ");
-            self.row_count(offset, 0)?;
+            self.row_count(offset, "trellis_offset(")?;
         }
         Ok(())
     }
 
-    /// A NULL count is none.
-    fn row_count(&mut self, count: &Expr, none: i64) -> Result<(), SqlError> {
+    /// A count, under the function that refuses a negative one and reads NULL as none.
+    fn row_count(&mut self, count: &Expr, function: &str) -> Result<(), SqlError> {
         if let Node::Literal(_) = count.node {
             return self.expr(count);
         }
-        self.out.push_str("coalesce(");
+        self.out.push_str(function);
         self.expr(count)?;
-        self.push(format_args!(", {none})"));
+        self.out.push(')');
         Ok(())
     }
 
@@ -472,45 +481,48 @@ impl Lowering<'_> {
         self.ordered_outputs(query)
     }
 
+    /// A set operation, and those to its left that need no parentheses: SQLite's operators are all of one precedence and
+    /// associate to the left.
     fn set_operation(
         &mut self,
         operation: &SetOperation,
         outputs: Outputs,
     ) -> Result<(), SqlError> {
-        let SetOperation { kind, all, left, right } = operation;
-        if *all && *kind != SetKind::Union {
+        if operation.is_numbered() {
             return self.numbered_operation(operation);
         }
-        self.arm(left, outputs, !*all, true)?;
-        self.out.push_str(match (kind, all) {
-            (SetKind::Union, true) => " UNION ALL ",
-            (SetKind::Union, false) => " UNION ",
-            (SetKind::Intersect, _) => " INTERSECT ",
-            (SetKind::Except, _) => " EXCEPT ",
-        });
-        self.arm(right, Outputs::Anonymous, !*all, false)
+        let mut chain = vec![operation];
+        let mut first = &operation.left;
+        while let Body::SetOperation(inner) = &first.body
+            && is_plain(first)
+            && !inner.is_numbered()
+        {
+            chain.push(inner);
+            first = &inner.left;
+        }
+        if chain.len() >= COMPOUND_TERMS_MAX {
+            return Err(SqlError::too_complex());
+        }
+        let collated = chain.last().is_some_and(|innermost| !innermost.all);
+        self.arm(first, outputs, collated)?;
+        for SetOperation { kind, all, left: _, right } in chain.into_iter().rev() {
+            self.out.push_str(match (kind, all) {
+                (SetKind::Union, true) => " UNION ALL ",
+                (SetKind::Union, false) => " UNION ",
+                (SetKind::Intersect, _) => " INTERSECT ",
+                (SetKind::Except, _) => " EXCEPT ",
+            });
+            self.arm(right, Outputs::Anonymous, !*all)?;
+        }
+        Ok(())
     }
 
-    /// One operand of a set operation. SQLite's operators are all of one precedence and associate to the left.
-    fn arm(
-        &mut self,
-        query: &Query,
-        outputs: Outputs,
-        collated: bool,
-        leftmost: bool,
-    ) -> Result<(), SqlError> {
-        let plain = query.ctes.is_empty()
-            && query.order_by.is_empty()
-            && query.limit.is_none()
-            && query.offset.is_none();
+    /// One operand of a set operation.
+    fn arm(&mut self, query: &Query, outputs: Outputs, collated: bool) -> Result<(), SqlError> {
+        let plain = is_plain(query);
         match &query.body {
             Body::Select(select) if plain && !matches!(select.distinct, Distinct::On(_)) => {
                 self.select(select, outputs, collated)
-            }
-            Body::SetOperation(operation)
-                if plain && leftmost && (operation.kind == SetKind::Union || !operation.all) =>
-            {
-                self.set_operation(operation, outputs)
             }
             Body::Values(_) if plain && outputs == Outputs::Anonymous && !collated => {
                 self.query(query)
@@ -608,6 +620,25 @@ impl Lowering<'_> {
         }
         Ok(())
     }
+}
+
+/// Relations of a join tree. Its left side is as deep as the join is long.
+fn relation_count(item: &FromItem) -> usize {
+    let mut count = 1;
+    let mut item = item;
+    while let FromItem::Join(join) = item {
+        count += relation_count(&join.right);
+        item = &join.left;
+    }
+    count
+}
+
+/// Whether a query is nothing but its body.
+fn is_plain(query: &Query) -> bool {
+    query.ctes.is_empty()
+        && query.order_by.is_empty()
+        && query.limit.is_none()
+        && query.offset.is_none()
 }
 
 /// Whether a join tree has a RIGHT or FULL join, which must not reach over a comma.

@@ -10,7 +10,7 @@
 //!
 //! # Bounds
 //! - [`TEXT_BYTES_MAX`]: a longer string is refused with 54000.
-//! - [`DEPTH_MAX`]: deeper nesting of parentheses is refused with 54001, before any recursion has begun.
+//! - [`DEPTH_MAX`]: deeper nesting of parentheses and the like is refused with 54001, before any recursion has begun.
 
 pub mod rewrite;
 pub mod split;

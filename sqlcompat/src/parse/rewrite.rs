@@ -2,6 +2,7 @@
 //!
 //! | form | becomes |
 //! |---|---|
+//! | `a->-1` | `a -> -1` |
 //! | `TABLE t` | `SELECT * FROM t` |
 //! | `FROM ONLY t`, `UPDATE ONLY t` | without `ONLY`: there is no inheritance |
 //! | `f(VARIADIC a)` | a named argument under [`VARIADIC`] |
@@ -9,6 +10,7 @@
 //! | `FOR NO KEY UPDATE`, `FOR KEY SHARE` | `FOR UPDATE`, `FOR SHARE` |
 //! | `a OPERATOR(pg_catalog.=) b` | `a = b`, with the operator's own precedence |
 //! | `COLLATION FOR (x)` | `pg_collation_for(x)` |
+//! | `trim(BOTH FROM x)`, without characters to trim | `btrim(x)`; likewise `ltrim` and `rtrim` |
 //! | `'a'` newline `'b'` | one literal |
 //!
 //! The marks begin with a NUL, which no name from a client can hold.
@@ -52,11 +54,13 @@ pub fn rewrite(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSp
 fn is_candidate(token: &Token) -> bool {
     match token {
         Token::Word(word) if word.quote_style.is_none() => {
-            const WORDS: [&str; 7] =
-                ["TABLE", "ONLY", "VARIADIC", "OVERRIDING", "OPERATOR", "COLLATION", "KEY"];
+            const WORDS: [&str; 8] =
+                ["TABLE", "ONLY", "VARIADIC", "OVERRIDING", "OPERATOR", "COLLATION", "KEY", "TRIM"];
             WORDS.iter().any(|it| word.value.eq_ignore_ascii_case(it))
         }
-        Token::Whitespace(Whitespace::Newline) | Token::SingleQuotedString(_) => true,
+        Token::CustomBinaryOperator(_)
+        | Token::Whitespace(Whitespace::Newline)
+        | Token::SingleQuotedString(_) => true,
         _ => false,
     }
 }
@@ -97,7 +101,11 @@ fn join_literals(_text: &str, tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> 
 
 /// Tries each form at the start of `rest`; gives the number of tokens that it replaced, 0 for none.
 fn production(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
-    let Some(Token::Word(word)) = rest.first().map(|it| &it.token) else { return 0 };
+    let word = match rest.first().map(|it| &it.token) {
+        Some(Token::Word(word)) => word,
+        Some(Token::CustomBinaryOperator(operator)) => return signed(operator, rest, out),
+        _ => return 0,
+    };
     if word.quote_style.is_some() {
         return 0;
     }
@@ -108,9 +116,38 @@ fn production(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
         "OVERRIDING" => overriding(rest, out),
         "OPERATOR" => operator(rest, out),
         "COLLATION" => collation_for(rest, out),
+        "TRIM" => trim(rest, out),
         "NO" | "KEY" => key_lock(rest, out),
         _ => 0,
     }
+}
+
+/// `->-1`: an operator ends in `+` or `-` only if it also holds one of the characters below; otherwise that is a sign.
+fn signed(operator: &str, rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    const KEEP_SIGN: &[char] = &['~', '!', '@', '#', '%', '^', '&', '|', '`', '?'];
+    if operator.contains(KEEP_SIGN) {
+        return 0;
+    }
+    let (token, signs) = match operator.trim_end_matches(['+', '-']) {
+        "->>" => (Token::LongArrow, 3),
+        _ if operator.starts_with("->") => (Token::Arrow, 2),
+        "=" => (Token::Eq, 1),
+        "<>" => (Token::Neq, 2),
+        "<=" => (Token::LtEq, 2),
+        ">=" => (Token::GtEq, 2),
+        "<" => (Token::Lt, 1),
+        ">" => (Token::Gt, 1),
+        "*" => (Token::Mul, 1),
+        "/" => (Token::Div, 1),
+        _ => return 0,
+    };
+    let span = rest[0].span;
+    out.push(TokenWithSpan { token, span });
+    for sign in operator.chars().skip(signs) {
+        let token = if sign == '-' { Token::Minus } else { Token::Plus };
+        out.push(TokenWithSpan { token, span });
+    }
+    1
 }
 
 fn table(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
@@ -204,6 +241,26 @@ fn collation_for(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize 
     }
     out.push(TokenWithSpan { token: keyword("pg_collation_for"), span: rest[0].span });
     2
+}
+
+/// `trim([BOTH | LEADING | TRAILING] FROM x)`, which sqlparser reads with characters to trim only.
+fn trim(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let [_, open, third, ..] = rest else { return 0 };
+    let (Token::LParen, Token::Word(word)) = (&open.token, &third.token) else { return 0 };
+    let from_next = || {
+        let next = rest.get(3).map(|it| &it.token);
+        matches!(next, Some(Token::Word(word)) if is_word(word, "FROM"))
+    };
+    let (name, used) = match word.value.to_ascii_uppercase().as_str() {
+        "FROM" => ("btrim", 3),
+        "BOTH" if from_next() => ("btrim", 4),
+        "LEADING" if from_next() => ("ltrim", 4),
+        "TRAILING" if from_next() => ("rtrim", 4),
+        _ => return 0,
+    };
+    out.push(TokenWithSpan { token: keyword(name), span: rest[0].span });
+    out.push(open.clone());
+    used
 }
 
 /// `NO KEY` and `KEY` after FOR.

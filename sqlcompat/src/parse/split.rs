@@ -4,6 +4,7 @@
 //! Pieces of a string with several are tokenized again so that their spans are their own.
 
 use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
@@ -13,13 +14,20 @@ use crate::error::{SqlError, SqlState};
 /// Longest string that is parsed, in bytes; a longer one is refused with 54000.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
 
-/// Deepest nesting of parentheses and brackets; deeper is refused with 54001.
+/// Deepest nesting of parentheses, brackets, `CASE`s and prefix operators together; deeper is refused with 54001.
 pub const DEPTH_MAX: usize = 128;
 
 /// Most tokens in a row that could chain operators (no comma or parenthesis between them); more is refused with 54001.
 ///
 /// A chain becomes a tree as deep as it is long, and trees are dropped recursively.
 pub const CHAIN_TOKENS_MAX: usize = 10_000;
+
+/// Deepest nesting of parenthesized joins, each level of which takes the parser some 100 KiB of stack in a debug build; deeper
+/// is refused with 54001.
+pub const JOIN_DEPTH_MAX: usize = 12;
+
+/// Most set operations in a row, one fewer than SQLite's compound `SELECT` has terms; more is refused with 54001.
+pub const SET_OPERATIONS_MAX: usize = 499;
 
 /// Depth given to sqlparser's own counter, which counts expressions, not parentheses.
 const PARSER_DEPTH_MAX: usize = 400;
@@ -149,26 +157,102 @@ fn tokenize(text: &str, whole: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
 
 /// Refuses what would make a tree too deep to walk.
 fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
-    let mut depth = 0usize;
-    let mut chain = 0usize;
+    let mut nesting = Nesting::default();
     for it in tokens {
-        match it.token {
-            Token::LParen | Token::LBracket => depth += 1,
-            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
-            Token::Whitespace(_) => continue,
-            Token::Comma | Token::SemiColon => chain = 0,
-            _ => {}
-        }
-        chain += 1;
-        if depth > DEPTH_MAX || chain > CHAIN_TOKENS_MAX {
-            return Err(SqlError::new(
-                SqlState::STATEMENT_TOO_COMPLEX,
-                "stack depth limit exceeded",
-            )
-            .with_hint("The statement nests expressions too deeply; split it up."));
+        nesting.see(&it.token);
+        if nesting.is_too_deep() {
+            let hint = "The statement nests expressions too deeply; split it up.";
+            return Err(SqlError::too_complex().with_hint(hint));
         }
     }
     Ok(())
+}
+
+/// How deep and long a statement is at some token.
+#[derive(Default)]
+struct Nesting {
+    /// The open parentheses and brackets.
+    open: Vec<Bracket>,
+    /// Those of them that may enclose a join.
+    joins: usize,
+    /// Open `CASE`s.
+    cases: usize,
+    /// Operators in a row.
+    prefixes: usize,
+    /// Tokens since the last one that ends a chain of operators.
+    chain: usize,
+    /// Set operations so far outside of all parentheses.
+    set_operations: usize,
+    /// The last token may stand before a `FROM` item.
+    before_item: bool,
+}
+
+/// An open parenthesis or bracket.
+struct Bracket {
+    /// It stands where a `FROM` item may.
+    is_join: bool,
+    /// Set operations so far inside.
+    set_operations: usize,
+}
+
+impl Nesting {
+    fn see(&mut self, token: &Token) {
+        let mut before_item = false;
+        match token {
+            Token::Whitespace(_) => return,
+            Token::LParen | Token::LBracket => {
+                let is_join = self.before_item && *token == Token::LParen;
+                self.joins += usize::from(is_join);
+                self.open.push(Bracket { is_join, set_operations: 0 });
+                before_item = is_join;
+            }
+            Token::RParen | Token::RBracket => {
+                let closed = self.open.pop();
+                self.joins -= usize::from(closed.is_some_and(|it| it.is_join));
+            }
+            Token::Comma => self.chain = 0,
+            Token::SemiColon => *self = Self::default(),
+            Token::Word(word) => match word.keyword {
+                Keyword::FROM | Keyword::JOIN => before_item = true,
+                // The arms are not operands of one another's operators.
+                Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT => {
+                    self.chain = 0;
+                    *self.set_operations_here() += 1;
+                }
+                Keyword::CASE => self.cases += 1,
+                Keyword::END => self.cases = self.cases.saturating_sub(1),
+                _ => {}
+            },
+            _ => {}
+        }
+        self.see_operator(token);
+        self.before_item = before_item;
+        self.chain += 1;
+    }
+
+    /// Counts operators in a row: all but the first are prefix operators.
+    fn see_operator(&mut self, token: &Token) {
+        let is_operator = match token {
+            Token::Plus | Token::Minus | Token::Tilde | Token::AtSign => true,
+            Token::Word(word) => word.keyword == Keyword::NOT,
+            _ => false,
+        };
+        self.prefixes = if is_operator { self.prefixes + 1 } else { 0 };
+    }
+
+    fn set_operations_here(&mut self) -> &mut usize {
+        match self.open.last_mut() {
+            Some(bracket) => &mut bracket.set_operations,
+            None => &mut self.set_operations,
+        }
+    }
+
+    fn is_too_deep(&mut self) -> bool {
+        self.open.len() + self.cases + self.prefixes > DEPTH_MAX
+            || self.joins > JOIN_DEPTH_MAX
+            || self.chain > CHAIN_TOKENS_MAX
+            || *self.set_operations_here() > SET_OPERATIONS_MAX
+    }
 }
 
 /// Whether a piece between semicolons holds nothing but blanks and comments.

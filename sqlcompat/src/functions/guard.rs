@@ -1,0 +1,87 @@
+//! What lowered statements call to keep PostgreSQL's rules where SQLite's differ, and which no name in SQL reaches.
+//!
+//! | function | does |
+//! |---|---|
+//! | `trellis_null_key(relation, column)` | 23502: SQLite would put a number of its own in place of the NULL |
+//! | `trellis_limit(count)`, `trellis_offset(count)` | the count; NULL is none; 2201W or 2201X if it is negative |
+//! | `trellis_only_row(value)`, an aggregate | the value of the only row; 21000 if there are several |
+//!
+//! All are volatile: SQLite computes a deterministic call of constants before the statement starts, also one that is never
+//! reached.
+
+use super::call::{integer, text};
+use super::{Accumulator, AggregateFunction, Call, ScalarFunction};
+use crate::datum::Datum;
+use crate::error::{ErrorObject, SqlError, SqlState};
+
+type Answer = Result<Datum, SqlError>;
+
+fn null_key(call: &Call) -> Answer {
+    let (relation, column) = (call.text(0)?, call.text(1)?);
+    let mut error = SqlError::new(
+        SqlState::NOT_NULL_VIOLATION,
+        format!(
+            "null value in column \"{column}\" of relation \"{relation}\" violates not-null constraint"
+        ),
+    );
+    let (table, column) = (Some(relation.to_owned()), Some(column.to_owned()));
+    error.object = Box::new(ErrorObject { table, column, ..ErrorObject::default() });
+    Err(error)
+}
+
+fn limit(call: &Call) -> Answer {
+    if call.is_null(0) {
+        return Ok(integer(-1));
+    }
+    let state = SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE;
+    not_negative(call.i64(0)?, state, "LIMIT must not be negative")
+}
+
+fn offset(call: &Call) -> Answer {
+    if call.is_null(0) {
+        return Ok(integer(0));
+    }
+    let state = SqlState::INVALID_ROW_COUNT_IN_OFFSET_CLAUSE;
+    not_negative(call.i64(0)?, state, "OFFSET must not be negative")
+}
+
+fn not_negative(count: i64, state: SqlState, message: &str) -> Answer {
+    if count < 0 { Err(SqlError::new(state, message)) } else { Ok(Datum::Integer(count)) }
+}
+
+/// The value of the only row.
+#[derive(Default)]
+struct OnlyRow(Option<Datum>);
+
+impl Accumulator for OnlyRow {
+    fn step(&mut self, call: &Call) -> Result<(), SqlError> {
+        if self.0.is_some() {
+            return Err(SqlError::new(
+                SqlState::CARDINALITY_VIOLATION,
+                "more than one row returned by a subquery used as an expression",
+            ));
+        }
+        self.0 = Some(call.datum(0).to_datum());
+        Ok(())
+    }
+
+    fn retract(&mut self, _: &Call) -> Result<(), SqlError> {
+        self.0 = None;
+        Ok(())
+    }
+
+    fn finish(&self, _: &Call) -> Answer {
+        Ok(self.0.clone().unwrap_or(Datum::Null))
+    }
+}
+
+/// The functions.
+pub(super) const FUNCTIONS: &[ScalarFunction] = &[
+    ScalarFunction::lax("trellis_limit", limit).volatile(),
+    ScalarFunction::lax("trellis_null_key", null_key).volatile(),
+    ScalarFunction::lax("trellis_offset", offset).volatile(),
+];
+
+/// The aggregate.
+pub(super) const AGGREGATES: &[AggregateFunction] =
+    &[AggregateFunction { name: "trellis_only_row", start: || Box::new(OnlyRow::default()) }];

@@ -1,0 +1,150 @@
+//! Long and deep statements, planned on a thread with a small stack and then prepared by SQLite: each runs, or is refused with
+//! class 54 before anything overflows.
+
+use std::thread;
+
+use rusqlite::Connection;
+use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::functions::{SessionContext, register};
+use trellis_sqlcompat::parse;
+use trellis_sqlcompat::plan::PlanKind;
+use trellis_sqlcompat::schema::Catalog;
+use trellis_sqlcompat::settings::FormatSettings;
+
+/// Half of what a session has, in a build whose frames are several times those of a release.
+const STACK_BYTES: usize = 4 << 20;
+
+/// What becomes of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Runs,
+    TooComplex,
+    Either,
+}
+
+fn outcome(sql: &str) -> Result<(), String> {
+    let catalog = Catalog::from_rows([]);
+    let settings = FormatSettings::default();
+    let search_path = ["public".to_owned()];
+    let cx = BindContext {
+        catalog: &catalog,
+        search_path: &search_path,
+        user: "alice",
+        database: "app",
+        settings: &settings,
+        parameter_types: &[],
+    };
+    let describe =
+        |error: trellis_sqlcompat::SqlError| format!("{} {}", error.state, error.message);
+    let statement = parse::split(sql).map_err(describe)?.pop().expect("a statement");
+    let plan = bind::plan(&statement, &cx).map_err(describe)?;
+    let PlanKind::Query(step) = plan.kind else { return Ok(()) };
+    let sqlite = Connection::open_in_memory().unwrap();
+    register(&sqlite, &SessionContext::default()).unwrap();
+    sqlite.prepare(&step.sql).map(drop).map_err(|error| {
+        let text: String = error.to_string().chars().take(200).collect();
+        format!("SQLite: {text}")
+    })
+}
+
+fn nested(open: &str, close: &str, depth: usize) -> String {
+    format!("SELECT {}1{}", open.repeat(depth), close.repeat(depth))
+}
+
+fn chain(first: &str, link: &str, length: usize) -> String {
+    format!("SELECT {first}{}", link.repeat(length))
+}
+
+fn statements() -> Vec<(&'static str, String, Outcome)> {
+    use Outcome::{Either, Runs, TooComplex};
+    let mut cases = Vec::new();
+    for depth in [10, 20, 50, 100, 127, 160, 400, 5_000] {
+        for (name, open, close) in [
+            ("parentheses", "(", ")"),
+            ("minus", "- ", ""),
+            ("calls", "abs(", ")"),
+            ("scalar subqueries", "(SELECT ", ")"),
+            ("CASE", "CASE WHEN true THEN ", " END"),
+            ("CASE in WHEN", "CASE WHEN 1 = ", " THEN 1 END"),
+            ("arrays", "ARRAY[", "]"),
+            ("casts", "CAST(", " AS int)"),
+            ("COALESCE", "coalesce(1, ", ")"),
+            ("EXISTS", "EXISTS (SELECT ", ")"),
+        ] {
+            let outcome = if depth >= 400 { TooComplex } else { Either };
+            cases.push((name, nested(open, close, depth), outcome));
+        }
+        let outcome = if depth >= 400 { TooComplex } else { Either };
+        let from = |open: &str, close: &str| {
+            format!("SELECT * FROM {}(SELECT 1) x{}", open.repeat(depth), close.repeat(depth))
+        };
+        cases.push(("FROM subqueries", from("(SELECT * FROM ", ") x"), outcome));
+        let nest = (0..depth).map(|number| format!(" CROSS JOIN (SELECT 1) AS y{number})"));
+        let nest =
+            format!("SELECT * FROM {}(SELECT 1) x{}", "(".repeat(depth), nest.collect::<String>());
+        cases.push(("joins nested", nest, Either));
+        let not = format!("SELECT {}true", "NOT ".repeat(depth));
+        cases.push(("NOT", not, outcome));
+        let factors = (0..depth).map(|number| format!("(SELECT {number}) x{number}"));
+        let factors: Vec<String> = factors.collect();
+        cases.push(("joins", format!("SELECT 1 FROM {}", factors.join(" CROSS JOIN ")), Either));
+        cases.push(("items", format!("SELECT 1 FROM {}", factors.join(", ")), Either));
+        cases.push(("casts after", chain("1", "::int", depth), Either));
+        cases.push(("IS TRUE", chain("true", " IS TRUE", depth), Either));
+    }
+    for (length, outcome) in [(400, Runs), (499, Runs), (500, TooComplex), (20_000, TooComplex)] {
+        for operator in ["UNION ALL", "UNION", "INTERSECT", "EXCEPT"] {
+            cases.push((
+                "set operations",
+                chain("1", &format!(" {operator} SELECT 1"), length),
+                outcome,
+            ));
+        }
+        cases.push(("typed set operations", chain("1", " UNION ALL SELECT 1.5", length), outcome));
+    }
+    cases.push(("EXCEPT ALL", chain("1", " EXCEPT ALL SELECT 1", 49), Runs));
+    cases.push(("EXCEPT ALL", chain("1", " EXCEPT ALL SELECT 1", 400), TooComplex));
+    for length in [100, 400, 900, 3_000, 50_000] {
+        for (name, first, link) in [
+            ("AND", "true", " AND true"),
+            ("OR", "true", " OR 1 = 1"),
+            ("+", "1", " + 1"),
+            ("||", "'a'", " || 'a'"),
+            ("=", "1 = 1", " = true"),
+            ("->", "'{}'::jsonb", " -> 'a'"),
+        ] {
+            cases.push((name, chain(first, link, length), Either));
+        }
+    }
+    let parameters: Vec<String> = (1..=65_535).map(|number| format!("${number}::int")).collect();
+    cases.push(("IN of parameters", format!("SELECT 1 IN ({})", parameters.join(", ")), Runs));
+    cases.push(("VALUES of parameters", format!("VALUES ({})", parameters.join("), (")), Runs));
+    cases.push(("IN", format!("SELECT 1 IN ({})", vec!["1"; 50_000].join(",")), Runs));
+    cases.push(("a long literal", format!("SELECT '{}'", "x".repeat(1_000_000)), Runs));
+    cases.push(("a wide row", format!("SELECT {}", vec!["1"; 1_600].join(",")), Runs));
+    cases.push(("a wider row", format!("SELECT {}", vec!["1"; 3_000].join(",")), TooComplex));
+    cases.push(("GREATEST", format!("SELECT greatest({})", vec!["1"; 2_000].join(",")), Either));
+    cases.push(("concat", format!("SELECT concat({})", vec!["'a'"; 2_000].join(",")), Either));
+    cases
+}
+
+#[test]
+fn deep_and_long_statements_run_or_are_refused() {
+    let check = || {
+        let mut wrong = Vec::new();
+        for (name, sql, wanted) in statements() {
+            let found = outcome(&sql);
+            let right = match (&found, wanted) {
+                (Ok(()), Outcome::Runs | Outcome::Either) => true,
+                (Err(error), Outcome::TooComplex | Outcome::Either) => error.starts_with("54"),
+                _ => false,
+            };
+            if !right {
+                let start: String = sql.chars().take(60).collect();
+                wrong.push(format!("{name}, {} bytes, {start}: {found:?}", sql.len()));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    };
+    thread::Builder::new().stack_size(STACK_BYTES).spawn(check).unwrap().join().unwrap();
+}
