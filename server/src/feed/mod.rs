@@ -8,7 +8,7 @@
 //! The store calls [`Hub::publish`] with every transaction after it is durable and visible, in the order of positions.
 //!
 //! # Bounds
-//! A session's [`Mailbox`] holds [`mailbox::MESSAGES_MAX`] messages and [`mailbox::BYTES_MAX`] bytes. What does not fit is
+//! A session's [`Mailbox`] holds `mailbox::MESSAGES_MAX` messages and `mailbox::BYTES_MAX` bytes. What does not fit is
 //! replaced by one notice per channel, `{"op":"lag","position":N}`: everything up to position N may have been missed.
 
 mod hub;

@@ -1,6 +1,6 @@
 //! Decoding what a client sends.
 //!
-//! A frame is a type byte, a length that counts itself, and a body. [`next_frame`] delimits one; the decoders then read an
+//! A frame is a type byte, a length that counts itself, and a body. `next_frame` delimits one; the decoders then read an
 //! already complete body and must use it up exactly.
 //!
 //! # Bounds

@@ -6,7 +6,7 @@ use super::tree::{
 };
 
 impl Expr {
-    /// The direct subexpressions; queries inside are not entered, see [`Expr::queries`].
+    /// The direct subexpressions; queries inside are not entered, see `queries`.
     #[must_use]
     pub fn children(&self) -> Vec<&Expr> {
         match &self.node {

@@ -14,12 +14,12 @@
 //! running. Beside the rows of `pg_proc` there are the conversions `pg_in(text, type, typmod)`, `pg_out(value, type)` and
 //! `pg_array_cast(value, source, target, typmod)`.
 //!
-//! The bodies are pure: [`Call`] in, [`Datum`] out. They are collected in tables, one per subject; [`find`] and
+//! The bodies are pure: [`Call`] in, [`Datum`](crate::Datum) out. They are collected in tables, one per subject; [`find`] and
 //! [`implemented`] read the very tables that [`sqlite::register`] registers, so that they cannot disagree. Only `sqlite` needs the feature.
 //!
 //! # Invariants
 //! 1. A body never panics, whatever storage it is given; a value of the wrong class is XX000.
-//! 2. A body that fails leaves its [`SqlError`] in the [`SessionContext`]; SQLite carries only the text.
+//! 2. A body that fails leaves its [`SqlError`](crate::SqlError) in the [`SessionContext`]; SQLite carries only the text.
 //!
 //! # Sources
 //! PostgreSQL 15 manual, chapter 9 (Functions and Operators).

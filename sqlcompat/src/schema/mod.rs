@@ -2,7 +2,7 @@
 //!
 //! Every object (schema, table, column, index, constraint, view, sequence, type, comment, …) is one [`SchemaRow`] of the
 //! replicated system table `trellis_schema`. A DDL statement is an edit of those rows; they merge between nodes by the
-//! same rules as user rows; and whenever they changed, on whichever node, [`materialize`] brings the SQLite tables in line.
+//! same rules as user rows; and whenever they changed, on whichever node, [`materialize()`] brings the SQLite tables in line.
 //! There is one path for a local `CREATE TABLE` and for one that arrives from a peer.
 //!
 //! Identity: an object's id is a 64-bit hash of (kind, parent id, name, generation), so two nodes that concurrently create

@@ -6,7 +6,7 @@
 //! 1. calls [`SchemaStatement::apply`] with the current catalog and gets a [`SchemaChange`];
 //! 2. runs `before`;
 //! 3. upserts `rows` into `trellis_schema` and `temporary` into the session's own list (a dropped temporary row stays);
-//! 4. builds the new catalog and runs [`materialize`](super::materialize)`(old, new)`;
+//! 4. builds the new catalog and runs [`materialize`](super::materialize())`(old, new)`;
 //! 5. registers [`Catalog::store_tables`] with the store;
 //! 6. runs `after`, and sends the notices and the tag.
 //!

@@ -1,7 +1,7 @@
 //! Roots, powers, exponentials and logarithms of `numeric`, to the scale that PostgreSQL gives them.
 //!
 //! Results carry at least 16 significant digits and no fewer digits after the point than the operands. They are computed in
-//! fixed point with [`GUARD_DIGITS`] digits to spare and rounded once.
+//! fixed point with `GUARD_DIGITS` digits to spare and rounded once.
 //!
 //! # Bounds
 //! A result of more than [`super::numeric::WEIGHT_MAX`] digits is 22003 before any work is done.

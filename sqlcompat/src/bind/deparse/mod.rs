@@ -4,7 +4,7 @@
 //! client asks (`pg_get_expr`, `pg_get_constraintdef`, `pg_get_indexdef`). Trellis stores that text to begin with, so that
 //! the catalog answers with PostgreSQL's own. The text means the same as what was written and can be bound again.
 //!
-//! The syntax tree is walked bottom-up into [`Piece`](piece::Piece)s, text with a type. Each operator and function is
+//! The syntax tree is walked bottom-up into `Piece`s, text with a type. Each operator and function is
 //! resolved over its pieces' types, which says what each must become; the coercions that PostgreSQL would store are the
 //! casts that the text shows. What is folded at parse time there (untyped literals, negative numbers) is folded here.
 //!
@@ -17,7 +17,7 @@
 //! | `star` | `SELECT *` of a view, written out |
 //!
 //! # Bounds
-//! Nesting: [`DEPTH_MAX`] levels, 54001 below.
+//! Nesting: `DEPTH_MAX` levels, 54001 below.
 //!
 //! # Left out
 //! Subqueries, aggregates and window functions, which no expression of a schema may contain.

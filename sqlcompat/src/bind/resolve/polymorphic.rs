@@ -2,7 +2,7 @@
 //! `anycompatible` family as one common type (manual page `extend-type-system`).
 //!
 //! Two passes over the same [`Gathered`] facts: [`is_consistent`] is the quiet test that candidate selection uses,
-//! [`resolve`] names the concrete types of the chosen row, or the error.
+//! `resolve` names the concrete types of the chosen row, or the error.
 
 use super::coercion::can_coerce;
 use super::common_type::common_type_of_known;

@@ -1,6 +1,6 @@
 //! DDL statements as edits of `trellis_schema` rows.
 //!
-//! Each statement is one [`Edit`](edit::Edit): it looks names up in the catalog, changes rows, and asks for checks of the
+//! Each statement is one `Edit`: it looks names up in the catalog, changes rows, and asks for checks of the
 //! data (`before`, `after`). What the new rows mean for SQLite is the materializer's business, so that a change made here
 //! and one that arrives from a peer take the same path.
 //!

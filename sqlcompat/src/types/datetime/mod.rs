@@ -7,7 +7,7 @@
 //! # Map
 //! - [`civil`]: days to year, month, day and back.
 //! - [`zone`]: offsets of time zones, also beyond the years that the zone database knows.
-//! - [`parse`]: input. [`format`]: output in all `DateStyle`s.
+//! - [`parse`]: input. [`mod@format`]: output in all `DateStyle`s.
 //!
 //! # Bounds
 //! Dates from 4714-11-24 BC to 5874897-12-31, timestamps to 294276-12-31; beyond that 22008.

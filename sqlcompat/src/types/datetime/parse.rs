@@ -1,7 +1,7 @@
 //! Input of dates, times and timestamps.
 //!
 //! Text is cut into fields by their first character and punctuation: `2024-01-31T10:00:00.5+02` becomes a date field, the
-//! marker `T`, a time field and a zone field. The fields are then read in order into one [`Fields`] record; a part given
+//! marker `T`, a time field and a zone field. The fields are then read in order into one `Fields` record; a part given
 //! twice, or one that no rule explains, is a syntax error (22007), a value out of its range 22008.
 
 use super::zone::Zone;
