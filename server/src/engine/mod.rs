@@ -30,6 +30,7 @@ mod rows;
 mod schema;
 mod sequence;
 pub mod session_engine;
+mod temporary;
 mod timer;
 mod unique_id;
 mod violation;

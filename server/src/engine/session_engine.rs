@@ -191,7 +191,7 @@ impl SqliteEngine {
         self.surroundings().word(&from_rusqlite(error))
     }
 
-    fn execute(&self, sql: &str) -> Result<(), SqlError> {
+    pub(super) fn execute(&self, sql: &str) -> Result<(), SqlError> {
         self.connection
             .with(|sqlite| sqlite.execute_batch(sql))
             .map_err(|error| self.sqlite_failed(&error))
@@ -415,7 +415,7 @@ impl SqliteEngine {
         result
     }
 
-    fn apply_schema_change(
+    pub(super) fn apply_schema_change(
         &mut self,
         statement: &SchemaStatement,
     ) -> Result<SchemaOutcome, SqlError> {
@@ -810,6 +810,7 @@ impl Engine for SqliteEngine {
         let Some(transaction) = &self.transaction else { return Ok(()) };
         let (writing, snapshot) = (transaction.writing, transaction.snapshot);
         if writing {
+            self.act_on_commit()?;
             self.commit_write(durable)?;
         } else if snapshot {
             self.execute("COMMIT")?;
