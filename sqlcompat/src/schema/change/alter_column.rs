@@ -129,6 +129,7 @@ impl Edit<'_> {
         let table = self.table_by_id(target.id)?.clone();
         let text =
             using.map_or_else(|| crate::builtin::quote_identifier(&column.name), str::to_owned);
+        expression::refuse_subquery(&text, "transform expression")?;
         let lowered = match using {
             Some(using) => expression::bind_over(&table, using, Some(data_type), &self.context())?,
             None => expression::bind_over(&table, &text, Some(data_type), &self.context())

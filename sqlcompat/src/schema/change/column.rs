@@ -145,6 +145,7 @@ impl Edit<'_> {
         column: &str,
         data_type: (Oid, i32),
     ) -> Result<String, SqlError> {
+        expression::refuse_subquery(text, "DEFAULT expression")?;
         let (scope, expected, context) = (ScalarScope::Nothing, Some(data_type), self.context());
         expression::bind(text, scope, expected, &context)
             .map_err(|error| default_error(error, column))?;
@@ -196,6 +197,7 @@ impl Edit<'_> {
                 return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message)
                     .with_detail("A generated column cannot reference another generated column."));
             }
+            expression::refuse_subquery(text, "column generation expression")?;
             let expected = Some((column.type_oid, column.typmod));
             let lowered = expression::bind_over(&table, text, expected, &self.context())
                 .map_err(|error| default_error(error, &column.name))?;

@@ -111,6 +111,7 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
         let table = self.table_by_id(target.id)?;
+        expression::refuse_subquery(text, "check constraint")?;
         expression::bind_condition(table, text, "CHECK", &self.context())?;
         let used = expression::columns_used(text, &table.columns);
         let text = expression::canonical_over(table, text, Some((Oid::BOOL, -1)), &self.context());

@@ -1,6 +1,7 @@
 //! Expressions inside DDL: bound to see that they mean something, kept as text.
 
 use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::bind::deparse::deparse_expression;
@@ -23,8 +24,34 @@ pub(in crate::schema) fn bind(
     // Positions are relative to the expression, not to the statement that it came from.
     bound.map_err(|mut error| {
         error.position = None;
-        error
+        match scope {
+            ScalarScope::Nothing if error.state == SqlState::UNDEFINED_COLUMN => {
+                let message = "cannot use column reference in DEFAULT expression";
+                SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+            }
+            ScalarScope::Nothing | ScalarScope::Table { .. } | ScalarScope::DomainValue(..) => {
+                error
+            }
+        }
     })
+}
+
+/// Refuses a subquery in an expression; `place` says what kind of expression it is.
+///
+/// `SELECT` is reserved, and no function can be called `VALUES`: a word that is not quoted tells.
+pub(super) fn refuse_subquery(text: &str, place: &str) -> Result<(), SqlError> {
+    let tokens = tokens(text);
+    let found = tokens.windows(2).any(|pair| match pair {
+        [Token::LParen, Token::Word(word)] => {
+            matches!(word.keyword, Keyword::SELECT | Keyword::VALUES | Keyword::WITH)
+        }
+        _ => false,
+    });
+    if !found {
+        return Ok(());
+    }
+    let message = format!("cannot use subquery in {place}");
+    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
 }
 
 /// The text of an expression as PostgreSQL shows it, which is what the schema keeps; it means the same.

@@ -1,5 +1,6 @@
 //! `CREATE INDEX`.
 
+use super::alter_table::location;
 use super::create_table::Target;
 use super::edit::{Edit, undefined_relation};
 use super::expression;
@@ -9,6 +10,7 @@ use crate::parse::utility::{CreateIndex, IndexKeyClause};
 use crate::schema::catalog::Table;
 use crate::schema::definition::{IndexDefinition, KeyDefinition};
 use crate::schema::lookup::Relation;
+use crate::schema::physical::quote;
 use crate::schema::row::{ObjectId, ObjectKind};
 
 /// Access methods of PostgreSQL; those that keep an order become SQLite's B-tree, the others are only recorded.
@@ -52,6 +54,7 @@ impl Edit<'_> {
         let include = include.collect::<Result<_, _>>()?;
         let mut predicate = None;
         if let Some(text) = &ast.predicate {
+            expression::refuse_subquery(text, "index predicate")?;
             let lowered = expression::bind_condition(&table, text, "WHERE", &self.context())?;
             if !lowered.immutable {
                 let message = "functions in index predicate must be marked IMMUTABLE";
@@ -61,6 +64,9 @@ impl Edit<'_> {
             predicate = Some(expression::canonical_over(&table, text, expected, &self.context()));
         }
         let name = ast.name.clone().unwrap_or_else(|| self.index_name(&target, ast));
+        if ast.unique {
+            self.check_distinct_keys(&table, ast, &name)?;
+        }
         let definition = IndexDefinition {
             unique: ast.unique,
             method: ast.method.clone(),
@@ -71,6 +77,44 @@ impl Edit<'_> {
             ..IndexDefinition::default()
         };
         self.create(ObjectKind::Index, target.id, &name, &definition);
+        Ok(())
+    }
+
+    /// Refuses duplicates in existing rows.
+    fn check_distinct_keys(
+        &mut self,
+        table: &Table,
+        ast: &CreateIndex,
+        name: &str,
+    ) -> Result<(), SqlError> {
+        let key_sql = |key: &IndexKeyClause| match &key.column {
+            Some(column) => {
+                let column = table.column_by_name(column);
+                Ok(column.map(|it| quote(&it.physical_name)).unwrap_or_default())
+            }
+            None => expression::bind_over(table, &key.expression, None, &self.context())
+                .map(|lowered| format!("({})", lowered.sql)),
+        };
+        let keys = ast.keys.iter().map(key_sql).collect::<Result<Vec<_>, SqlError>>()?;
+        let mut filter = "1".to_owned();
+        if let Some(text) = &ast.predicate {
+            filter = expression::bind_condition(table, text, "WHERE", &self.context())?.sql;
+        }
+        let names: Vec<_> = (1..=keys.len()).map(|number| format!("k{number}")).collect();
+        let named = keys.iter().zip(&names).map(|(key, name)| format!("{key} AS {name}"));
+        let present: Vec<_> = names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
+        let sql = format!(
+            "SELECT 1 FROM (SELECT {} FROM {} WHERE {filter}) WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
+            named.collect::<Vec<_>>().join(", "),
+            location(table),
+            present.join(" AND "),
+            names.join(", ")
+        );
+        let message = format!("could not create unique index \"{name}\"");
+        let mut error = SqlError::new(SqlState::UNIQUE_VIOLATION, message);
+        error.object.table = Some(table.name.clone());
+        error.object.constraint = Some(name.to_owned());
+        self.refuse_before(sql, error);
         Ok(())
     }
 
@@ -100,6 +144,7 @@ impl Edit<'_> {
                 (Some(id), None, type_oid)
             }
             None => {
+                expression::refuse_subquery(&key.expression, "index expression")?;
                 let lowered = expression::bind_over(table, &key.expression, None, &self.context())?;
                 if !lowered.immutable {
                     let message = "functions in index expression must be marked IMMUTABLE";

@@ -80,6 +80,7 @@ impl Edit<'_> {
         name: Option<&str>,
         text: &str,
     ) -> Result<(), SqlError> {
+        expression::refuse_subquery(text, "check constraint")?;
         let scope = ScalarScope::DomainValue(base, typmod);
         expression::bind(text, scope, Some((Oid::BOOL, -1)), &self.context())?;
         let taken = |name: &str| definition.checks.iter().any(|(it, _)| it == name);
