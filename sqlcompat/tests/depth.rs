@@ -39,8 +39,8 @@ fn outcome(sql: &str) -> Result<(), String> {
     let statement = parse::split(sql).map_err(describe)?.pop().expect("a statement");
     let plan = bind::plan(&statement, &cx).map_err(describe)?;
     let PlanKind::Query(step) = plan.kind else { return Ok(()) };
-    let sqlite = Connection::open_in_memory().unwrap();
-    register(&sqlite, &SessionContext::default()).unwrap();
+    let sqlite = Connection::open_in_memory().expect("a database in memory");
+    register(&sqlite, &SessionContext::default()).expect("the function library");
     sqlite.prepare(&step.sql).map(drop).map_err(|error| {
         let text: String = error.to_string().chars().take(200).collect();
         format!("SQLite: {text}")

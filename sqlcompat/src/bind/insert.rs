@@ -8,7 +8,7 @@ use super::from::output_columns;
 use super::query::plain_query;
 use super::target::{Target, binder, is_default};
 use super::tree::{
-    At, Body, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select, Source,
+    At, Body, Distinct, Expr, FromItem, Query, Relation, RelationId, Select, Source,
 };
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};

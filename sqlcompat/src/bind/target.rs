@@ -351,7 +351,7 @@ pub(crate) fn binder<'a>(cx: &'a BindContext<'a>, text: &'a str) -> Binder<'a> {
 /// Whether a value is known not to be NULL.
 fn never_null(value: &Expr) -> bool {
     match &value.node {
-        Node::Literal(datum) => *datum != crate::datum::Datum::Null,
+        Node::Literal(datum) => *datum != Datum::Null,
         Node::Call(call) => {
             call.row.name == "nextval" || (call.row.strict && call.arguments.iter().all(never_null))
         }

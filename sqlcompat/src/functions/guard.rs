@@ -9,7 +9,7 @@
 //! All are volatile: SQLite computes a deterministic call of constants before the statement starts, also one that is never
 //! reached.
 
-use super::call::{integer, text};
+use super::call::integer;
 use super::{Accumulator, AggregateFunction, Call, ScalarFunction};
 use crate::datum::Datum;
 use crate::error::{ErrorObject, SqlError, SqlState};
