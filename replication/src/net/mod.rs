@@ -21,7 +21,7 @@
 //! 3. A peer is who its `Hello` says, never who its address suggests.
 //!
 //! # Left out
-//! Peers are not authenticated ([`tls`] is the place for it). At a thousand nodes, probing members at random makes
+//! Peers are not authenticated (`tls` is the place for it). At a thousand nodes, probing members at random makes
 //! mostly handshakes; SWIM would then need its own sealed packets beside QUIC.
 
 mod config;

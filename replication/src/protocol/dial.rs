@@ -6,7 +6,7 @@
 //!
 //! # Bounds
 //! One attempt at a time per address or site; after a failure the next waits from
-//! [`REDIAL_MIN`](super::limits::REDIAL_MIN) up to [`REDIAL_MAX`](super::limits::REDIAL_MAX), with jitter. A few
+//! [`REDIAL_MIN`] up to [`REDIAL_MAX`], with jitter. A few
 //! datagrams wait for the connection, oldest dropped.
 
 use std::collections::{BTreeMap, VecDeque};

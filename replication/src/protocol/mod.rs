@@ -10,7 +10,7 @@
 //! ```
 //!
 //! **Broadcast** gives each node each transaction about once, through a tree that every sender derives from the member
-//! list ([`tree`]). It is best effort: a full queue sheds, a dead delegate is replaced only a few times.
+//! list (`tree`). It is best effort: a full queue sheds, a dead delegate is replaced only a few times.
 //! **Anti-entropy** makes it whole. Since each origin's transactions are applied in order, all that a node knows of an
 //! origin is one number, its head, and what it lacks is a suffix of a peer's log. Nodes learn of each other's heads from
 //! a digest of what changed lately, from a fingerprint of all heads that rides on every probe, and in full when they
@@ -21,9 +21,9 @@
 //! do what it says, then [`Replica::poll_timeout`] for the time of the next [`Replica::handle_timeout`].
 //!
 //! # Invariants
-//! 1. One origin's changesets are given to the store in version order without gaps ([`ledger`]).
+//! 1. One origin's changesets are given to the store in version order without gaps (`ledger`).
 //! 2. A frame is looked at only on a connection whose peer has said `Hello` as a member of this cluster.
-//! 3. A node passes a broadcast on only to members that no earlier sender was responsible for ([`tree`]).
+//! 3. A node passes a broadcast on only to members that no earlier sender was responsible for (`tree`).
 //! 4. The same inputs at the same times with the same seed yield the same outputs.
 //!
 //! # Bounds
