@@ -1,6 +1,6 @@
 //! The session settings that change how values are read, written and computed.
 
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 
 /// Settings that the types and functions read. The server's settings table is the owner; this is its typed extract.
 #[derive(Clone, Debug)]
@@ -109,6 +109,11 @@ impl TimeZoneSetting {
         if name.eq_ignore_ascii_case("utc") || name.eq_ignore_ascii_case("gmt") {
             return Some(TimeZone::UTC);
         }
+        if let Some(rule) = name.strip_prefix('<').and_then(|name| name.split_once('>')) {
+            // The rule that `posix_rule` writes: the sign after the name counts west.
+            let seconds = offset_minutes(rule.1)? * -60;
+            return Offset::from_seconds(seconds).ok().map(TimeZone::fixed);
+        }
         TimeZone::get(name).ok().or_else(|| TimeZone::posix(name).ok())
     }
 
@@ -154,4 +159,30 @@ fn posix_rule(minutes: i32) -> String {
     let (hours, rest) = (minutes.abs() / 60, minutes.abs() % 60);
     let text = if rest == 0 { format!("{hours:02}") } else { format!("{hours:02}:{rest:02}") };
     format!("<{east}{text}>{west}{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_that_is_kept_is_found_again() {
+        for (written, kept) in [
+            ("+05:30", "<+05:30>-05:30"),
+            ("-3", "<-03>+03"),
+            ("5.5", "<+05:30>-05:30"),
+            ("europe/paris", "Europe/Paris"),
+            ("utc", "UTC"),
+            ("EST5EDT", "EST5EDT"),
+        ] {
+            let name = TimeZoneSetting::canonical_name(written);
+            assert_eq!(name.as_deref(), Some(kept), "{written}");
+            let zone = TimeZoneSetting::find(kept).expect("what is kept is found");
+            if kept.starts_with("<+05:30") {
+                let offset = zone.to_offset(jiff::Timestamp::UNIX_EPOCH);
+                assert_eq!(offset.seconds(), 19_800);
+            }
+        }
+        assert_eq!(TimeZoneSetting::canonical_name("Mars/Olympus"), None);
+    }
 }
