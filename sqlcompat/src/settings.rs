@@ -110,19 +110,22 @@ impl TimeZoneSetting {
             return Some(TimeZone::UTC);
         }
         if let Some(rule) = name.strip_prefix('<').and_then(|name| name.split_once('>')) {
-            // The rule that `posix_rule` writes: the sign after the name counts west.
-            let seconds = offset_minutes(rule.1)? * -60;
-            return Offset::from_seconds(seconds).ok().map(TimeZone::fixed);
+            return west_of_greenwich(rule.1);
+        }
+        if name.contains(':') {
+            return west_of_greenwich(name);
         }
         TimeZone::get(name).ok().or_else(|| TimeZone::posix(name).ok())
     }
 
-    /// The name to keep for a zone as it was written: a zone name in its own spelling, or a POSIX rule for an offset in
-    /// hours (`2`, `-5.5`, `+02:00`, positive east of Greenwich). `None` if there is no such zone.
+    /// The name to keep for a zone as it was written: a zone name in its own spelling, a POSIX rule for a number of hours
+    /// (`2`, `-5.5`, positive east of Greenwich), or hours and minutes as written (`+05:30`, by POSIX positive west).
+    /// `None` if there is no such zone.
     #[must_use]
     pub fn canonical_name(written: &str) -> Option<String> {
         if let Some(minutes) = offset_minutes(written) {
-            return Some(posix_rule(minutes));
+            let clock = written.contains(':');
+            return Some(if clock { written.to_owned() } else { posix_rule(minutes) });
         }
         if let Ok(zone) = TimeZone::get(written) {
             let name = zone.iana_name().unwrap_or(written);
@@ -134,6 +137,12 @@ impl TimeZoneSetting {
         }
         TimeZone::posix(written).ok().map(|_zone| written.to_owned())
     }
+}
+
+/// A fixed offset that is written with the sign counting west, as POSIX does.
+fn west_of_greenwich(written: &str) -> Option<TimeZone> {
+    let seconds = offset_minutes(written)? * -60;
+    Offset::from_seconds(seconds).ok().map(TimeZone::fixed)
 }
 
 /// An offset of at most 15:59 east of Greenwich, in minutes.
@@ -168,7 +177,7 @@ mod tests {
     #[test]
     fn every_name_that_is_kept_is_found_again() {
         for (written, kept) in [
-            ("+05:30", "<+05:30>-05:30"),
+            ("-05:30", "-05:30"),
             ("-3", "<-03>+03"),
             ("5.5", "<+05:30>-05:30"),
             ("europe/paris", "Europe/Paris"),
@@ -178,7 +187,7 @@ mod tests {
             let name = TimeZoneSetting::canonical_name(written);
             assert_eq!(name.as_deref(), Some(kept), "{written}");
             let zone = TimeZoneSetting::find(kept).expect("what is kept is found");
-            if kept.starts_with("<+05:30") {
+            if kept.contains("05:30") {
                 let offset = zone.to_offset(jiff::Timestamp::UNIX_EPOCH);
                 assert_eq!(offset.seconds(), 19_800);
             }
