@@ -64,6 +64,7 @@ pub use tables::{
     Accumulator, AggregateFunction, Rows, ScalarFunction, SetReturningFunction, Volatility, find,
     find_aggregate, find_set_returning, implemented, implemented_names,
 };
+#[cfg(feature = "sqlite")]
 pub(crate) use tables::{aggregate_functions, scalar_functions};
 
 /// All scalar functions: groups of tables, one or more per subject.
