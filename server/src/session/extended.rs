@@ -227,30 +227,27 @@ impl<E: Engine> Session<E> {
             PortalState::Done => {
                 return self.execute_finished(portal);
             }
-            PortalState::Ready => {
-                let text = None;
-                match self.run_bound(&plan, &portal.parameters, text)? {
-                    Ran::Rows(rows, tag) => (rows, tag),
-                    Ran::Done(tag) => {
-                        self.out.command_complete(&tag);
-                        return Ok(());
-                    }
-                    Ran::Empty => {
-                        self.out.empty_query_response();
-                        return Ok(());
-                    }
-                    Ran::CopyIn(copy) => {
-                        self.out.copy_in_response(copy.is_binary(), copy.column_count());
-                        self.phase = Phase::CopyIn(copy, None);
-                        return Ok(());
-                    }
-                    Ran::CopyOut(rows, plan) => {
-                        let tag = self.copy_out(rows, &plan, wire)?;
-                        self.out.command_complete(&tag);
-                        return Ok(());
-                    }
+            PortalState::Ready => match self.run_bound(&plan, &portal.parameters)? {
+                Ran::Rows(rows, tag) => (rows, tag),
+                Ran::Done(tag) => {
+                    self.out.command_complete(&tag);
+                    return Ok(());
                 }
-            }
+                Ran::Empty => {
+                    self.out.empty_query_response();
+                    return Ok(());
+                }
+                Ran::CopyIn(copy) => {
+                    self.out.copy_in_response(copy.is_binary(), copy.column_count());
+                    self.phase = Phase::CopyIn(copy, None);
+                    return Ok(());
+                }
+                Ran::CopyOut(rows, plan) => {
+                    let tag = self.copy_out(rows, &plan, wire)?;
+                    self.out.command_complete(&tag);
+                    return Ok(());
+                }
+            },
         };
         let columns = portal.columns.clone().unwrap_or_default();
         let encoders = Self::encoders(&columns, &portal.formats);

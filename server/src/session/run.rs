@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use trellis_sqlcompat::parse::ParsedStatement;
 use trellis_sqlcompat::plan::{
     Plan, PlanKind, ResultColumn, SessionStatement, WritePlan, WriteVerb,
 };
@@ -14,22 +13,11 @@ use super::session::Session;
 use crate::wire::backend::Severity;
 
 impl<E: Engine> Session<E> {
-    /// Runs a statement of a simple query.
-    pub(super) fn run_plan(
-        &mut self,
-        plan: &Arc<Plan>,
-        parameters: &[Datum],
-        statement: &ParsedStatement,
-    ) -> Result<Ran<E::Rows>, SqlError> {
-        self.run_bound(plan, parameters, Some(statement))
-    }
-
     /// Runs a plan with its parameters.
     pub(super) fn run_bound(
         &mut self,
         plan: &Arc<Plan>,
         parameters: &[Datum],
-        _statement: Option<&ParsedStatement>,
     ) -> Result<Ran<E::Rows>, SqlError> {
         match &plan.kind {
             PlanKind::Empty => Ok(Ran::Empty),

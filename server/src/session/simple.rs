@@ -99,7 +99,7 @@ impl<E: Engine> Session<E> {
         wire: &mut dyn Wire,
     ) -> Result<Option<Box<super::copying::CopyIn>>, Interrupted> {
         let plan = self.plan_statement(statement, &[])?;
-        match self.run_plan(&plan, &[], statement)? {
+        match self.run_bound(&plan, &[])? {
             Ran::Rows(mut rows, tag) => {
                 let columns = self.result_columns(&plan).unwrap_or_default();
                 let formats = self.simple_formats(&plan);

@@ -182,7 +182,7 @@ impl<E: Engine> Session<E> {
         } else {
             self.evaluate_arguments(arguments, &prepared.plan.parameters)?
         };
-        self.run_bound(&prepared.plan, &parameters, None)
+        self.run_bound(&prepared.plan, &parameters)
     }
 
     /// Evaluates the arguments of `EXECUTE`, each converted to its parameter's type.
