@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 use trellis_replication::store::{
-    ApplyOutcome, LogRange, LogSlice, RowOp, Store, StoreConnection, StoreError, StoreOptions,
-    TableSpec,
+    ApplyOutcome, LogLimits, LogRange, LogSlice, RowOp, Store, StoreConnection, StoreError,
+    StoreOptions, TableSpec, floor_table,
 };
 use trellis_replication::types::{
-    ColumnId, DbVersion, EncodedChangeset, Message, Position, SiteId, TableId,
+    ColumnId, DbVersion, EncodedChangeset, Heads, Message, Position, SiteId, TableId,
 };
 
 const TABLE: TableId = TableId(7);
@@ -363,7 +363,8 @@ fn a_trimmed_log_says_so_and_goes_on() {
         for id in 1..=5 {
             node.sql(&format!("INSERT INTO t VALUES ({id}, 'x', 1)"));
         }
-        node.store.trim(Position(3)).unwrap();
+        let stable = [(node.store.site_id(), DbVersion(3))].into();
+        node.store.trim(&stable, &LogLimits::NEEDED).unwrap();
         node
     };
     let check = |store: &Store| {
@@ -386,7 +387,7 @@ fn a_trimmed_log_says_so_and_goes_on() {
         );
     };
     check(&trimmed.store);
-    trimmed.store.trim(Position(99)).unwrap();
+    trimmed.store.trim(&trimmed.store.heads(), &LogLimits::NEEDED).unwrap();
     drop(trimmed);
     let store = open(directory.path(), 1);
     assert_eq!((store.position(), store.heads()[&store.site_id()]), (Position(5), DbVersion(5)));
@@ -404,4 +405,98 @@ fn a_row_written_behind_the_servers_back_is_found() {
     let other = rusqlite::Connection::open(file).unwrap();
     other.execute_batch("INSERT INTO t VALUES (3, 'z', 3); DELETE FROM t WHERE id = 1").unwrap();
     assert_eq!(node.store.check().unwrap().len(), 2);
+}
+
+/// The heads that all of these have.
+fn stable(nodes: &[Node]) -> Heads {
+    let mut stable = nodes[0].store.heads();
+    for node in nodes {
+        let heads = node.store.heads();
+        stable.iter_mut().for_each(|(site, head)| {
+            *head = (*head).min(heads.get(site).copied().unwrap_or_default());
+        });
+    }
+    stable
+}
+
+/// Brings the transactions that `to` lacks of each origin from `from`.
+fn catch_up(from: &Node, to: &Node) {
+    for site in from.store.heads().into_keys() {
+        let after = to.store.heads().get(&site).copied().unwrap_or_default();
+        let Ok(LogSlice::Changesets(missing)) = from.store.read_log(site, after, usize::MAX) else {
+            panic!("trimmed");
+        };
+        for outcome in to.store.apply(&missing) {
+            assert_eq!(outcome, ApplyOutcome::Applied);
+        }
+    }
+}
+
+fn with_floors(node: &Node) {
+    let (create, spec) = floor_table();
+    node.write(|connection| {
+        connection.sqlite().execute_batch(create).unwrap();
+        connection.register_table(&spec).unwrap();
+    });
+}
+
+#[test]
+fn the_log_keeps_to_its_limits() {
+    let node = Node::new(1, TABLES[0]);
+    let site = node.store.site_id();
+    let text = "x".repeat(10_000);
+    for id in 0..40 {
+        node.sql(&format!("INSERT INTO t VALUES ({id}, '{text}', 1)"));
+    }
+    let keep = |keep_bytes, keep_us, max_bytes| LogLimits { keep_bytes, keep_us, max_bytes };
+    let trim = |stable: u64, limits: &LogLimits| {
+        let stable = [(site, DbVersion(stable))].into();
+        node.store.trim(&stable, limits).unwrap().transactions
+    };
+    assert_eq!(trim(40, &keep(None, u64::MAX, u64::MAX)), 0, "less than is kept in any case");
+    assert_eq!(trim(0, &keep(Some(0), 0, u64::MAX)), 0, "a member lacks everything");
+    assert_eq!(trim(3, &keep(Some(0), 0, u64::MAX)), 3);
+    let more = trim(40, &keep(Some(200_000), u64::MAX, u64::MAX));
+    assert!((12..24).contains(&more), "{more} trimmed by size");
+    let more = trim(0, &keep(Some(1 << 20), u64::MAX, 100_000));
+    assert!((7..16).contains(&more), "{more} trimmed though members lack them");
+    let rest = trim(40, &keep(Some(1 << 20), 0, u64::MAX));
+    assert!(rest > 0, "trimmed by age");
+    assert_eq!(node.store.trim(&node.store.heads(), &LogLimits::NEEDED).unwrap().log_bytes, 0);
+    assert_eq!(node.rows().len(), 40);
+}
+
+#[test]
+fn deleted_rows_are_forgotten_and_their_keys_live_again_everywhere() {
+    for create in TABLES {
+        let nodes = [Node::new(1, create), Node::new(2, create), Node::new(3, create)];
+        nodes.iter().for_each(with_floors);
+        nodes[0].sql("INSERT INTO t VALUES (1, 'x', 1), (2, 'y', 2), (3, 'z', 3)");
+        nodes[0].sql("DELETE FROM t WHERE id <> 3 AND id <> '3'");
+        nodes[1..].iter().for_each(|node| catch_up(&nodes[0], node));
+        // Two forget and one does not.
+        for node in &nodes[..2] {
+            let trimmed = node.store.trim(&stable(&nodes), &LogLimits::NEEDED).unwrap();
+            assert_eq!(trimmed.tombstones, 2, "{create}");
+            assert_eq!(node.store.check().unwrap(), Vec::<String>::new());
+        }
+        nodes[0].sql("INSERT INTO t VALUES (1, 'again', 1)");
+        nodes[1].sql("INSERT INTO t VALUES (2, 'again', 2)");
+        for (from, to) in [(0, 2), (1, 2), (0, 1), (1, 0)] {
+            catch_up(&nodes[from], &nodes[to]);
+        }
+        for node in &nodes {
+            assert_eq!(node.rows().len(), 3, "{create}");
+            assert_eq!(node.store.digest().unwrap(), nodes[0].store.digest().unwrap());
+        }
+        // One that never saw the deletions knows the floor.
+        let late = Node::new(4, create);
+        with_floors(&late);
+        catch_up(&nodes[1], &nodes[2]);
+        let from_log = nodes[2].store.read_log(SiteId([1; 16]), DbVersion(0), usize::MAX).unwrap();
+        let LogSlice::Changesets(log) = from_log else { panic!() };
+        late.store.apply(&log);
+        late.sql("INSERT INTO t VALUES (9, 'new', 9)");
+        assert_eq!(late.own_log().len(), 1);
+    }
 }

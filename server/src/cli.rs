@@ -4,12 +4,15 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use trellis_replication::store::LogLimits;
 
 use crate::demo;
+use crate::engine::MaintenanceOptions;
 use crate::node::{Node, NodeOptions};
 
 /// A replicated database server that speaks PostgreSQL.
@@ -58,6 +61,38 @@ struct StartArguments {
     /// Most sessions at once.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_connections: u32,
+    #[command(flatten)]
+    keep: KeepArguments,
+}
+
+/// What is kept in the file, and for whom.
+#[derive(Debug, Args)]
+struct KeepArguments {
+    /// MiB of the log to keep for readers when all members have it; if not given as many as the data has, 1 to 256.
+    #[arg(long, value_name = "MIB")]
+    log_keep_mib: Option<u32>,
+    /// Hours to keep them at most.
+    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    log_keep_hours: u32,
+    /// MiB beyond which the log is trimmed though members lack what goes.
+    #[arg(long, value_name = "MIB", default_value_t = 4_096)]
+    log_max_mib: u32,
+    /// Hours after which a member that is not heard of does not count any more.
+    #[arg(long, value_name = "HOURS", default_value_t = 24)]
+    member_lease_hours: u32,
+}
+
+impl KeepArguments {
+    fn options(&self) -> MaintenanceOptions {
+        let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 3_600);
+        let mib = |mib: u32| u64::from(mib) << 20;
+        let log = LogLimits {
+            keep_bytes: self.log_keep_mib.map(mib),
+            keep_us: u64::from(self.log_keep_hours) * 3_600_000_000,
+            max_bytes: mib(self.log_max_mib),
+        };
+        MaintenanceOptions { log, lease: hours(self.member_lease_hours) }
+    }
 }
 
 /// Runs the command that the process was started with.
@@ -110,6 +145,7 @@ fn start(arguments: StartArguments) -> anyhow::Result<()> {
         join: arguments.join,
         http: arguments.http,
         sessions_max: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
+        maintenance: arguments.keep.options(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -9,7 +9,7 @@ use anyhow::Context;
 use trellis_replication::net::{NetConfig, Network, ReplicaStore};
 use trellis_replication::protocol::{ClusterId, Tuning};
 
-use crate::engine::Database;
+use crate::engine::{Database, Maintenance, MaintenanceOptions};
 use crate::http::{self, HttpServer};
 use crate::listen::{Doors, Listener};
 use crate::registry::Registry;
@@ -31,6 +31,8 @@ pub struct NodeOptions {
     pub http: SocketAddr,
     /// Most sessions at once.
     pub sessions_max: usize,
+    /// What is kept in the file, and for whom.
+    pub maintenance: MaintenanceOptions,
 }
 
 /// A running node.
@@ -39,6 +41,7 @@ pub struct Node {
     registry: Arc<Registry>,
     network: Network,
     http: HttpServer,
+    maintenance: Maintenance,
     database: Arc<Database>,
 }
 
@@ -68,7 +71,8 @@ impl Node {
         let doors =
             Arc::new(Doors { database: Arc::clone(&database), registry: Arc::clone(&registry) });
         let listener = Listener::start(options.listen, doors)?;
-        Ok(Self { listener, registry, network, http, database })
+        let maintenance = Maintenance::start(&database, options.maintenance)?;
+        Ok(Self { listener, registry, network, http, maintenance, database })
     }
 
     /// Where PostgreSQL clients connect.
@@ -101,6 +105,7 @@ impl Node {
         self.registry.close();
         self.http.stop().await;
         self.network.shutdown().await;
+        self.maintenance.stop();
         self.database.close();
     }
 }

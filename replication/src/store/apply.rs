@@ -23,6 +23,7 @@ use super::error::{Result, StoreError};
 use super::log;
 use super::merge::{MergeError, TableMerger};
 use super::registry::{Entry, Registry, Table};
+use super::trim::{self, FLOOR_TABLE_ID};
 use crate::crdt::bytes::DecodeError;
 use crate::crdt::{IncomingCell, IncomingRow};
 use crate::types::{ColumnId, DbVersion, EncodedChangeset, Position, TableId, ValueRef};
@@ -208,7 +209,7 @@ fn apply_changes(
     let mut reader = ChangesetReader::new(&changeset.body)?;
     let origin = ordinal_of(applier, changeset)?;
     let mut impact = ImpactWriter::default();
-    let mut schema_moved = false;
+    let (mut schema_moved, mut floors_moved) = (false, false);
     let source = Source { origin, changeset };
     while let Some(view) = reader.next_table()? {
         let mut registry = Arc::clone(&applier.capture().state().registry);
@@ -228,9 +229,13 @@ fn apply_changes(
             &mut impact,
         )?;
         schema_moved |= is_system && changed;
+        floors_moved |= view.table == FLOOR_TABLE_ID && changed;
     }
     if schema_moved {
         call_schema_hook(core, applier)?;
+    }
+    if floors_moved {
+        trim::adopt_floors(applier)?;
     }
     let applied = AppliedTransaction {
         position,
@@ -384,17 +389,5 @@ pub(super) fn resolve_conflicts(core: &Core, applier: &mut StoreConnection) -> R
         return Err(error);
     }
     let pending = applier.commit()?;
-    pending.map_or(Ok(()), Pending::wait)
-}
-
-/// See [`super::Store::trim`].
-pub(super) fn trim(core: &Core, applier: &mut StoreConnection, position: Position) -> Result<()> {
-    applier.begin_mode(core.lease.acquire_uncancelled(), Mode::Suspended)?;
-    if let Err(error) = log::trim(applier.sqlite(), position) {
-        applier.rollback();
-        return Err(error);
-    }
-    let pending = applier.commit()?;
-    core.committed().log.index.trim(position);
     pending.map_or(Ok(()), Pending::wait)
 }

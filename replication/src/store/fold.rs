@@ -424,7 +424,7 @@ impl<'c> Fold<'c> {
         row: &Row<'_>,
     ) -> Result<RowClock> {
         let table = folding.table;
-        let causal_length = dead.map_or(1, |dead| dead.causal_length + 1);
+        let causal_length = dead.map_or(table.first_life(), |dead| dead.causal_length + 1);
         self.shape.causal_length = causal_length;
         self.shape.sentinel = causal_length > 1 || table.cells.is_empty();
         self.shape.cells.clear();

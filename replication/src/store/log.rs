@@ -151,6 +151,71 @@ pub(super) fn trim(sqlite: &Connection, position: Position) -> Result<()> {
     Ok(())
 }
 
+/// An entry of the log, as trimming sees it.
+pub(super) struct Entry {
+    pub position: Position,
+    /// The origin's ordinal.
+    pub origin: u32,
+    pub version: DbVersion,
+    pub body: Vec<u8>,
+}
+
+/// The first entries after `after` and up to `upto`, as many as reach `max_bytes` or `max`; at least one if there is one.
+pub(super) fn read_entries(
+    sqlite: &Connection,
+    (after, upto): (Position, Position),
+    (max, max_bytes): (usize, usize),
+) -> Result<Vec<Entry>> {
+    let mut select = sqlite.prepare_cached(
+        "SELECT position, origin, version, body FROM trellis_log
+         WHERE position > ?1 AND position <= ?2 ORDER BY position",
+    )?;
+    let mut rows = select.query([after.0.cast_signed(), upto.0.cast_signed()])?;
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    while entries.len() < max
+        && bytes < max_bytes
+        && let Some(row) = rows.next()?
+    {
+        let entry = Entry {
+            position: Position(row.get::<_, i64>(0)?.cast_unsigned()),
+            origin: row.get(1)?,
+            version: DbVersion(row.get::<_, i64>(2)?.cast_unsigned()),
+            body: row.get(3)?,
+        };
+        bytes += entry.body.len();
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// Calls `each` with position and bytes of every entry after `after` and up to `upto`, in order.
+pub(super) fn sizes(
+    sqlite: &Connection,
+    (after, upto): (Position, Position),
+    mut each: impl FnMut(Position, u64),
+) -> Result<()> {
+    let mut select = sqlite.prepare_cached(
+        "SELECT position, length(body) + ifnull(length(impact), 0) FROM trellis_log
+         WHERE position > ?1 AND position <= ?2 ORDER BY position",
+    )?;
+    let mut rows = select.query([after.0.cast_signed(), upto.0.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        let position = Position(row.get::<_, i64>(0)?.cast_unsigned());
+        each(position, row.get::<_, i64>(1)?.cast_unsigned());
+    }
+    Ok(())
+}
+
+/// When the entry at a position was committed at its origin, microseconds since 1970; none if it is not there.
+pub(super) fn committed_at_us(sqlite: &Connection, position: Position) -> Result<Option<u64>> {
+    let mut select = sqlite.prepare_cached("SELECT body FROM trellis_log WHERE position = ?1")?;
+    let body = select.query_row([position.0.cast_signed()], |row| row.get::<_, Vec<u8>>(0));
+    Ok(match body.optional()? {
+        Some(body) => Some(ChangesetReader::new(&body)?.committed_at_us),
+        None => None,
+    })
+}
+
 /// A stretch of one origin's transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogSlice {
@@ -217,6 +282,15 @@ pub(super) fn read_origin(
 }
 
 impl LogState {
+    /// The last position up to which the log holds nothing that is not in `heads`.
+    pub(super) fn covered_by(&self, heads: &Heads) -> Position {
+        let lacking = self.index.origins.keys().filter_map(|origin| {
+            let known = heads.get(origin).copied().unwrap_or_default();
+            self.first_after(*origin, known).map(|(_, position)| Position(position.0 - 1))
+        });
+        lacking.min().unwrap_or(self.position).min(self.position)
+    }
+
     /// See [`LogIndex`].
     pub(super) fn first_after(
         &self,

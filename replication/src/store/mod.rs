@@ -25,7 +25,7 @@
 //! 4. Whatever bytes are applied, the answer is an outcome, not a panic, and nothing of a refused changeset remains.
 //!
 //! # Left out
-//! Changesets are whole in memory while they are made or applied. Tombstones are kept for ever.
+//! Changesets are whole in memory while they are made or applied.
 
 mod applied;
 mod apply;
@@ -34,6 +34,7 @@ mod changes;
 mod check;
 mod checkpoint;
 mod clocks;
+mod collect;
 mod conflict;
 mod connection;
 mod core;
@@ -51,6 +52,7 @@ mod options;
 mod registry;
 #[expect(clippy::module_inception, reason = "the file of the type `Store`")]
 mod store;
+mod trim;
 
 pub use applied::{AppliedTransaction, RowEvent, RowEvents, RowOp};
 pub use apply::ApplyOutcome;
@@ -65,6 +67,7 @@ pub use log::{LogRange, LogSlice};
 pub use options::{ConnectHook, SchemaHook, StoreOptions};
 pub use registry::TableSpec;
 pub use store::{DATABASE_FILE, Store};
+pub use trim::{FLOOR_TABLE_ID, LogLimits, Trimmed, floor_table};
 
 /// Wall clock, microseconds since 1970.
 fn now_us() -> u64 {

@@ -139,6 +139,8 @@ pub(super) struct Table {
     pub cells: Vec<Column>,
     /// Ordinals of all columns that there are or ever were.
     pub ordinals: ColumnOrdinals,
+    /// The largest causal length of a row that was forgotten, 0 if none was: see `collect.rs`.
+    pub floor: u64,
     pub sql: TableSql,
 }
 
@@ -186,6 +188,11 @@ impl Table {
     /// The column among `cells` with that ordinal.
     pub(super) fn cell(&self, ordinal: u32) -> Option<&Column> {
         self.index_of_ordinal(ordinal).and_then(|index| self.cells.get(index))
+    }
+
+    /// The causal length of a row whose key was never seen, or was forgotten.
+    pub(super) fn first_life(&self) -> u64 {
+        (self.floor + 1) | 1
     }
 
     /// Whether keys have tombstones of their own, outside the blocks.
@@ -265,7 +272,7 @@ pub(super) const SYSTEM_TABLES: &str = "
         ordinal INTEGER PRIMARY KEY, site BLOB NOT NULL UNIQUE) STRICT;
     CREATE TABLE IF NOT EXISTS trellis_registered_tables (
         ordinal INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, name TEXT, system INTEGER NOT NULL,
-        rows_per_block INTEGER NOT NULL) STRICT;
+        rows_per_block INTEGER NOT NULL, floor INTEGER NOT NULL DEFAULT 0) STRICT;
     CREATE TABLE IF NOT EXISTS trellis_registered_columns (
         table_ordinal INTEGER NOT NULL, id INTEGER NOT NULL, ordinal INTEGER NOT NULL, name TEXT,
         key_place INTEGER,
@@ -289,7 +296,7 @@ impl Registry {
         }
         drop(rows);
         let mut statement = sqlite.prepare(
-            "SELECT ordinal, id, name, system, rows_per_block FROM trellis_registered_tables",
+            "SELECT ordinal, id, name, system, rows_per_block, floor FROM trellis_registered_tables",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -300,7 +307,9 @@ impl Registry {
                 None => Entry::Dropped,
                 Some(name) => {
                     let (spec, columns) = load_spec(sqlite, ordinal, id, name, row.get(3)?)?;
-                    Entry::Live(Arc::new(describe(sqlite, &spec, ordinal, row.get(4)?, columns)?))
+                    let table = describe(sqlite, &spec, ordinal, row.get(4)?, columns)?;
+                    let floor = row.get::<_, i64>(5)?.cast_unsigned();
+                    Entry::Live(Arc::new(Table { floor, ..table }))
                 }
             };
             registry.entries.insert(id, entry);
@@ -400,7 +409,11 @@ impl Registry {
             }
         };
         let columns = number_columns(spec, columns)?;
-        let table = describe(sqlite, spec, ordinal, rows, columns)?;
+        let floor = match &known {
+            Some(known) => known.floor,
+            None => self.told_floor(sqlite, spec.id)?,
+        };
+        let table = Table { floor, ..describe(sqlite, spec, ordinal, rows, columns)? };
         if known.is_some_and(|known| known.identity != table.identity || !same_key(&known, &table))
         {
             return Err(unsupported(spec, "its primary key cannot change"));
@@ -414,6 +427,38 @@ impl Registry {
         self.entries.insert(spec.id, Entry::Live(Arc::clone(&table)));
         self.reindex();
         Ok((table, is_new))
+    }
+
+    /// The floor that other nodes have told of a table that is new here.
+    fn told_floor(&self, sqlite: &Connection, id: TableId) -> Result<u64> {
+        if !matches!(self.entries.get(&super::FLOOR_TABLE_ID), Some(Entry::Live(_))) {
+            return Ok(0);
+        }
+        let mut select =
+            sqlite.prepare_cached("SELECT floor FROM trellis_floors WHERE table_id = ?1")?;
+        let told: Option<i64> =
+            select.query_row([id.0.cast_signed()], |row| row.get(0)).optional()?;
+        Ok(told.and_then(|floor| u64::try_from(floor).ok()).unwrap_or(0))
+    }
+
+    /// Raises a table's floor; returns whether it was lower.
+    pub(super) fn raise_floor(
+        &mut self,
+        sqlite: &Connection,
+        id: TableId,
+        floor: u64,
+    ) -> Result<bool> {
+        let Some(Entry::Live(table)) = self.entries.get(&id) else { return Ok(false) };
+        if table.floor >= floor {
+            return Ok(false);
+        }
+        let table = Table { floor, ..table.as_ref().clone() };
+        sqlite
+            .prepare_cached("UPDATE trellis_registered_tables SET floor = ?2 WHERE ordinal = ?1")?
+            .execute(params![table.ordinal, floor.cast_signed()])?;
+        self.entries.insert(id, Entry::Live(Arc::new(table)));
+        self.reindex();
+        Ok(true)
     }
 
     /// Forgets a table and its clocks; its identity is remembered so that late changes to it are known to be moot.
@@ -432,7 +477,7 @@ impl Registry {
             None => self.next_ordinal.max(1),
         };
         sqlite.execute(
-            "INSERT INTO trellis_registered_tables VALUES (?1, ?2, NULL, 0, 1)
+            "INSERT INTO trellis_registered_tables VALUES (?1, ?2, NULL, 0, 1, 0)
              ON CONFLICT (ordinal) DO UPDATE SET name = NULL",
             params![ordinal, id.0.cast_signed()],
         )?;
@@ -487,14 +532,16 @@ fn create_clock_tables(sqlite: &Connection, table: &Table) -> Result<()> {
 /// Writes a table's registration.
 fn save(sqlite: &Connection, table: &Table) -> Result<()> {
     sqlite.execute(
-        "INSERT INTO trellis_registered_tables VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (ordinal) DO UPDATE SET name = excluded.name, system = excluded.system",
+        "INSERT INTO trellis_registered_tables VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (ordinal) DO UPDATE SET name = excluded.name, system = excluded.system,
+             floor = excluded.floor",
         params![
             table.ordinal,
             table.id.0.cast_signed(),
             table.name,
             table.system,
-            table.rows_per_block
+            table.rows_per_block,
+            table.floor.cast_signed(),
         ],
     )?;
     sqlite.execute(
@@ -603,6 +650,7 @@ fn describe(
         key,
         cells,
         ordinals,
+        floor: 0,
         sql,
     };
     table.build_sql();

@@ -19,6 +19,7 @@ use super::lease::WriterLease;
 use super::log::{self, LogRange, LogSlice};
 use super::options::{SchemaHook, StoreOptions};
 use super::registry::{self, Registry};
+use super::trim::{LogLimits, Trimmed, Trimmer};
 use crate::types::{DbVersion, EncodedChangeset, Heads, Position, SiteId};
 
 /// Name of the database file in the data directory.
@@ -28,7 +29,7 @@ pub const DATABASE_FILE: &str = "trellis.db";
 const LOCK_FILE: &str = "trellis.lock";
 
 /// Layout of the store's own tables, "Trl" and a number, kept as `application_id`; a file of another one is refused.
-const LAYOUT: i64 = 0x5472_6c02;
+const LAYOUT: i64 = 0x5472_6c03;
 
 /// A database file, shared by all its connections.
 pub struct Store {
@@ -37,6 +38,8 @@ pub struct Store {
     applier: Mutex<StoreConnection>,
     /// Reads the log for others.
     reader: Mutex<Connection>,
+    /// Knows how large and how old the log is.
+    trimmer: Mutex<Trimmer>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -56,7 +59,10 @@ impl Store {
         let file = directory.join(DATABASE_FILE);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let sqlite = Connection::open_with_flags(&file, flags)?;
-        sqlite.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+        // Before anything else is written: what `Store::vacuum` needs cannot be chosen later.
+        sqlite.execute_batch(
+            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+        )?;
         let site = create_system_tables(&sqlite, options.site_id)?;
         let registry = Registry::load(&sqlite)?;
         let log = log::load(&sqlite, &registry)?;
@@ -71,7 +77,8 @@ impl Store {
         let applier = Mutex::new(StoreConnection::open(Arc::clone(&core), Role::Apply)?);
         let reader = Mutex::new(open_sqlite(&core)?);
         let threads = start_threads(&core, sqlite)?;
-        Ok(Arc::new(Self { core, applier, reader, threads }))
+        let trimmer = Mutex::default();
+        Ok(Arc::new(Self { core, applier, reader, trimmer, threads }))
     }
 
     /// This file's identity as a writer.
@@ -153,14 +160,34 @@ impl Store {
         check::check(&sqlite, &self.core.registry())
     }
 
-    /// Removes the log at and below `position`. Call it for what all members are known to have: who still needs it is told
-    /// that it is trimmed.
+    /// Trims the log to `limits`, and forgets the rows whose deletion is in what goes and known to everyone. `stable` are
+    /// the heads that all members are known to have; see the module `trim` for what else it has to be. Who needs what is
+    /// gone is told that it is trimmed.
     ///
     /// # Errors
-    /// If SQLite refuses; nothing changed then.
-    pub fn trim(&self, position: Position) -> Result<()> {
+    /// If SQLite refuses; what was trimmed until then stays trimmed.
+    pub fn trim(&self, stable: &Heads, limits: &LogLimits) -> Result<Trimmed> {
+        let mut trimmer = self.trimmer.lock().unwrap_or_else(PoisonError::into_inner);
+        let target = {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            trimmer.target(&self.core, &reader, stable, limits)?
+        };
+        let mut trimmed = Trimmed { log_bytes: trimmer.bytes(), ..Trimmed::default() };
+        let mut more = target.is_some();
+        while let Some(target) = target.filter(|_| more) {
+            let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
+            more = super::trim::trim_some(&self.core, &mut applier, &target, &mut trimmed)?;
+        }
+        Ok(trimmed)
+    }
+
+    /// Gives free pages back to the file system, if more than a quarter of the file is free.
+    ///
+    /// # Errors
+    /// If SQLite refuses; what was given back until then stays so.
+    pub fn vacuum(&self) -> Result<()> {
         let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
-        super::apply::trim(&self.core, &mut applier, position.min(self.position()))
+        super::trim::vacuum(&self.core, &mut applier)
     }
 
     /// The rows that are hidden because a visible one conflicts with them in a unique index.

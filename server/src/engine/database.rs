@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use std::sync::Mutex;
 use trellis_replication::net::NetHandle;
 use trellis_replication::store::{
-    AppliedTransaction, Store, StoreConnection, StoreError, StoreOptions, WriterLease,
+    AppliedTransaction, Store, StoreConnection, StoreError, StoreOptions, WriterLease, floor_table,
 };
 use trellis_sqlcompat::Oid;
 use trellis_sqlcompat::catalog::ImageOptions;
@@ -62,6 +62,9 @@ impl Database {
         reader.begin(store.lease().acquire_uncancelled())?;
         schema::create(&mut reader)?;
         sequence::create(&mut reader)?;
+        let (create, floors) = floor_table();
+        reader.sqlite().execute_batch(create)?;
+        reader.register_table(&floors)?;
         if let Some(pending) = reader.commit()? {
             pending.wait()?;
         }

@@ -25,6 +25,8 @@ mod error;
 mod explain;
 mod host;
 mod live;
+mod maintenance;
+mod peers;
 mod replica;
 mod rows;
 mod schema;
@@ -37,5 +39,6 @@ mod violation;
 
 pub use cancel::CancelSwitch;
 pub use database::{Database, DatabaseError};
+pub use maintenance::{Maintenance, MaintenanceError, MaintenanceOptions};
 pub use rows::SqliteRows;
 pub use session_engine::SqliteEngine;

@@ -1,0 +1,168 @@
+//! What a node does for its own file, all the time: trims the log, forgets deleted rows, gives free pages back, and shows
+//! rows again whose conflicts have ended.
+//!
+//! One thread wakes every [`ROUND`]. What all members had is taken down at one moment ([`Told`]) and acted upon when it has
+//! aged by [`GRACE`] and this node has all that any member had at that moment: a member that was just joining has become
+//! known by then, and nothing that was done before a deletion was known can still arrive.
+//!
+//! # Bounds
+//! A round does what there is to do; the store gives the lease to writers in between.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use trellis_replication::store::{LogLimits, StoreConnection, StoreError};
+use trellis_replication::types::Heads;
+
+use super::database::Database;
+use super::peers::{Peers, Told};
+use crate::clock;
+
+/// Time between two rounds.
+const ROUND: Duration = Duration::from_secs(2);
+
+/// How old what members told must be before deleted rows are forgotten by it, microseconds.
+const GRACE_US: u64 = 20_000_000;
+
+/// What is kept, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaintenanceOptions {
+    /// How much of the log is kept.
+    pub log: LogLimits,
+    /// How long a member that is not heard of counts as one.
+    pub lease: Duration,
+}
+
+/// The thread's handle.
+pub struct Maintenance {
+    stop: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Maintenance {
+    /// Starts to look after `database`.
+    ///
+    /// # Errors
+    /// If there is no thread to be had, or the file cannot be read.
+    pub fn start(
+        database: &Arc<Database>,
+        options: MaintenanceOptions,
+    ) -> Result<Self, MaintenanceError> {
+        let mut connection = database.store.connect()?;
+        connection.begin(database.lease().acquire_uncancelled())?;
+        let peers = Peers::load(connection.sqlite())?;
+        if let Some(pending) = connection.commit()? {
+            pending.wait()?;
+        }
+        let keeper = Keeper {
+            database: Arc::downgrade(database),
+            connection,
+            options,
+            peers,
+            told: None,
+            stable: Heads::new(),
+        };
+        let stop = Arc::<(Mutex<bool>, Condvar)>::default();
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("maintenance".to_owned())
+            .spawn(move || keeper.run(&stopped))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Stops, after the round that is under way.
+    pub fn stop(mut self) {
+        *self.stop.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.stop.1.notify_one();
+        if let Some(Err(_panic)) = self.thread.take().map(JoinHandle::join) {
+            tracing::error!("the maintenance thread panicked");
+        }
+    }
+}
+
+/// Why maintenance could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum MaintenanceError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// SQLite refused.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// There is no thread to be had.
+    #[error("no thread for maintenance: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// The thread's state.
+struct Keeper {
+    database: Weak<Database>,
+    connection: StoreConnection,
+    options: MaintenanceOptions,
+    peers: Peers,
+    /// What members told, and when, until it is acted upon.
+    told: Option<(u64, Told)>,
+    /// What all members have; deletions in it may be forgotten.
+    stable: Heads,
+}
+
+impl Keeper {
+    fn run(mut self, stop: &(Mutex<bool>, Condvar)) {
+        loop {
+            let stopping = stop.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let waited = stop.1.wait_timeout_while(stopping, ROUND, |stopping| !*stopping);
+            if *waited.unwrap_or_else(PoisonError::into_inner).0 {
+                return;
+            }
+            let Some(database) = self.database.upgrade() else { return };
+            if let Err(error) = self.round(&database, now_us()) {
+                tracing::error!(%error, "maintenance failed and will be tried again");
+            }
+        }
+    }
+
+    fn round(&mut self, database: &Database, now_us: u64) -> Result<(), MaintenanceError> {
+        self.learn(database, now_us);
+        if self.peers.is_save_due(now_us) {
+            self.save_peers(database, now_us)?;
+        }
+        let trimmed = database.store.trim(&self.stable, &self.options.log)?;
+        if trimmed.transactions > 0 {
+            tracing::debug!(trimmed.transactions, trimmed.tombstones, "the log was trimmed");
+        }
+        database.store.vacuum()?;
+        Ok(())
+    }
+
+    /// Takes down what members have, or acts upon what was taken down before.
+    fn learn(&mut self, database: &Database, now_us: u64) {
+        let heads = database.store.heads();
+        let members = database.network().map_or_else(Vec::new, |network| network.members());
+        self.peers.hear(now_us, database.store.site_id(), &heads, &members);
+        let lease_us = u64::try_from(self.options.lease.as_micros()).unwrap_or(u64::MAX);
+        match self.told.take() {
+            Some((at_us, told)) if now_us.saturating_sub(at_us) < GRACE_US => {
+                self.told = Some((at_us, told));
+            }
+            Some((_, told)) if told.is_covered_by(&heads) => self.stable = told.all,
+            Some(_) | None => self.told = Some((now_us, self.peers.told(now_us, lease_us, &heads))),
+        }
+    }
+
+    fn save_peers(&mut self, database: &Database, now_us: u64) -> Result<(), MaintenanceError> {
+        self.connection.begin(database.lease().acquire_uncancelled())?;
+        if let Err(error) = self.peers.save(now_us, self.connection.sqlite()) {
+            self.connection.rollback();
+            return Err(error.into());
+        }
+        if let Some(pending) = self.connection.commit()? {
+            pending.wait()?;
+        }
+        Ok(())
+    }
+}
+
+fn now_us() -> u64 {
+    u64::try_from(clock::now_us()).unwrap_or(0)
+}
