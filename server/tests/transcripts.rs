@@ -12,6 +12,7 @@
 //! | `execute PORTAL [MAX]` | `Execute` |
 //! | `sync`, `flush`, `copydone`, `copyfail REASON`, `copydata TEXT`, `function_call` | the message |
 //! | `wake` | lets an idle session deliver its notifications |
+//! | `idle` | sets the session's transaction aside, as when others want to write while it is idle |
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -86,6 +87,8 @@ impl goldenscript::Runner for Transcript {
         let mut captured = Captured::default();
         if command.name == "wake" {
             session.deliver_notifications();
+        } else if command.name == "idle" {
+            session.engine().set_aside();
         } else {
             let message = message(command)?;
             if session.handle(NOW_US, message, &mut captured).is_err() {

@@ -1,6 +1,9 @@
 //! What a statement became: types for the client, SQLite SQL for the engine.
 
+use std::sync::Arc;
+
 use crate::oid::Oid;
+use crate::parse::ParsedStatement;
 use crate::schema::SchemaStatement;
 
 /// A bound and lowered statement, good for as long as the schema and the settings it was bound under hold.
@@ -14,6 +17,8 @@ pub struct Plan {
     pub kind: PlanKind,
     /// What of the catalog the SQL reads, to be put in place before it runs.
     pub reads: CatalogReads,
+    /// What it was made of, where it may have to be made anew just before it runs: plans that write.
+    pub source: Option<Arc<ParsedStatement>>,
 }
 
 /// One result column, as `RowDescription` tells it.

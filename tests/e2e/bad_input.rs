@@ -242,6 +242,11 @@ fn an_idle_transaction_stops_nobody() -> Result<()> {
     cluster.node(1).query("INSERT INTO t VALUES (1, 1)")?;
     cluster.node(2).query("INSERT INTO t VALUES (2, 2)")?;
     cluster.all_answer("SELECT count(*) FROM t", &["2"])?;
+    idle.execute("INSERT INTO t VALUES (3, 3)")?;
+    cluster.node(1).query("UPDATE t SET n = 10 WHERE id = 1")?;
+    cluster.node(2).query("UPDATE t SET n = 20 WHERE id = 2")?;
+    cluster.all_answer("SELECT sum(n) FROM t", &["30"])?;
     idle.execute("COMMIT")?;
+    cluster.all_answer("SELECT sum(n) FROM t", &["33"])?;
     cluster.finish()
 }

@@ -152,6 +152,8 @@ pub(super) struct State {
     last_index: Option<usize>,
     /// A tracked row was changed outside a write transaction.
     stray: bool,
+    /// A row of a table that is not replicated was changed.
+    untracked: bool,
     /// A value could not be read in the hook.
     unreadable: bool,
     /// What the fold made.
@@ -183,6 +185,7 @@ impl Capture {
             last_name: Vec::new(),
             last_index: None,
             stray: false,
+            untracked: false,
             unreadable: false,
             folded: None,
             failure: None,
@@ -250,6 +253,7 @@ impl State {
         self.messages.truncate(0);
         self.marks.clear();
         self.stray = false;
+        self.untracked = false;
         self.unreadable = false;
         self.folded = None;
         self.victims = None;
@@ -262,8 +266,20 @@ impl State {
         self.last_name.clear();
     }
 
+    /// Whether the events, with that many savepoints open, are not all there is to the transaction.
+    pub(super) fn is_incomplete(&self, savepoints: usize) -> bool {
+        self.untracked || self.unreadable || self.marks.len() != savepoints
+    }
+
+    /// How many events and messages there were when the savepoint at `depth`, from 1, was opened; none at 0.
+    pub(super) fn start_of_layer(&self, depth: usize) -> (usize, usize) {
+        let mark = depth.checked_sub(1).and_then(|index| self.marks.get(index));
+        mark.map_or((0, 0), |mark| (mark.events, mark.messages))
+    }
+
     fn note(&mut self, event: &RowEvent<'_>) {
         if !event.in_main {
+            self.untracked = true;
             return;
         }
         if self.mode == Mode::Suspended {
@@ -275,6 +291,7 @@ impl State {
             self.last_index = self.registry.index_of(event.table);
         }
         let Some(index) = self.last_index else {
+            self.untracked = true;
             return;
         };
         if self.mode == Mode::Idle {

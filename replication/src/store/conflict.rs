@@ -89,7 +89,7 @@ impl TableMerger<'_> {
 
     fn hide(&mut self, mut found: Found, cells: Vec<Value>, visible: bool) -> Result<()> {
         if visible {
-            self.delete_row(&found)?;
+            super::merge::delete_row(self.sqlite, self.table, &found)?;
             self.clocks.put(found.key(), None)?;
         }
         self.may_be_hidden = true;

@@ -206,6 +206,14 @@ impl StoreConnection {
         self.end();
     }
 
+    /// Undoes the write transaction without handing the lease on yet.
+    pub(super) fn roll_back_keeping_lease(&mut self) -> Result<Option<WriteLease>> {
+        self.sqlite.execute_batch("ROLLBACK")?;
+        let lease = self.lease.take();
+        self.end();
+        Ok(lease)
+    }
+
     /// Ends the write that SQLite has ended.
     fn end(&mut self) {
         self.capture.state().reset();
@@ -301,6 +309,10 @@ impl StoreConnection {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 
     pub(super) fn capture(&self) -> &Capture {

@@ -187,7 +187,7 @@ impl<'c> TableMerger<'c> {
                 found.clock = self.clocks.get(RowKey::Packed(&found.pk))?.cloned();
             }
             RowIdentity::HiddenRowid(_) => {
-                found.rowid = self.rowid_of(&found.key_values)?;
+                found.rowid = rowid_of(self.sqlite, self.table, &found.key_values)?;
                 found.clock = match found.rowid {
                     // A row without clock was there before the table was registered.
                     Some(rowid) => self
@@ -201,13 +201,6 @@ impl<'c> TableMerger<'c> {
             }
         }
         Ok(found)
-    }
-
-    fn rowid_of(&self, key_values: &[Value]) -> Result<Option<i64>> {
-        let mut select = self.sqlite.prepare_cached(&self.table.sql.select_rowid)?;
-        bind(&mut select, 1, key_values.iter().map(Value::as_ref))?;
-        let mut rows = select.raw_query();
-        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
     }
 
     /// Stores the clock of a row that itself stays as it is.
@@ -233,20 +226,12 @@ impl<'c> TableMerger<'c> {
             hidden::delete(self.sqlite, self.table, &found.pk)?;
             return self.keep_clock(found);
         }
-        self.delete_row(&found)?;
+        delete_row(self.sqlite, self.table, &found)?;
         if self.table.has_dead_table() {
             self.clocks.put(found.key(), None)?;
             found.rowid = None;
         }
         self.keep_clock(found)
-    }
-
-    /// Deletes the row itself.
-    pub(super) fn delete_row(&mut self, found: &Found) -> Result<()> {
-        let mut delete = self.sqlite.prepare_cached(&self.table.sql.delete)?;
-        bind_find(&mut delete, found.key(), &found.key_values)?;
-        delete.raw_execute()?;
-        Ok(())
     }
 
     /// Writes the winning cells and the clock; returns whether the row is visible.
@@ -335,6 +320,26 @@ impl<'c> TableMerger<'c> {
         };
         Ok(&mut self.writer.insert(kept).1)
     }
+}
+
+/// Deletes the row itself.
+pub(super) fn delete_row(sqlite: &Connection, table: &Table, found: &Found) -> Result<()> {
+    let mut delete = sqlite.prepare_cached(&table.sql.delete)?;
+    bind_find(&mut delete, found.key(), &found.key_values)?;
+    delete.raw_execute()?;
+    Ok(())
+}
+
+/// The rowid of the row with that key.
+pub(super) fn rowid_of(
+    sqlite: &Connection,
+    table: &Table,
+    key_values: &[Value],
+) -> Result<Option<i64>> {
+    let mut select = sqlite.prepare_cached(&table.sql.select_rowid)?;
+    bind(&mut select, 1, key_values.iter().map(Value::as_ref))?;
+    let mut rows = select.raw_query();
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
 }
 
 /// The rowid that a row has by its key alone.
@@ -449,7 +454,7 @@ fn upsert_sql(table: &Table, cells: &[usize]) -> String {
     format!("{insert} ON CONFLICT ({}) DO {conflict}", key.join(", "))
 }
 
-fn update_sql(table: &Table, cells: &[usize]) -> String {
+pub(super) fn update_sql(table: &Table, cells: &[usize]) -> String {
     let set = (table.sql.find_parameters + 1..)
         .zip(cells.iter().filter_map(|index| table.cells.get(*index)))
         .map(|(place, cell)| format!("{} = ?{place}", quote(&cell.name)));

@@ -29,6 +29,11 @@ impl Messages {
         self.list.len()
     }
 
+    /// Those sent after the first `length`.
+    pub(super) fn from(&self, length: usize) -> &[Message] {
+        self.list.get(length..).unwrap_or_default()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

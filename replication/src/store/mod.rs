@@ -50,6 +50,7 @@ mod merge;
 mod messages;
 mod options;
 mod registry;
+mod set_aside;
 #[expect(clippy::module_inception, reason = "the file of the type `Store`")]
 mod store;
 mod trim;
@@ -66,6 +67,7 @@ pub use lease::{LeaseError, WriteLease, WriterLease};
 pub use log::{LogRange, LogSlice};
 pub use options::{ConnectHook, SchemaHook, StoreOptions};
 pub use registry::TableSpec;
+pub use set_aside::{ResumeError, SetAside};
 pub use store::{DATABASE_FILE, Store};
 pub use trim::{FLOOR_TABLE_ID, LogLimits, Trimmed, floor_table};
 

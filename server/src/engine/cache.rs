@@ -9,6 +9,7 @@ use trellis_replication::store::{SharedConnection, Statement, StatementError};
 use trellis_sqlcompat::Oid;
 use trellis_sqlcompat::parse::ParsedStatement;
 use trellis_sqlcompat::plan::Plan;
+use trellis_sqlcompat::settings::FormatSettings;
 
 /// Prepared SQLite statements kept per session.
 pub const STATEMENTS_MAX: usize = 128;
@@ -27,6 +28,8 @@ struct Kept {
 #[derive(Default)]
 struct Statements {
     free: HashMap<Arc<str>, Kept>,
+    /// Statements taken and not put back.
+    taken: usize,
     clock: u64,
 }
 
@@ -41,16 +44,25 @@ impl StatementCache {
         connection: &SharedConnection,
         sql: &str,
     ) -> Result<(Arc<str>, Statement), StatementError> {
-        if let Some((text, kept)) = self.0.borrow_mut().free.remove_entry(sql) {
-            return Ok((text, kept.statement));
-        }
-        Ok((Arc::from(sql), connection.prepare(sql)?))
+        let kept = self.0.borrow_mut().free.remove_entry(sql);
+        let taken = match kept {
+            Some((text, kept)) => (text, kept.statement),
+            None => (Arc::from(sql), connection.prepare(sql)?),
+        };
+        self.0.borrow_mut().taken += 1;
+        Ok(taken)
+    }
+
+    /// Whether a statement is taken: a result may be half read.
+    pub(super) fn in_use(&self) -> bool {
+        self.0.borrow().taken > 0
     }
 
     /// Takes a statement back.
     pub(super) fn put_back(&self, sql: Arc<str>, mut statement: Statement) {
         statement.reset();
         let mut cache = self.0.borrow_mut();
+        cache.taken = cache.taken.saturating_sub(1);
         cache.clock += 1;
         let used = cache.clock;
         if cache.free.len() >= STATEMENTS_MAX {
@@ -75,29 +87,36 @@ pub(super) struct PlanKey {
     pub(super) parameter_types: Vec<Oid>,
     pub(super) epoch: u64,
     pub(super) search_path: Vec<String>,
+    /// Address of the format settings.
     pub(super) format: usize,
 }
 
 /// Plans and parsed strings. Either part starts over when it is full.
 #[derive(Default)]
 pub(super) struct PlanCache {
-    plans: HashMap<PlanKey, Arc<Plan>>,
+    /// With each the settings whose address its key has, so that no others can come to stand there.
+    plans: HashMap<PlanKey, (Arc<Plan>, Arc<FormatSettings>)>,
     parsed: HashMap<String, Arc<[ParsedStatement]>>,
 }
 
 impl PlanCache {
     pub(super) fn plan(&self, key: &PlanKey) -> Option<Arc<Plan>> {
-        self.plans.get(key).cloned()
+        self.plans.get(key).map(|(plan, _)| Arc::clone(plan))
     }
 
-    pub(super) fn keep_plan(&mut self, key: PlanKey, plan: &Arc<Plan>) {
+    pub(super) fn keep_plan(
+        &mut self,
+        key: PlanKey,
+        plan: &Arc<Plan>,
+        format: &Arc<FormatSettings>,
+    ) {
         if key.text.len() > TEXT_BYTES_MAX {
             return;
         }
         if self.plans.len() >= PLANS_MAX {
             self.plans.clear();
         }
-        self.plans.insert(key, Arc::clone(plan));
+        self.plans.insert(key, (Arc::clone(plan), Arc::clone(format)));
     }
 
     pub(super) fn parsed(&self, sql: &str) -> Option<Arc<[ParsedStatement]>> {

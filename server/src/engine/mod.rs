@@ -15,7 +15,7 @@
 //!
 //! # Bounds
 //! [`cache::STATEMENTS_MAX`] prepared SQLite statements and [`cache::PLANS_MAX`] plans per session. A transaction that holds
-//! the lease while its client is idle gives way to waiting writers after [`session_engine::LEASE_IDLE`] (40001 for it).
+//! the lease while its client is idle is set aside for waiting writers after [`transaction::LEASE_IDLE`].
 
 mod advisory;
 pub mod cache;
@@ -30,10 +30,12 @@ mod peers;
 mod replica;
 mod rows;
 mod schema;
+mod schema_change;
 mod sequence;
-pub mod session_engine;
+mod session_engine;
 mod temporary;
 mod timer;
+pub mod transaction;
 mod unique_id;
 mod violation;
 

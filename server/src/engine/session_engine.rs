@@ -1,7 +1,7 @@
 //! One session's engine.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::types::ValueRef;
 use trellis_replication::store::{SharedConnection, Statement, StoreError};
@@ -10,79 +10,53 @@ use trellis_sqlcompat::bind::{self, BindContext};
 use trellis_sqlcompat::catalog::Attachment;
 use trellis_sqlcompat::functions::{self, SessionContext, SessionState};
 use trellis_sqlcompat::parse::{self, ParsedStatement};
-use trellis_sqlcompat::plan::{IsolationLevel, Plan, PlanKind, Step, WritePlan};
-use trellis_sqlcompat::schema::{
-    Catalog, ObjectKind, SchemaHost, SchemaRow, SchemaStatement, SchemaStep,
-};
+use trellis_sqlcompat::plan::{Plan, PlanKind, Step, WritePlan};
+use trellis_sqlcompat::schema::{Catalog, SchemaRow, SchemaStatement};
 use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
 
 use super::advisory::LockScope;
 use super::cache::{PlanCache, PlanKey, StatementCache};
 use super::cancel::CancelSwitch;
 use super::database::Database;
-use super::error::{from_rusqlite, lease_error, store_error};
+use super::error::{from_rusqlite, store_error};
 use super::host::{Host, SharedDraws, SharedNotices};
 use super::live;
 use super::rows::{SqliteRows, Surroundings};
 use super::schema::{self, Schema};
+use super::transaction::{OpenTransaction, Progress, savepoint_name};
 use super::violation::Watch;
 use crate::clock;
 use crate::feed::Mailbox;
-use crate::session::port::{RowVisitor, SchemaOutcome};
+use crate::session::port::{PlanState, RowVisitor, SchemaOutcome};
 use crate::session::settings::Limits;
 use crate::session::{Engine, Environment, Identity, Rows, Settings, TransactionMode};
-
-/// How long a transaction may hold the write lease while its client is idle and others wait.
-pub const LEASE_IDLE: Duration = Duration::from_millis(100);
 
 /// Epochs of schemas that only the session that made them sees start here; those of committed ones are below.
 const PRIVATE_EPOCHS: u64 = 1 << 32;
 
-/// What a savepoint must put back besides what SQLite does.
-#[derive(Clone)]
-struct Before {
-    schema: Arc<Schema>,
-    temporary: Arc<[SchemaRow]>,
-}
-
-/// The open transaction.
-struct OpenTransaction {
-    mode: TransactionMode,
-    /// A SQLite transaction is open that keeps one snapshot.
-    snapshot: bool,
-    /// SQLite's write transaction is open.
-    writing: bool,
-    /// The schema was changed.
-    schema_changed: bool,
-    before: Before,
-    savepoints: Vec<Before>,
-    /// Why the transaction was ended from outside, if it was.
-    lost: Option<SqlError>,
-}
-
 /// A session's access to the database: see the module's documentation.
 pub struct SqliteEngine {
-    database: Arc<Database>,
+    pub(super) database: Arc<Database>,
     pub(super) connection: SharedConnection,
     pub(super) context: SessionContext,
-    cancel: Arc<CancelSwitch>,
-    settings: Arc<Mutex<Settings>>,
-    mailbox: Arc<Mailbox>,
-    identity: Identity,
-    attachment: Attachment,
-    statements: StatementCache,
-    plans: PlanCache,
+    pub(super) cancel: Arc<CancelSwitch>,
+    pub(super) settings: Arc<Mutex<Settings>>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) identity: Identity,
+    pub(super) attachment: Attachment,
+    pub(super) statements: StatementCache,
+    pub(super) plans: PlanCache,
     pub(super) schema: Arc<Schema>,
-    temporary: Arc<[SchemaRow]>,
-    transaction: Option<OpenTransaction>,
+    pub(super) temporary: Arc<[SchemaRow]>,
+    pub(super) transaction: Option<OpenTransaction>,
     /// Notifications that functions made, to be added to the transaction.
     pub(super) notices: SharedNotices,
     /// Sequence values that the statement drew.
     pub(super) draws: SharedDraws,
     /// Rows that a failed statement's second run shows.
     pub(super) watch: Watch,
-    last_statement: Instant,
-    private_epoch: u64,
+    pub(super) last_statement: Instant,
+    pub(super) private_epoch: u64,
 }
 
 impl SqliteEngine {
@@ -141,37 +115,6 @@ impl SqliteEngine {
         })
     }
 
-    /// How often an idle session should look whether others wait for its lease; `None` if it holds none.
-    #[must_use]
-    pub fn lease_check_interval(&self) -> Option<Duration> {
-        self.is_writing().then_some(LEASE_IDLE)
-    }
-
-    /// Ends the write transaction if others wait for the lease and the client has been idle; whether a lease is held or
-    /// was given up.
-    pub fn yield_lease_if_wanted(&mut self) -> bool {
-        if !self.is_writing() {
-            return false;
-        }
-        let idle = clock::now().saturating_duration_since(self.last_statement);
-        if idle >= LEASE_IDLE && self.database.lease().waiters() > 0 {
-            let message =
-                "could not serialize access: the idle transaction gave way to other writers";
-            let error = SqlError::new(SqlState::SERIALIZATION_FAILURE, message)
-                .with_hint("The transaction might succeed if retried.");
-            self.undo();
-            if let Some(transaction) = &mut self.transaction {
-                transaction.writing = false;
-                transaction.lost = Some(error);
-            }
-        }
-        true
-    }
-
-    fn is_writing(&self) -> bool {
-        self.transaction.as_ref().is_some_and(|transaction| transaction.writing)
-    }
-
     pub(super) fn surroundings(&self) -> Surroundings {
         Surroundings {
             context: self.context.clone(),
@@ -181,13 +124,13 @@ impl SqliteEngine {
         }
     }
 
-    fn store_failed(&self, error: StoreError) -> SqlError {
+    pub(super) fn store_failed(&self, error: StoreError) -> SqlError {
         self.context
             .take_error()
             .unwrap_or_else(|| store_error(error, &self.schema.catalog, &self.cancel))
     }
 
-    fn sqlite_failed(&self, error: &rusqlite::Error) -> SqlError {
+    pub(super) fn sqlite_failed(&self, error: &rusqlite::Error) -> SqlError {
         self.surroundings().word(&from_rusqlite(error))
     }
 
@@ -197,76 +140,10 @@ impl SqliteEngine {
             .map_err(|error| self.sqlite_failed(&error))
     }
 
-    /// Adopts a schema: what functions see, and what plans are made against.
-    fn set_schema(&mut self, schema: Arc<Schema>) {
-        let catalog = Arc::clone(&schema.catalog);
-        let known = &self.schema.catalog;
-        let registered =
-            self.connection.with(|sqlite| functions::register_enums(sqlite, Some(known), &catalog));
-        if let Err(error) = registered {
-            tracing::warn!(%error, "an enum keeps its old order on this connection");
-        }
-        self.context.update(|state| state.catalog = catalog);
-        self.schema = schema;
-    }
-
-    /// Combines the committed schema with the session's temporary objects.
-    fn with_temporary(&mut self, base: Arc<Schema>) -> Arc<Schema> {
-        if self.temporary.is_empty() {
-            return base;
-        }
-        let catalog = base.catalog.with_temporary(self.temporary.iter().cloned());
-        Arc::new(Schema::new(self.next_private_epoch(), Arc::new(catalog)))
-    }
-
-    fn next_private_epoch(&mut self) -> u64 {
-        self.private_epoch += 1;
-        self.private_epoch
-    }
-
-    /// Follows the committed schema, unless the transaction has its own.
-    fn follow_schema(&mut self) {
-        if self.transaction.as_ref().is_some_and(|transaction| transaction.schema_changed) {
-            return;
-        }
-        let committed = self.database.schema();
-        let moved = if self.temporary.is_empty() {
-            committed.epoch != self.schema.epoch
-        } else {
-            committed.epoch != self.schema.base_epoch()
-        };
-        if moved {
-            let schema = if self.temporary.is_empty() {
-                committed
-            } else {
-                let epoch = committed.epoch;
-                let combined = self.with_temporary(committed);
-                combined.set_base_epoch(epoch);
-                combined
-            };
-            self.set_schema(schema);
-        }
-    }
-
-    /// Fails if the transaction was ended from outside.
-    fn check_alive(&self) -> Result<(), SqlError> {
-        let lost = self.transaction.as_ref().and_then(|transaction| transaction.lost.clone());
-        lost.map_or(Ok(()), Err)
-    }
-
     /// Before a read: opens the snapshot that the isolation level asks for, and puts the catalog in place.
     pub(super) fn prepare_read(&mut self, plan: &Plan) -> Result<(), SqlError> {
-        self.check_alive()?;
-        if let Some(transaction) = &mut self.transaction {
-            let keeps = matches!(
-                transaction.mode.isolation,
-                IsolationLevel::RepeatableRead | IsolationLevel::Serializable
-            );
-            if keeps && !transaction.snapshot && !transaction.writing {
-                transaction.snapshot = true;
-                self.execute("BEGIN")?;
-            }
-        }
+        self.go_on()?;
+        self.open_snapshot()?;
         self.prepare_catalog(plan)
     }
 
@@ -288,54 +165,8 @@ impl SqliteEngine {
         Ok(())
     }
 
-    /// Opens SQLite's write transaction if the transaction has none yet.
-    fn prepare_write(&mut self) -> Result<(), SqlError> {
-        self.check_alive()?;
-        let Some(transaction) = &self.transaction else {
-            return Err(SqlError::new(SqlState::INTERNAL_ERROR, "no transaction is open"));
-        };
-        if transaction.writing {
-            return Ok(());
-        }
-        let depth = transaction.savepoints.len();
-        let deadline = self.lock_deadline();
-        let lease = self
-            .database
-            .lease()
-            .acquire(deadline, self.cancel.flag())
-            .map_err(|error| lease_error(error, &self.cancel))?;
-        self.connection
-            .with_store(|mut store| store.begin(lease))
-            .map_err(|error| self.store_failed(error))?;
-        if let Some(transaction) = &mut self.transaction {
-            transaction.writing = true;
-        }
-        for savepoint in 0..depth {
-            self.execute(&format!("SAVEPOINT trellis_{savepoint}"))?;
-        }
-        self.check_schema_still_holds()
-    }
-
-    /// The schema cannot move while the lease is held; it may have moved before.
-    fn check_schema_still_holds(&mut self) -> Result<(), SqlError> {
-        let in_file =
-            self.connection.with(schema::epoch).map_err(|error| schema::internal(&error))?;
-        let known = self.schema.base_epoch();
-        if in_file == known {
-            return Ok(());
-        }
-        let message = "could not serialize access due to a concurrent change of the schema";
-        Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message))
-    }
-
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner).limits()
-    }
-
-    fn lock_deadline(&self) -> Option<Instant> {
-        let timeout = self.limits().lock_timeout;
-        let lock = timeout.map(|timeout| clock::now() + timeout);
-        [lock, self.cancel.deadline()].into_iter().flatten().min()
     }
 
     /// Takes a statement for `sql` and binds its parameters.
@@ -355,7 +186,7 @@ impl SqliteEngine {
     }
 
     /// Runs one step of a write; the number of rows that it changed, or returned.
-    fn run_step(
+    pub(super) fn run_step(
         &mut self,
         sql: &str,
         parameters: &[Datum],
@@ -402,7 +233,7 @@ impl SqliteEngine {
     }
 
     /// Runs `work` so that an error undoes it and nothing else.
-    fn atomically<T>(
+    pub(super) fn atomically<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, SqlError>,
     ) -> Result<T, SqlError> {
@@ -415,179 +246,12 @@ impl SqliteEngine {
         result
     }
 
-    pub(super) fn apply_schema_change(
-        &mut self,
-        statement: &SchemaStatement,
-    ) -> Result<SchemaOutcome, SqlError> {
-        let catalog = Arc::clone(&self.schema.catalog);
-        let change = statement.apply(&catalog, &mut Evaluator(self))?;
-        for step in &change.before {
-            self.run_schema_step(step)?;
-        }
-        if !change.temporary.is_empty() {
-            self.change_temporary(&change.temporary)?;
-        }
-        if !change.rows.is_empty() {
-            self.change_replicated(&change.rows)?;
-        }
-        let mut tag = change.tag;
-        for (index, step) in change.after.iter().enumerate() {
-            let count = self.run_schema_step(step)?;
-            if change.counted == Some(index) {
-                tag = format!("{tag} {count}");
-            }
-        }
-        let notices = change.notices.into_iter().map(|notice| {
-            let error = SqlError::new(notice.state, notice.message);
-            SqlError { detail: notice.detail, ..error }
-        });
-        Ok(SchemaOutcome { tag, notices: notices.collect() })
-    }
-
-    fn change_replicated(&mut self, rows: &[SchemaRow]) -> Result<(), SqlError> {
-        self.statements.clear();
-        let sequences = rows.iter().filter(|row| row.kind == ObjectKind::Sequence && !row.dropped);
-        sequences.for_each(|row| self.database.sequences.found(row.id.0));
-        self.connection
-            .with(|sqlite| schema::upsert(sqlite, rows))
-            .map_err(|error| self.sqlite_failed(&error))?;
-        let (mut specs, mut gone) = (Vec::new(), Vec::new());
-        let catalog = self.connection.with(|sqlite| {
-            let mut register = |spec: &trellis_replication::store::TableSpec| {
-                specs.push(spec.clone());
-                Ok(())
-            };
-            let mut unregister = |table| {
-                gone.push(table);
-                Ok(())
-            };
-            schema::bring_in_line(sqlite, &mut register, &mut unregister)
-        });
-        let catalog = catalog.map_err(|error| self.context.take_error().unwrap_or(error))?;
-        self.connection
-            .with_store(|mut store| {
-                specs.iter().try_for_each(|spec| store.register_table(spec))?;
-                gone.iter().try_for_each(|table| store.unregister_table(*table))
-            })
-            .map_err(|error| self.store_failed(error))?;
-        let in_file =
-            self.connection.with(schema::epoch).map_err(|error| schema::internal(&error))?;
-        let catalog = if self.temporary.is_empty() {
-            catalog
-        } else {
-            catalog.with_temporary(self.temporary.iter().cloned())
-        };
-        let next = Schema::new(self.next_private_epoch(), Arc::new(catalog));
-        next.set_base_epoch(in_file);
-        self.database.set_uncommitted(Some(Arc::clone(&next.catalog)));
-        self.set_schema(Arc::new(next));
-        if let Some(transaction) = &mut self.transaction {
-            transaction.schema_changed = true;
-        }
-        Ok(())
-    }
-
-    fn change_temporary(&mut self, rows: &[SchemaRow]) -> Result<(), SqlError> {
-        let mut all: Vec<SchemaRow> = self.temporary.to_vec();
-        for row in rows {
-            match all.iter_mut().find(|known| known.id == row.id) {
-                Some(known) => known.clone_from(row),
-                None => all.push(row.clone()),
-            }
-        }
-        let old = Arc::clone(&self.schema.catalog);
-        let new = Arc::new(old.with_temporary(all.iter().cloned()));
-        for sql in trellis_sqlcompat::schema::materialize(&old, &new)? {
-            self.execute(&sql)?;
-        }
-        self.temporary = Arc::from(all);
-        let next = Schema::new(self.next_private_epoch(), new);
-        next.set_base_epoch(self.schema.base_epoch());
-        self.set_schema(Arc::new(next));
-        Ok(())
-    }
-
-    fn run_schema_step(&mut self, step: &SchemaStep) -> Result<u64, SqlError> {
-        match step {
-            SchemaStep::Run(sql) => self.run_step(sql, &[], None),
-            SchemaStep::RefuseIfAny { sql, error } => {
-                if self.run_step(sql, &[], None)? > 0 {
-                    Err(error.clone())
-                } else {
-                    Ok(0)
-                }
-            }
-            SchemaStep::RestartSequence { sequence, value } => {
-                self.database.sequences.restart(*sequence, *value, &self.schema.catalog);
-                Ok(0)
-            }
-        }
-    }
-
-    /// Undoes whatever SQLite transaction is open.
-    fn undo(&mut self) {
-        let Some(transaction) = &self.transaction else { return };
-        if transaction.writing {
-            let undone = self.connection.with_store(|mut store| {
-                store.rollback();
-                Ok(())
-            });
-            if let Err(error) = undone {
-                tracing::error!(%error, "a transaction could not be rolled back");
-            }
-        } else if transaction.snapshot {
-            let open = self.connection.with(|sqlite| !sqlite.is_autocommit());
-            if open && let Err(error) = self.execute("ROLLBACK") {
-                tracing::error!(%error, "a snapshot could not be closed");
-            }
-        }
-    }
-
-    fn put_back(&mut self, before: Before) {
-        self.temporary = before.temporary;
-        if before.schema.epoch != self.schema.epoch {
-            self.statements.clear();
-            self.set_schema(before.schema);
-        }
-    }
-
-    fn before(&self) -> Before {
-        Before { schema: Arc::clone(&self.schema), temporary: Arc::clone(&self.temporary) }
-    }
-
     /// Adds what functions notified to the transaction.
     fn take_notices(&mut self) -> Result<(), SqlError> {
         for message in self.notices.take() {
             self.notify(&message.channel, &message.payload)?;
         }
         Ok(())
-    }
-
-    fn commit_write(&mut self, durable: bool) -> Result<(), SqlError> {
-        self.connection
-            .with(|sqlite| self.database.sequences.persist(sqlite, self.database.store.site_id()))
-            .map_err(|error| self.sqlite_failed(&error))?;
-        let committed = self.connection.with_store(|mut store| store.commit());
-        let pending = committed.map_err(|error| self.store_failed(error))?;
-        if let Some(transaction) = &mut self.transaction {
-            transaction.writing = false;
-            transaction.snapshot = false;
-        }
-        if let (Some(pending), true) = (pending, durable) {
-            pending.wait().map_err(|error| self.store_failed(error))?;
-        }
-        Ok(())
-    }
-}
-
-/// Evaluates expressions for DDL.
-struct Evaluator<'a>(&'a mut SqliteEngine);
-
-impl SchemaHost for Evaluator<'_> {
-    fn evaluate(&mut self, sql: &str) -> Result<Datum, SqlError> {
-        let (text, statement) = self.0.statement(&format!("SELECT {sql}"), &[])?;
-        let mut rows = SqliteRows::new(text, statement, self.0.surroundings());
-        if rows.next()? { Ok(rows.column(0).to_datum()) } else { Ok(Datum::Null) }
     }
 }
 
@@ -611,7 +275,7 @@ impl Engine for SqliteEngine {
         if let Some(plan) = self.plans.plan(&key) {
             return Ok(plan);
         }
-        let plan = Arc::new(bind::plan(
+        let mut plan = bind::plan(
             statement,
             &BindContext {
                 catalog: &self.schema.catalog,
@@ -621,9 +285,13 @@ impl Engine for SqliteEngine {
                 settings: &environment.format,
                 parameter_types,
             },
-        )?);
+        )?;
+        if matches!(plan.kind, PlanKind::Write(_) | PlanKind::Schema(_)) {
+            plan.source = Some(Arc::new(statement.clone()));
+        }
+        let plan = Arc::new(plan);
         if matches!(plan.kind, PlanKind::Query(_) | PlanKind::Write(_)) {
-            self.plans.keep_plan(key, &plan);
+            self.plans.keep_plan(key, &plan, &environment.format);
         }
         Ok(plan)
     }
@@ -652,16 +320,7 @@ impl Engine for SqliteEngine {
     fn begin(&mut self, mode: TransactionMode, environment: &Environment, now_us: i64) {
         self.undo();
         self.follow_schema();
-        let before = self.before();
-        self.transaction = Some(OpenTransaction {
-            mode,
-            snapshot: false,
-            writing: false,
-            schema_changed: false,
-            before,
-            savepoints: Vec::new(),
-            lost: None,
-        });
+        self.transaction = Some(OpenTransaction::new(mode, self.before()));
         let path = environment.search_path.clone();
         self.context.update(|state| {
             state.transaction_us = now_us;
@@ -741,6 +400,10 @@ impl Engine for SqliteEngine {
         self.query_plan(plan)
     }
 
+    fn take_writer(&mut self) -> Result<PlanState, SqlError> {
+        self.open_write()
+    }
+
     fn lock(&mut self, nowait: bool) -> Result<(), SqlError> {
         if nowait && self.database.lease().waiters() > 0 {
             let message = "could not obtain lock";
@@ -754,9 +417,9 @@ impl Engine for SqliteEngine {
     }
 
     fn savepoint(&mut self, depth: usize) -> Result<(), SqlError> {
-        self.check_alive()?;
+        self.go_on()?;
         if self.is_writing() {
-            self.execute(&format!("SAVEPOINT trellis_{depth}"))?;
+            self.execute(&format!("SAVEPOINT {}", savepoint_name(depth)))?;
         }
         let before = self.before();
         if let Some(transaction) = &mut self.transaction {
@@ -766,10 +429,10 @@ impl Engine for SqliteEngine {
     }
 
     fn rollback_to(&mut self, depth: usize) -> Result<(), SqlError> {
-        self.check_alive()?;
+        self.go_on()?;
         if self.is_writing() {
             self.statements.clear();
-            self.execute(&format!("ROLLBACK TO trellis_{depth}"))?;
+            self.execute(&format!("ROLLBACK TO {}", savepoint_name(depth)))?;
         }
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         transaction.savepoints.truncate(depth + 1);
@@ -780,9 +443,9 @@ impl Engine for SqliteEngine {
     }
 
     fn release(&mut self, depth: usize) -> Result<(), SqlError> {
-        self.check_alive()?;
+        self.go_on()?;
         if self.is_writing() {
-            self.execute(&format!("RELEASE trellis_{depth}"))?;
+            self.execute(&format!("RELEASE {}", savepoint_name(depth)))?;
         }
         if let Some(transaction) = &mut self.transaction {
             transaction.savepoints.truncate(depth);
@@ -796,24 +459,25 @@ impl Engine for SqliteEngine {
         self.connection
             .with_store(|mut store| {
                 store.notify(message);
-                Ok(())
+                Ok::<(), StoreError>(())
             })
             .map_err(|error| self.store_failed(error))
     }
 
     fn commit(&mut self, durable: bool) -> Result<(), SqlError> {
-        self.check_alive()?;
+        self.go_on()?;
         self.take_notices()?;
         if !self.is_writing() && self.database.sequences.is_dirty() {
             self.prepare_write()?;
         }
         let Some(transaction) = &self.transaction else { return Ok(()) };
-        let (writing, snapshot) = (transaction.writing, transaction.snapshot);
-        if writing {
-            self.act_on_commit()?;
-            self.commit_write(durable)?;
-        } else if snapshot {
-            self.execute("COMMIT")?;
+        match transaction.progress {
+            Progress::Writing => {
+                self.act_on_commit()?;
+                self.commit_write(durable)?;
+            }
+            Progress::Snapshot => self.execute("COMMIT")?,
+            Progress::Unopened | Progress::SetAside(_) | Progress::Lost(_) => {}
         }
         let changed = self.transaction.take().is_some_and(|transaction| transaction.schema_changed);
         self.database.advisory.release(self.identity.pid, LockScope::Transaction);

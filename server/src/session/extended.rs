@@ -95,10 +95,7 @@ impl<E: Engine> Session<E> {
         };
         let types = prepared.plan.parameters.clone();
         let plan = self.plan_statement(&statement, &types)?;
-        if !same_shape(prepared.plan.columns.as_deref(), plan.columns.as_deref()) {
-            let message = "cached plan must not change result type";
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
-        }
+        refuse_other_shape(prepared.plan.columns.as_deref(), plan.columns.as_deref())?;
         let epoch = self.engine.schema_epoch();
         let fresh = Prepared { plan, epoch, generation, ..prepared };
         self.statements.insert(name.to_owned(), fresh.clone());
@@ -299,7 +296,20 @@ fn empty_plan() -> Plan {
         columns: None,
         kind: PlanKind::Empty,
         reads: trellis_sqlcompat::plan::CatalogReads::default(),
+        source: None,
     }
+}
+
+/// 0A000 if a plan made anew returns other columns than the client was told.
+pub(super) fn refuse_other_shape(
+    told: Option<&[ResultColumn]>,
+    fresh: Option<&[ResultColumn]>,
+) -> Result<(), SqlError> {
+    if same_shape(told, fresh) {
+        return Ok(());
+    }
+    let message = "cached plan must not change result type";
+    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
 }
 
 fn same_shape(one: Option<&[ResultColumn]>, other: Option<&[ResultColumn]>) -> bool {

@@ -48,6 +48,15 @@ pub trait Rows {
     fn column(&self, index: usize) -> DatumRef<'_>;
 }
 
+/// Whether plans made before the writer was taken still hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanState {
+    /// They do, and will until the transaction ends.
+    Current,
+    /// The schema has moved: they are to be made anew, and will hold then.
+    Moved,
+}
+
 /// What a schema change came to.
 #[derive(Clone, Debug, Default)]
 pub struct SchemaOutcome {
@@ -141,6 +150,13 @@ pub trait Engine {
     /// # Errors
     /// Whatever preparing them raised.
     fn explain(&mut self, plan: &Plan) -> Result<Vec<String>, SqlError>;
+
+    /// Makes the open transaction the node's one writer, before a plan that writes is run.
+    ///
+    /// # Errors
+    /// 55P03 if the writer was not to be had in time, 57014 if cancelled, 40001 if what the transaction has seen is too
+    /// old to write on.
+    fn take_writer(&mut self) -> Result<PlanState, SqlError>;
 
     /// Takes the write lease, for statements that lock without writing.
     ///

@@ -7,7 +7,8 @@ use trellis_sqlcompat::plan::{
 };
 use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError, SqlState};
 
-use super::port::{Engine, Rows};
+use super::extended::refuse_other_shape;
+use super::port::{Engine, PlanState, Rows};
 use super::portal::{Ran, RowSource, RowTag, StoredRows};
 use super::session::Session;
 use crate::wire::backend::Severity;
@@ -31,12 +32,20 @@ impl<E: Engine> Session<E> {
             PlanKind::Write(write) => {
                 self.refuse_read_only(verb_name(write.verb))?;
                 self.begin_statement();
-                self.supply_live(plan)?;
-                self.run_write(plan, write, parameters)
+                match self.plan_as_writer(plan)? {
+                    Some(fresh) => self.run_bound(&fresh, parameters),
+                    None => {
+                        self.supply_live(plan)?;
+                        self.run_write(plan, write, parameters)
+                    }
+                }
             }
             PlanKind::Schema(statement) => {
                 self.refuse_read_only("DDL")?;
                 self.begin_statement();
+                if let Some(fresh) = self.plan_as_writer(plan)? {
+                    return self.run_bound(&fresh, parameters);
+                }
                 let outcome = self.engine.change_schema(statement, parameters)?;
                 for notice in &outcome.notices {
                     self.out.report(Severity::Notice, notice);
@@ -44,6 +53,17 @@ impl<E: Engine> Session<E> {
                 Ok(Ran::Done(outcome.tag))
             }
         }
+    }
+
+    /// Takes the writer, and makes the plan anew if the schema has moved since it was made.
+    fn plan_as_writer(&mut self, plan: &Plan) -> Result<Option<Arc<Plan>>, SqlError> {
+        if self.engine.take_writer()? == PlanState::Current {
+            return Ok(None);
+        }
+        let Some(source) = &plan.source else { return Ok(None) };
+        let fresh = self.plan_statement(source, &plan.parameters)?;
+        refuse_other_shape(plan.columns.as_deref(), fresh.columns.as_deref())?;
+        Ok(Some(fresh))
     }
 
     /// Gives the engine the rows of `pg_prepared_statements` and `pg_cursors` if the plan reads them.

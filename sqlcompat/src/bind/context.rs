@@ -92,7 +92,7 @@ impl Binder<'_> {
         kind: PlanKind,
     ) -> Result<Plan, SqlError> {
         let parameters = self.parameter_types()?;
-        Ok(Plan { parameters, columns, kind, reads: self.reads })
+        Ok(Plan { parameters, columns, kind, reads: self.reads, source: None })
     }
 
     /// Output columns as `RowDescription` tells them: domains as their base types.

@@ -22,7 +22,9 @@ use std::rc::Rc;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ffi};
 
-use crate::store::{Pending, Result, StoreConnection, TableSpec, WriteLease};
+use crate::store::{
+    Pending, Result, ResumeError, SetAside, StoreConnection, TableSpec, WriteLease,
+};
 
 /// The encoding of bound text, in the type that SQLite's interface takes it in.
 #[expect(clippy::cast_possible_truncation, reason = "the constant is 1")]
@@ -58,7 +60,10 @@ impl SharedConnection {
     ///
     /// # Errors
     /// Whatever `work` returns.
-    pub fn with_store<T>(&self, work: impl FnOnce(StoreAccess<'_>) -> Result<T>) -> Result<T> {
+    pub fn with_store<T, E>(
+        &self,
+        work: impl FnOnce(StoreAccess<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         work(StoreAccess(&mut self.0.borrow_mut()))
     }
 
@@ -125,6 +130,33 @@ impl StoreAccess<'_> {
     /// As [`StoreConnection::rollback`].
     pub fn rollback(&mut self) {
         self.0.rollback();
+    }
+
+    /// As [`StoreConnection::set_aside`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_aside(&mut self, savepoints: &[String]) -> Result<Option<SetAside>> {
+        self.0.set_aside(savepoints)
+    }
+
+    /// As [`StoreConnection::resume`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resume(
+        &mut self,
+        lease: WriteLease,
+        aside: &SetAside,
+        savepoints: &[String],
+    ) -> Result<(), ResumeError> {
+        self.0.resume(lease, aside, savepoints)
+    }
+
+    /// As [`StoreConnection::is_newest`].
+    #[must_use]
+    pub fn is_newest(&self, aside: &SetAside) -> bool {
+        self.0.is_newest(aside)
     }
 
     /// As [`StoreConnection::in_write`].

@@ -50,7 +50,7 @@ pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
         UtilityAst::Unsupported(what) => return Err(SqlError::unsupported(what)),
     };
     let reads = CatalogReads::default();
-    Ok(Plan { parameters: Vec::new(), columns: None, kind, reads })
+    Ok(Plan { parameters: Vec::new(), columns: None, kind, reads, source: None })
 }
 
 fn prepare(

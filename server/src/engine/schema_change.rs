@@ -1,0 +1,193 @@
+//! Schema changes of a session, and the schemas that it sees.
+//!
+//! A statement is first turned into what it changes (`trellis_sqlcompat::schema`), then carried out in the session's own
+//! write transaction: rows of the schema's system table, SQLite's tables in line with them, and the store's registration
+//! of the tables. Until the transaction commits only this session sees the result, under an epoch that no committed
+//! schema has; temporary objects are always the session's own, laid over the committed schema.
+
+use std::sync::Arc;
+
+use trellis_replication::store::TableSpec;
+use trellis_sqlcompat::schema::{
+    ObjectKind, SchemaHost, SchemaRow, SchemaStatement, SchemaStep, materialize,
+};
+use trellis_sqlcompat::{Datum, SqlError, functions};
+
+use super::rows::SqliteRows;
+use super::schema::{self, Schema};
+use super::session_engine::SqliteEngine;
+use crate::session::Rows;
+use crate::session::port::SchemaOutcome;
+
+impl SqliteEngine {
+    /// Adopts a schema: what functions see, and what plans are made against.
+    pub(super) fn set_schema(&mut self, schema: Arc<Schema>) {
+        let catalog = Arc::clone(&schema.catalog);
+        let known = &self.schema.catalog;
+        let registered =
+            self.connection.with(|sqlite| functions::register_enums(sqlite, Some(known), &catalog));
+        if let Err(error) = registered {
+            tracing::warn!(%error, "an enum keeps its old order on this connection");
+        }
+        self.context.update(|state| state.catalog = catalog);
+        self.schema = schema;
+    }
+
+    /// Combines the committed schema with the session's temporary objects.
+    fn with_temporary(&mut self, base: Arc<Schema>) -> Arc<Schema> {
+        if self.temporary.is_empty() {
+            return base;
+        }
+        let catalog = base.catalog.with_temporary(self.temporary.iter().cloned());
+        Arc::new(Schema::new(self.next_private_epoch(), Arc::new(catalog)))
+    }
+
+    fn next_private_epoch(&mut self) -> u64 {
+        self.private_epoch += 1;
+        self.private_epoch
+    }
+
+    /// Follows the committed schema, unless the transaction has its own.
+    pub(super) fn follow_schema(&mut self) {
+        if self.transaction.as_ref().is_some_and(|transaction| transaction.schema_changed) {
+            return;
+        }
+        let committed = self.database.schema();
+        let moved = if self.temporary.is_empty() {
+            committed.epoch != self.schema.epoch
+        } else {
+            committed.epoch != self.schema.base_epoch()
+        };
+        if moved {
+            let schema = if self.temporary.is_empty() {
+                committed
+            } else {
+                let epoch = committed.epoch;
+                let combined = self.with_temporary(committed);
+                combined.set_base_epoch(epoch);
+                combined
+            };
+            self.set_schema(schema);
+        }
+    }
+
+    pub(super) fn apply_schema_change(
+        &mut self,
+        statement: &SchemaStatement,
+    ) -> Result<SchemaOutcome, SqlError> {
+        let catalog = Arc::clone(&self.schema.catalog);
+        let change = statement.apply(&catalog, &mut Evaluator(self))?;
+        for step in &change.before {
+            self.run_schema_step(step)?;
+        }
+        if !change.temporary.is_empty() {
+            self.change_temporary(&change.temporary)?;
+        }
+        if !change.rows.is_empty() {
+            self.change_replicated(&change.rows)?;
+        }
+        let mut tag = change.tag;
+        for (index, step) in change.after.iter().enumerate() {
+            let count = self.run_schema_step(step)?;
+            if change.counted == Some(index) {
+                tag = format!("{tag} {count}");
+            }
+        }
+        let notices = change.notices.into_iter().map(|notice| {
+            let error = SqlError::new(notice.state, notice.message);
+            SqlError { detail: notice.detail, ..error }
+        });
+        Ok(SchemaOutcome { tag, notices: notices.collect() })
+    }
+
+    fn change_replicated(&mut self, rows: &[SchemaRow]) -> Result<(), SqlError> {
+        self.statements.clear();
+        let sequences = rows.iter().filter(|row| row.kind == ObjectKind::Sequence && !row.dropped);
+        sequences.for_each(|row| self.database.sequences.found(row.id.0));
+        self.connection
+            .with(|sqlite| schema::upsert(sqlite, rows))
+            .map_err(|error| self.sqlite_failed(&error))?;
+        let (mut specs, mut gone) = (Vec::new(), Vec::new());
+        let catalog = self.connection.with(|sqlite| {
+            let mut register = |spec: &TableSpec| {
+                specs.push(spec.clone());
+                Ok(())
+            };
+            let mut unregister = |table| {
+                gone.push(table);
+                Ok(())
+            };
+            schema::bring_in_line(sqlite, &mut register, &mut unregister)
+        });
+        let catalog = catalog.map_err(|error| self.context.take_error().unwrap_or(error))?;
+        self.connection
+            .with_store(|mut store| {
+                specs.iter().try_for_each(|spec| store.register_table(spec))?;
+                gone.iter().try_for_each(|table| store.unregister_table(*table))
+            })
+            .map_err(|error| self.store_failed(error))?;
+        let in_file =
+            self.connection.with(schema::epoch).map_err(|error| schema::internal(&error))?;
+        let catalog = if self.temporary.is_empty() {
+            catalog
+        } else {
+            catalog.with_temporary(self.temporary.iter().cloned())
+        };
+        let next = Schema::new(self.next_private_epoch(), Arc::new(catalog));
+        next.set_base_epoch(in_file);
+        self.database.set_uncommitted(Some(Arc::clone(&next.catalog)));
+        self.set_schema(Arc::new(next));
+        if let Some(transaction) = &mut self.transaction {
+            transaction.schema_changed = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn change_temporary(&mut self, rows: &[SchemaRow]) -> Result<(), SqlError> {
+        let mut all: Vec<SchemaRow> = self.temporary.to_vec();
+        for row in rows {
+            match all.iter_mut().find(|known| known.id == row.id) {
+                Some(known) => known.clone_from(row),
+                None => all.push(row.clone()),
+            }
+        }
+        let old = Arc::clone(&self.schema.catalog);
+        let new = Arc::new(old.with_temporary(all.iter().cloned()));
+        for sql in materialize(&old, &new)? {
+            self.execute(&sql)?;
+        }
+        self.temporary = Arc::from(all);
+        let next = Schema::new(self.next_private_epoch(), new);
+        next.set_base_epoch(self.schema.base_epoch());
+        self.set_schema(Arc::new(next));
+        Ok(())
+    }
+
+    fn run_schema_step(&mut self, step: &SchemaStep) -> Result<u64, SqlError> {
+        match step {
+            SchemaStep::Run(sql) => self.run_step(sql, &[], None),
+            SchemaStep::RefuseIfAny { sql, error } => {
+                if self.run_step(sql, &[], None)? > 0 {
+                    Err(error.clone())
+                } else {
+                    Ok(0)
+                }
+            }
+            SchemaStep::RestartSequence { sequence, value } => {
+                self.database.sequences.restart(*sequence, *value, &self.schema.catalog);
+                Ok(0)
+            }
+        }
+    }
+}
+
+/// Evaluates expressions for DDL.
+struct Evaluator<'a>(&'a mut SqliteEngine);
+
+impl SchemaHost for Evaluator<'_> {
+    fn evaluate(&mut self, sql: &str) -> Result<Datum, SqlError> {
+        let (text, statement) = self.0.statement(&format!("SELECT {sql}"), &[])?;
+        let mut rows = SqliteRows::new(text, statement, self.0.surroundings());
+        if rows.next()? { Ok(rows.column(0).to_datum()) } else { Ok(Datum::Null) }
+    }
+}

@@ -1,0 +1,323 @@
+//! A session's transaction: what is open in SQLite for it, and how it ends.
+//!
+//! ```text
+//!             ┌── first read, REPEATABLE READ ──▶ Snapshot ──┐
+//!   Unopened ─┤                                              ├─▶ Writing ── commit, rollback
+//!             └── first write, with the write lease ─────────┘    │   ▲
+//!                               idle, and others want the lease   ▼   │ the client's next message
+//!                                                               SetAside ── conflict ──▶ Lost
+//! ```
+//!
+//! The write lease is short: a transaction whose client has been idle for [`LEASE_IDLE`] while others wait to write is set
+//! aside (`trellis_replication::store::SetAside`). When the client speaks again it goes on as if nothing had been, or, if
+//! someone changed what it had changed, it is lost with 40001. So are transactions that cannot be set aside: those that
+//! changed the schema or temporary tables, that have a result half read, or that are very large; and those under
+//! REPEATABLE READ and SERIALIZABLE if anyone wrote meanwhile, since their snapshot is gone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trellis_replication::store::{ResumeError, SetAside, WriteLease};
+use trellis_sqlcompat::plan::IsolationLevel;
+use trellis_sqlcompat::schema::SchemaRow;
+use trellis_sqlcompat::{SqlError, SqlState};
+
+use super::error::lease_error;
+use super::schema::{self, Schema};
+use super::session_engine::SqliteEngine;
+use crate::clock;
+use crate::session::TransactionMode;
+use crate::session::port::PlanState;
+
+/// How long a transaction may hold the write lease while its client is idle and others wait.
+pub const LEASE_IDLE: Duration = Duration::from_millis(60);
+
+/// How often an idle session that holds the lease looks whether others wait for it.
+const LEASE_CHECK: Duration = Duration::from_millis(20);
+
+/// What a savepoint must put back besides what SQLite does.
+#[derive(Clone)]
+pub(super) struct Before {
+    schema: Arc<Schema>,
+    temporary: Arc<[SchemaRow]>,
+}
+
+/// What is open in SQLite for a transaction.
+pub(super) enum Progress {
+    /// Nothing.
+    Unopened,
+    /// A transaction that keeps one snapshot.
+    Snapshot,
+    /// The write transaction.
+    Writing,
+    /// Nothing: its changes wait in memory.
+    SetAside(Box<SetAside>),
+    /// Nothing: the transaction was ended from outside, for this reason.
+    Lost(SqlError),
+}
+
+/// The open transaction.
+pub(super) struct OpenTransaction {
+    mode: TransactionMode,
+    pub(super) progress: Progress,
+    /// The schema was changed.
+    pub(super) schema_changed: bool,
+    pub(super) before: Before,
+    pub(super) savepoints: Vec<Before>,
+}
+
+impl OpenTransaction {
+    pub(super) fn new(mode: TransactionMode, before: Before) -> Self {
+        let progress = Progress::Unopened;
+        Self { mode, progress, schema_changed: false, before, savepoints: Vec::new() }
+    }
+
+    /// Whether it sees one snapshot throughout.
+    fn keeps_snapshot(&self) -> bool {
+        match self.mode.isolation {
+            IsolationLevel::ReadUncommitted | IsolationLevel::ReadCommitted => false,
+            IsolationLevel::RepeatableRead | IsolationLevel::Serializable => true,
+        }
+    }
+}
+
+/// SQLite's name of a savepoint.
+pub(super) fn savepoint_name(depth: usize) -> String {
+    format!("trellis_{depth}")
+}
+
+fn savepoint_names(count: usize) -> Vec<String> {
+    (0..count).map(savepoint_name).collect()
+}
+
+fn serialization_failure(message: &str) -> SqlError {
+    SqlError::new(SqlState::SERIALIZATION_FAILURE, message)
+        .with_hint("The transaction might succeed if retried.")
+}
+
+impl SqliteEngine {
+    /// How often an idle session should look whether others wait for its lease; `None` if it holds none.
+    #[must_use]
+    pub fn lease_check_interval(&self) -> Option<Duration> {
+        self.is_writing().then_some(LEASE_CHECK)
+    }
+
+    /// Sets the write transaction aside if others wait for the lease and the client has been idle; whether a lease is
+    /// held or was given up.
+    pub fn yield_lease_if_wanted(&mut self) -> bool {
+        if !self.is_writing() {
+            return false;
+        }
+        let idle = clock::now().saturating_duration_since(self.last_statement);
+        if idle >= LEASE_IDLE && self.database.lease().waiters() > 0 {
+            self.set_aside();
+        }
+        true
+    }
+
+    /// Sets the transaction aside if it has the write lease. Whether it could be kept, its next statement tells.
+    pub fn set_aside(&mut self) {
+        if self.is_writing() {
+            let progress = self.put_aside();
+            self.set_progress(progress);
+        }
+    }
+
+    fn put_aside(&mut self) -> Progress {
+        let gave_way = "could not serialize access: the idle transaction gave way to other writers";
+        let transaction = self.transaction.as_ref();
+        let savepoints = savepoint_names(transaction.map_or(0, |open| open.savepoints.len()));
+        if transaction.is_some_and(|open| open.schema_changed) || self.statements.in_use() {
+            self.undo();
+            return Progress::Lost(serialization_failure(gave_way));
+        }
+        match self.connection.with_store(|mut store| store.set_aside(&savepoints)) {
+            Ok(Some(aside)) => Progress::SetAside(Box::new(aside)),
+            Ok(None) => Progress::Lost(serialization_failure(gave_way)),
+            Err(error) => Progress::Lost(self.store_failed(error)),
+        }
+    }
+
+    pub(super) fn is_writing(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|open| matches!(open.progress, Progress::Writing))
+    }
+
+    fn set_progress(&mut self, progress: Progress) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.progress = progress;
+        }
+    }
+
+    /// Before anything is done in the transaction: takes it up again if it was set aside.
+    ///
+    /// # Errors
+    /// Why the transaction is lost; 40001 where others have come between.
+    pub(super) fn go_on(&mut self) -> Result<(), SqlError> {
+        let Some(transaction) = &mut self.transaction else { return Ok(()) };
+        let aside = match &transaction.progress {
+            Progress::Unopened | Progress::Snapshot | Progress::Writing => return Ok(()),
+            Progress::Lost(reason) => return Err(reason.clone()),
+            Progress::SetAside(_) => {
+                std::mem::replace(&mut transaction.progress, Progress::Unopened)
+            }
+        };
+        let Progress::SetAside(aside) = aside else { return Ok(()) };
+        let resumed = self.take_lease().and_then(|lease| self.resume(lease, &aside));
+        self.set_progress(match &resumed {
+            Ok(()) => Progress::Writing,
+            Err(reason) => Progress::Lost(reason.clone()),
+        });
+        resumed
+    }
+
+    fn resume(&mut self, lease: WriteLease, aside: &SetAside) -> Result<(), SqlError> {
+        let transaction = self.transaction.as_ref();
+        let savepoints = savepoint_names(transaction.map_or(0, |open| open.savepoints.len()));
+        let keeps_snapshot = transaction.is_some_and(OpenTransaction::keeps_snapshot);
+        let conflict =
+            || serialization_failure("could not serialize access due to concurrent update");
+        let resumed = self.connection.with_store(|mut store| {
+            store.resume(lease, aside, &savepoints)?;
+            if !keeps_snapshot || store.is_newest(aside) {
+                return Ok(());
+            }
+            store.rollback();
+            Err(ResumeError::Conflict)
+        });
+        resumed.map_err(|error| match error {
+            ResumeError::Conflict => conflict(),
+            ResumeError::Store(error) => self.store_failed(error),
+        })?;
+        if self.schema_holds()? {
+            return Ok(());
+        }
+        self.roll_back_store();
+        Err(schema_moved())
+    }
+
+    /// Opens the snapshot that the isolation level asks for.
+    pub(super) fn open_snapshot(&mut self) -> Result<(), SqlError> {
+        let Some(transaction) = &mut self.transaction else { return Ok(()) };
+        if transaction.keeps_snapshot() && matches!(transaction.progress, Progress::Unopened) {
+            transaction.progress = Progress::Snapshot;
+            self.execute("BEGIN")?;
+        }
+        Ok(())
+    }
+
+    fn take_lease(&self) -> Result<WriteLease, SqlError> {
+        let deadline = self.lock_deadline();
+        let lease = self.database.lease().acquire(deadline, self.cancel.flag());
+        lease.map_err(|error| lease_error(error, &self.cancel))
+    }
+
+    fn lock_deadline(&self) -> Option<Instant> {
+        let timeout = self.limits().lock_timeout;
+        let lock = timeout.map(|timeout| clock::now() + timeout);
+        [lock, self.cancel.deadline()].into_iter().flatten().min()
+    }
+
+    /// Opens SQLite's write transaction if the transaction has none yet, and tells whether plans made before still hold:
+    /// the schema cannot move while the lease is held, but may have before.
+    ///
+    /// # Errors
+    /// 55P03 or 57014 if the lease was not to be had, 40001 if the transaction's snapshot is too old to write.
+    pub(super) fn open_write(&mut self) -> Result<PlanState, SqlError> {
+        self.go_on()?;
+        let Some(transaction) = &self.transaction else {
+            return Err(SqlError::new(SqlState::INTERNAL_ERROR, "no transaction is open"));
+        };
+        let snapshot = match transaction.progress {
+            Progress::Writing => return Ok(PlanState::Current),
+            Progress::Snapshot => true,
+            Progress::Unopened | Progress::SetAside(_) | Progress::Lost(_) => false,
+        };
+        let savepoints = savepoint_names(transaction.savepoints.len());
+        let lease = self.take_lease()?;
+        self.connection
+            .with_store(|mut store| store.begin(lease))
+            .map_err(|error| self.store_failed(error))?;
+        self.set_progress(Progress::Writing);
+        for name in savepoints {
+            self.execute(&format!("SAVEPOINT {name}"))?;
+        }
+        if self.schema_holds()? {
+            return Ok(PlanState::Current);
+        }
+        if snapshot {
+            return Err(schema_moved());
+        }
+        self.database.refresh_schema().map_err(|error| schema::internal(&error))?;
+        self.follow_schema();
+        Ok(PlanState::Moved)
+    }
+
+    /// As [`Self::open_write`], for work whose plan cannot be made anew.
+    pub(super) fn prepare_write(&mut self) -> Result<(), SqlError> {
+        match self.open_write()? {
+            PlanState::Current => Ok(()),
+            PlanState::Moved => Err(schema_moved()),
+        }
+    }
+
+    /// Whether the schema in the file is the one that the session knows.
+    fn schema_holds(&self) -> Result<bool, SqlError> {
+        let in_file = self.connection.with(schema::epoch);
+        let in_file = in_file.map_err(|error| schema::internal(&error))?;
+        Ok(in_file == self.schema.base_epoch())
+    }
+
+    /// Undoes whatever SQLite transaction is open.
+    pub(super) fn undo(&mut self) {
+        let Some(transaction) = &self.transaction else { return };
+        match transaction.progress {
+            Progress::Unopened | Progress::SetAside(_) | Progress::Lost(_) => {}
+            Progress::Writing => self.roll_back_store(),
+            Progress::Snapshot => {
+                let open = self.connection.with(|sqlite| !sqlite.is_autocommit());
+                if open && let Err(error) = self.execute("ROLLBACK") {
+                    tracing::error!(%error, "a snapshot could not be closed");
+                }
+            }
+        }
+    }
+
+    fn roll_back_store(&self) {
+        let undone = self.connection.with_store(|mut store| {
+            store.rollback();
+            Ok::<(), trellis_replication::store::StoreError>(())
+        });
+        if let Err(error) = undone {
+            tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    pub(super) fn put_back(&mut self, before: Before) {
+        self.temporary = before.temporary;
+        if before.schema.epoch != self.schema.epoch {
+            self.statements.clear();
+            self.set_schema(before.schema);
+        }
+    }
+
+    pub(super) fn before(&self) -> Before {
+        Before { schema: Arc::clone(&self.schema), temporary: Arc::clone(&self.temporary) }
+    }
+
+    pub(super) fn commit_write(&mut self, durable: bool) -> Result<(), SqlError> {
+        self.connection
+            .with(|sqlite| self.database.sequences.persist(sqlite, self.database.store.site_id()))
+            .map_err(|error| self.sqlite_failed(&error))?;
+        let committed = self.connection.with_store(|mut store| store.commit());
+        let pending = committed.map_err(|error| self.store_failed(error))?;
+        self.set_progress(Progress::Unopened);
+        if let (Some(pending), true) = (pending, durable) {
+            pending.wait().map_err(|error| self.store_failed(error))?;
+        }
+        Ok(())
+    }
+}
+
+fn schema_moved() -> SqlError {
+    serialization_failure("could not serialize access due to a concurrent change of the schema")
+}
