@@ -11,9 +11,9 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use trellis_replication::store::LogLimits;
 
-use crate::demo;
 use crate::engine::MaintenanceOptions;
 use crate::node::{Node, NodeOptions};
+use crate::{check, demo};
 
 /// A replicated database server that speaks PostgreSQL.
 #[derive(Debug, Parser)]
@@ -30,6 +30,13 @@ struct Command {
 enum Action {
     /// Runs one node until it is interrupted.
     Start(StartArguments),
+    /// Checks the files of a node that is not running: SQLite's structures, rows against their clocks and against the log,
+    /// tables against the schema. Prints a line per table, or the first findings and fails. Changes nothing.
+    Check {
+        /// The node's data directory.
+        #[arg(long, default_value = "./trellis-data")]
+        data_dir: PathBuf,
+    },
     /// Runs a cluster of node processes on this machine, in a temporary directory, until interrupted.
     Demo {
         /// How many nodes.
@@ -129,6 +136,7 @@ fn start_logging(filter: &str) -> anyhow::Result<()> {
 fn act(action: Action) -> anyhow::Result<()> {
     match action {
         Action::Start(arguments) => start(arguments),
+        Action::Check { data_dir } => check::run(&data_dir),
         Action::Demo { nodes } => demo::run(nodes),
     }
 }

@@ -4,7 +4,7 @@
 //!   listen ── wire ── session ── engine ── trellis_replication::store
 //!                │        │         │
 //!              copy     feed    trellis_sqlcompat
-//!                                                      node: puts one node together;  cli: what the binary understands
+//!                                                      node: puts one node together;  cli: what the binary understands;  check: are the files whole
 //! ```
 //!
 //! - [`listen`] accepts connections and gives each its thread; [`wire`] is the protocol's bytes.
@@ -13,6 +13,7 @@
 //! - [`feed`] tells listeners of what committed, here or elsewhere.
 //! - [`node`] starts and stops all of it, with the network.
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod copy;

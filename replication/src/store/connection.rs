@@ -97,7 +97,7 @@ impl StoreConnection {
         capture.set_inner(Some(inner));
         let changes_before = 0;
         super::changes::register(&sqlite, &capture, &core)?;
-        if let Some(on_connect) = &core.on_connect {
+        if let Some(on_connect) = &core.options.on_connect {
             on_connect(&sqlite)?;
         }
         let installed = Some(installed);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use super::flush::Durability;
 use super::lease::WriterLease;
 use super::log::LogState;
-use super::options::{ConnectHook, SchemaHook};
+use super::options::{SchemaHook, StoreOptions};
 use super::registry::Registry;
 use crate::types::SiteId;
 
@@ -28,8 +28,8 @@ pub(super) struct Core {
     committed: Mutex<Committed>,
     /// Commits that wait for the disk.
     pub durability: Durability,
-    /// What prepares each new connection.
-    pub on_connect: Option<ConnectHook>,
+    /// What the store was opened with.
+    pub options: StoreOptions,
     /// Who turns rows of system tables into tables.
     pub schema_hook: RwLock<Option<Arc<dyn SchemaHook>>>,
     /// Frames in the write-ahead log after the last commit.
@@ -64,7 +64,7 @@ impl Core {
         (directory, file, lock): (PathBuf, PathBuf, File),
         site: SiteId,
         committed: Committed,
-        on_connect: Option<ConnectHook>,
+        options: StoreOptions,
     ) -> Self {
         let durability = Durability::new(committed.log.heads.clone(), committed.log.position);
         Self {
@@ -75,7 +75,7 @@ impl Core {
             lease: WriterLease::default(),
             committed: Mutex::new(committed),
             durability,
-            on_connect,
+            options,
             schema_hook: RwLock::new(None),
             wal_frames: AtomicUsize::new(0),
             checkpoint: (Mutex::default(), Condvar::new()),

@@ -27,6 +27,14 @@ pub enum StoreError {
         /// The directory.
         path: PathBuf,
     },
+    /// There is no database of Trellis in the directory.
+    #[error("{path} is not a data directory of Trellis: {reason}")]
+    NotADataDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
     /// Stored metadata contradicts itself: the file was damaged, or changed by something else than this store.
     #[error("database is damaged: {0}")]
     Damaged(String),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::connection::StoreConnection;
-use crate::types::SiteId;
+use crate::types::{ColumnId, SiteId, TableId, Value};
 
 /// Prepares a new connection: functions, collations, pragmas that the schema's expressions need.
 pub type ConnectHook = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
@@ -18,6 +18,8 @@ pub struct StoreOptions {
     pub site_id: Option<SiteId>,
     /// Called on every connection when it is opened, also on the one that applies remote changes.
     pub on_connect: Option<ConnectHook>,
+    /// What the layer above knows of the file's contents; used by checks.
+    pub check: Option<Arc<dyn CheckHook>>,
 }
 
 impl fmt::Debug for StoreOptions {
@@ -36,4 +38,17 @@ pub trait SchemaHook: Send + Sync {
     /// # Errors
     /// A reason for which the changeset cannot be applied; it is undone and kept out until it is offered again.
     fn system_rows_changed(&self, connection: &mut StoreConnection) -> Result<(), String>;
+}
+
+/// What the layer above knows of a file's contents.
+pub trait CheckHook: Send + Sync {
+    /// Compares the tables that SQLite has with those that the schema says; returns what is wrong.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    fn check(&self, sqlite: &Connection) -> rusqlite::Result<Vec<String>>;
+
+    /// The column that a row of a system table describes. A change of that row may have changed the column's values in
+    /// place, without a transaction that says so.
+    fn column_of(&self, table: TableId, key: &[Value]) -> Option<ColumnId>;
 }

@@ -369,6 +369,11 @@ impl Registry {
         self.sites.get(ordinal as usize).or(self.sites.first()).copied().unwrap_or(SiteId([0; 16]))
     }
 
+    /// Whether a site has that ordinal.
+    pub(super) fn has_ordinal(&self, ordinal: u32) -> bool {
+        (ordinal as usize) < self.sites.len()
+    }
+
     /// The ordinal of a known site.
     pub(super) fn ordinal(&self, site: SiteId) -> Option<u32> {
         self.ordinals.get(&site).copied()

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::apply::ApplyOutcome;
-use super::check::{self, TableDigest};
+use super::check;
 use super::checkpoint;
 use super::connection::{Role, StoreConnection, open_sqlite};
 use super::core::{CheckpointRequest, Committed, Core};
+use super::digest::{self, TableDigest};
 use super::error::{Result, StoreError};
 use super::flush::Listener;
 use super::hidden::{self, Conflict};
@@ -73,7 +75,7 @@ impl Store {
         File::open(directory).and_then(|handle| handle.sync_all()).map_err(io(directory))?;
         let committed = Committed { registry: Arc::new(registry), log };
         let paths = (directory.to_owned(), file, lock);
-        let core = Arc::new(Core::new(paths, site, committed, options.on_connect));
+        let core = Arc::new(Core::new(paths, site, committed, options));
         let applier = Mutex::new(StoreConnection::open(Arc::clone(&core), Role::Apply)?);
         let reader = Mutex::new(open_sqlite(&core)?);
         let threads = start_threads(&core, sqlite)?;
@@ -143,7 +145,7 @@ impl Store {
     /// # Errors
     /// If the file cannot be read.
     pub fn digest(&self) -> Result<Vec<TableDigest>> {
-        check::digest(&open_sqlite(&self.core)?, &self.core.registry())
+        digest::digest(&open_sqlite(&self.core)?, &self.core.registry())
     }
 
     /// Checks the file: SQLite's structures, rows against clocks, the log against the heads. Returns the first findings;
@@ -154,10 +156,10 @@ impl Store {
     pub fn check(&self) -> Result<Vec<String>> {
         let sqlite = open_sqlite(&self.core)?;
         sqlite.execute_batch("BEGIN")?;
-        if let Some(on_connect) = &self.core.on_connect {
+        if let Some(on_connect) = &self.core.options.on_connect {
             on_connect(&sqlite)?;
         }
-        check::check(&sqlite, &self.core.registry())
+        check::check(&sqlite, &self.core.registry(), &self.core.options)
     }
 
     /// Trims the log to `limits`, and forgets the rows whose deletion is in what goes and known to everyone. `stable` are
@@ -256,6 +258,39 @@ fn lock_directory(directory: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: directory.to_owned() }),
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
+}
+
+/// Opens the database of a node that is not running, to be read only; the file returned is the lock on its directory.
+pub(super) fn open_to_check(
+    directory: &Path,
+    options: &StoreOptions,
+) -> Result<(File, Connection)> {
+    let file = directory.join(DATABASE_FILE);
+    let none = |reason: &str| {
+        let (path, reason) = (directory.to_owned(), reason.to_owned());
+        StoreError::NotADataDirectory { path, reason }
+    };
+    if !file.is_file() {
+        return Err(none(&format!("there is no {DATABASE_FILE}")));
+    }
+    let lock = lock_directory(directory)?;
+    let sqlite = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // What the write-ahead log holds is to stay where it is.
+    sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    let layout = sqlite.query_row("PRAGMA application_id", [], |row| row.get(0));
+    match layout {
+        Ok(LAYOUT) => {}
+        Ok(_) => return Err(none(&format!("{DATABASE_FILE} is of another program or version"))),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            return Err(none(&format!("{DATABASE_FILE} is not a database")));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(on_connect) = &options.on_connect {
+        on_connect(&sqlite)?;
+    }
+    sqlite.execute_batch("BEGIN")?;
+    Ok((lock, sqlite))
 }
 
 /// Creates what is not there yet; returns the file's identity.

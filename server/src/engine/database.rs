@@ -16,6 +16,7 @@ use trellis_sqlcompat::schema::{Catalog, Sequence};
 
 use super::advisory::AdvisoryLocks;
 use super::schema::{self, RemoteSchema, Schema};
+use super::schema_check::SchemaCheck;
 use super::sequence::{self, Sequences};
 use super::timer::Timer;
 use super::unique_id::UniqueIds;
@@ -55,9 +56,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError`], for example if another process has it open.
     pub fn open(directory: &Path, registry: Arc<Registry>) -> Result<Arc<Self>, DatabaseError> {
-        let options =
-            StoreOptions { on_connect: Some(Arc::new(prepare)), ..StoreOptions::default() };
-        let store = Store::open(directory, options)?;
+        let store = Store::open(directory, store_options())?;
         let mut reader = store.connect()?;
         reader.begin(store.lease().acquire_uncancelled())?;
         schema::create(&mut reader)?;
@@ -201,6 +200,16 @@ impl Database {
             }
             self.hub.publish(transaction, &schema.catalog);
         }
+    }
+}
+
+/// How a node's store is opened, to be run or to be checked.
+#[must_use]
+pub fn store_options() -> StoreOptions {
+    StoreOptions {
+        on_connect: Some(Arc::new(prepare)),
+        check: Some(Arc::new(SchemaCheck)),
+        ..StoreOptions::default()
     }
 }
 

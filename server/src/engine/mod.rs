@@ -31,6 +31,7 @@ mod replica;
 mod rows;
 mod schema;
 mod schema_change;
+mod schema_check;
 mod sequence;
 mod session_engine;
 mod temporary;
@@ -40,7 +41,7 @@ mod unique_id;
 mod violation;
 
 pub use cancel::CancelSwitch;
-pub use database::{Database, DatabaseError};
+pub use database::{Database, DatabaseError, store_options};
 pub use maintenance::{Maintenance, MaintenanceError, MaintenanceOptions};
 pub use rows::SqliteRows;
 pub use session_engine::SqliteEngine;

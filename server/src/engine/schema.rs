@@ -14,7 +14,7 @@ use trellis_sqlcompat::schema::{Catalog, ObjectId, ObjectKind, SchemaRow, materi
 use trellis_sqlcompat::{SqlError, SqlState};
 
 /// Identity of the table `trellis_schema` on every node.
-const SCHEMA_TABLE_ID: TableId = TableId(1);
+pub(super) const SCHEMA_TABLE_ID: TableId = TableId(1);
 
 const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS trellis_schema (
@@ -87,7 +87,8 @@ pub(super) fn epoch(sqlite: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from(version).unwrap_or(0))
 }
 
-fn read_rows(sqlite: &Connection, table: &str) -> rusqlite::Result<Vec<SchemaRow>> {
+/// The schema's rows as one of its two tables has them.
+pub(super) fn read_rows(sqlite: &Connection, table: &str) -> rusqlite::Result<Vec<SchemaRow>> {
     let sql = format!("SELECT id, kind, parent, name, definition, dropped FROM {table}");
     let mut statement = sqlite.prepare_cached(&sql)?;
     let mut rows = statement.query([])?;
