@@ -70,27 +70,36 @@ fn head(heads: &Heads, site: SiteId) -> DbVersion {
 
 impl World {
     fn new(create: &str) -> Self {
-        let directories: Vec<_> = (0..NODES).map(|_| tempfile::tempdir().unwrap()).collect();
-        let open = |(node, directory): (usize, &TempDir)| {
-            let options = StoreOptions { site_id: Some(site(node)), ..StoreOptions::default() };
-            Store::open(directory.path(), options).unwrap()
+        let mut world = Self {
+            _directories: Vec::new(),
+            stores: Vec::new(),
+            told: Told::default(),
+            forgotten: 0,
         };
-        let stores: Vec<_> = directories.iter().enumerate().map(open).collect();
-        let world = Self { _directories: directories, stores, told: Told::default(), forgotten: 0 };
+        (0..NODES).for_each(|_| world.add(create));
+        world
+    }
+
+    /// Adds an empty node.
+    fn add(&mut self, create: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        let site_id = Some(site(self.stores.len()));
+        let options = StoreOptions { site_id, ..StoreOptions::default() };
+        let store = Store::open(directory.path(), options).unwrap();
         let columns = vec![(ColumnId(1), "id".to_owned()), (ColumnId(2), "a".to_owned())];
         let (name, key) = ("t".to_owned(), vec![ColumnId(1)]);
         let spec = TableSpec { id: TableId(7), name, columns, key, system: false };
         let (floors, floor_spec) = floor_table();
-        for store in &world.stores {
-            let mut connection = store.connect().unwrap();
-            connection.begin(store.lease().acquire_uncancelled()).unwrap();
-            connection.sqlite().execute_batch(create).unwrap();
-            connection.sqlite().execute_batch(floors).unwrap();
-            connection.register_table(&spec).unwrap();
-            connection.register_table(&floor_spec).unwrap();
-            drop(connection.commit().unwrap());
-        }
-        world
+        let mut connection = store.connect().unwrap();
+        connection.begin(store.lease().acquire_uncancelled()).unwrap();
+        connection.sqlite().execute_batch(create).unwrap();
+        connection.sqlite().execute_batch(floors).unwrap();
+        connection.register_table(&spec).unwrap();
+        connection.register_table(&floor_spec).unwrap();
+        drop(connection.commit().unwrap());
+        drop(connection);
+        self.stores.push(store);
+        self._directories.push(directory);
     }
 
     fn sql(&self, node: usize, sql: &str) {
@@ -153,9 +162,10 @@ impl World {
 
     /// Everything reaches everyone.
     fn quiesce(&self) {
-        for _ in 0..NODES {
-            for (from, to) in (0..NODES).flat_map(|from| (0..NODES).map(move |to| (from, to))) {
-                (0..NODES).for_each(|origin| self.deliver(from, to, site(origin), usize::MAX));
+        let nodes = self.stores.len();
+        for _ in 0..nodes {
+            for (from, to) in (0..nodes).flat_map(|from| (0..nodes).map(move |to| (from, to))) {
+                (0..nodes).for_each(|origin| self.deliver(from, to, site(origin), usize::MAX));
             }
         }
     }
@@ -193,12 +203,20 @@ proptest! {
         // Some forget, some do not; then each key lives again wherever it is inserted.
         world.tell();
         (0..NODES - 1).for_each(|node| world.trim(node));
+        // One that comes empty is served from what is left, in pieces.
+        world.add(TABLES[table]);
+        for origin in (0..NODES).map(site) {
+            while head(&world.stores[NODES].heads(), origin) < head(&world.stores[0].heads(), origin) {
+                world.deliver(0, NODES, origin, 100);
+            }
+        }
+        prop_assert_eq!(world.stores[0].digest().unwrap(), world.stores[NODES].digest().unwrap());
         for key in 0..KEYS {
-            let node = usize::try_from(key).unwrap() % NODES;
+            let node = usize::try_from(key).unwrap() % (NODES + 1);
             world.step(&Step::Write { node, key, value: 9 });
         }
         world.quiesce();
-        for node in 0..NODES {
+        for node in 0..=NODES {
             prop_assert_eq!(world.live(node), KEYS);
             prop_assert_eq!(world.stores[0].digest().unwrap(), world.stores[node].digest().unwrap());
             prop_assert_eq!(world.stores[node].check().unwrap(), Vec::<String>::new());

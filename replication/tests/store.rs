@@ -368,16 +368,12 @@ fn a_trimmed_log_says_so_and_goes_on() {
         node
     };
     let check = |store: &Store| {
-        let site = store.site_id();
-        assert_eq!(
-            store.read_log(site, DbVersion(1), 10).unwrap(),
-            LogSlice::Trimmed { first: DbVersion(4) }
-        );
-        let LogSlice::Changesets(rest) = store.read_log(site, DbVersion(3), usize::MAX).unwrap()
-        else {
-            panic!()
+        let versions = |after| match store.read_log(store.site_id(), DbVersion(after), usize::MAX) {
+            Ok(LogSlice::Changesets(log)) => log.iter().map(|it| it.version.0).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
         };
-        assert_eq!(rest.iter().map(|changeset| changeset.version.0).collect::<Vec<_>>(), [4, 5]);
+        assert_eq!(versions(1), [2, 3], "made again");
+        assert_eq!(versions(3), [4, 5], "from the log");
         assert!(matches!(
             store.read_from(Position(1), 9),
             Ok(LogRange::Trimmed { first: Position(4) })
@@ -391,10 +387,20 @@ fn a_trimmed_log_says_so_and_goes_on() {
     drop(trimmed);
     let store = open(directory.path(), 1);
     assert_eq!((store.position(), store.heads()[&store.site_id()]), (Position(5), DbVersion(5)));
-    assert!(matches!(
-        store.read_log(store.site_id(), DbVersion(4), 1),
-        Ok(LogSlice::Trimmed { .. })
-    ));
+    let sql = |sql: &str| {
+        let mut connection = store.connect().unwrap();
+        connection.begin(store.lease().acquire_uncancelled()).unwrap();
+        connection.sqlite().execute_batch(sql).unwrap();
+        connection.commit().unwrap().unwrap().wait().unwrap();
+    };
+    sql("DELETE FROM t WHERE id = 2");
+    store.trim(&store.heads(), &LogLimits::NEEDED).unwrap();
+    let read = |after| store.read_log(store.site_id(), DbVersion(after), 1).unwrap();
+    let refused = LogSlice::Trimmed { first: DbVersion(7) };
+    assert_eq!(read(3), refused, "who has row 2 must not keep it");
+    assert!(matches!(read(0), LogSlice::Changesets(log) if log.len() == 1));
+    assert!(matches!(read(1), LogSlice::Changesets(log) if log[0].version == DbVersion(2)));
+    assert_eq!(read(3), refused);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! | `slt.rs` | the scripts of `slt/`: recorded PostgreSQL answers against a Trellis node |
 //! | `layering.rs` | the dependency directions between crates and modules |
 //! | `src/bin/bench.rs` | throughput against PostgreSQL, and commit-to-visibility latency |
+//! | `src/bin/churn.rs` | how large a file is through which a million rows passed |
 //!
 //! | module | holds |
 //! |---|---|
@@ -18,6 +19,7 @@
 //! | [`oracle`] | a private PostgreSQL 15 |
 //! | [`wire`] | a bare protocol client that shows every message |
 //! | [`script`] | SQL scripts with recorded answers |
+//! | [`churn`] | rows that come and go, and the size of the file they leave |
 //! | [`clients`] | psql, and Python with its drivers, installed once under `target/` |
 //! | [`wait`], [`work_dir`] | waiting for a condition; directories that outlive a failure |
 //!
@@ -28,6 +30,7 @@
 //! 3. A missing client is a plainly printed skip; with `TRELLIS_REQUIRE_CLIENTS=1` (in CI) a failure.
 //! 4. A failed test keeps its logs and databases and says where they are.
 
+pub mod churn;
 pub mod clients;
 pub mod cluster;
 pub mod node;

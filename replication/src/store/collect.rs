@@ -33,7 +33,7 @@ use super::error::Result;
 use super::log;
 use super::registry::{Entry, Registry, RowIdentity, Table};
 use crate::crdt::{RowClock, pack, unpack};
-use crate::types::{TableId, Value};
+use crate::types::{DbVersion, TableId, Value};
 use crate::wire::ChangesetReader;
 
 /// Forgets deleted rows.
@@ -42,13 +42,21 @@ pub(super) struct Collector<'c> {
     registry: &'c Registry,
     /// The largest causal length forgotten, by table.
     pub floors: BTreeMap<TableId, u64>,
+    /// The last version with a forgotten deletion, by the origin's ordinal.
+    pub forgotten: BTreeMap<u32, DbVersion>,
     /// Rows forgotten.
     pub tombstones: u64,
 }
 
 impl<'c> Collector<'c> {
     pub(super) fn new(sqlite: &'c Connection, registry: &'c Registry) -> Self {
-        Self { sqlite, registry, floors: BTreeMap::new(), tombstones: 0 }
+        Self {
+            sqlite,
+            registry,
+            floors: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
+            tombstones: 0,
+        }
     }
 
     /// Forgets the rows that a transaction deleted and nothing touched since.
@@ -93,7 +101,7 @@ impl<'c> Collector<'c> {
                 let Some(dead) = dead_get(self.sqlite, table, &pk)?.filter(&forgotten) else {
                     return Ok(());
                 };
-                self.note(table, &dead);
+                self.note(table, &dead, entry);
                 return dead_delete(self.sqlite, table, &pk);
             }
             (RowIdentity::IntegerKey, _) => return Ok(()),
@@ -101,12 +109,14 @@ impl<'c> Collector<'c> {
         let Some(dead) = clocks.get(place)?.filter(|clock| forgotten(clock)).cloned() else {
             return Ok(());
         };
-        self.note(table, &dead);
+        self.note(table, &dead, entry);
         clocks.put(place, None).map(drop)
     }
 
-    fn note(&mut self, table: &Table, dead: &RowClock) {
+    fn note(&mut self, table: &Table, dead: &RowClock, entry: &log::Entry) {
         self.tombstones += 1;
+        let forgotten = self.forgotten.entry(entry.origin).or_default();
+        *forgotten = entry.version.max(*forgotten);
         let floor = self.floors.entry(table.id).or_default();
         *floor = dead.causal_length.max(*floor);
     }

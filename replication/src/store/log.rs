@@ -5,7 +5,7 @@
 //! every commit would have to write. The index is rebuilt from the log's first columns at start.
 //!
 //! The beginning of the log may have been trimmed; `trellis_heads` keeps each origin's last trimmed version, so that heads
-//! and positions go on from where they were.
+//! and positions go on from where they were, and the last version with a deletion that is forgotten.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,8 @@ pub(super) const SYSTEM_TABLES: &str = "
         position INTEGER PRIMARY KEY, origin INTEGER NOT NULL, version INTEGER NOT NULL,
         impact BLOB, body BLOB NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS trellis_heads (
-        origin INTEGER PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL) STRICT;
+        origin INTEGER PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL,
+        forgotten INTEGER NOT NULL DEFAULT 0) STRICT;
 ";
 
 /// Consecutive versions at consecutive positions.
@@ -214,6 +215,44 @@ pub(super) fn committed_at_us(sqlite: &Connection, position: Position) -> Result
         Some(body) => Some(ChangesetReader::new(&body)?.committed_at_us),
         None => None,
     })
+}
+
+/// What the trimmed part of the log has of an origin.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TrimmedOrigin {
+    /// The last trimmed version.
+    pub version: DbVersion,
+    /// The last one with a deletion that is forgotten.
+    pub forgotten: DbVersion,
+}
+
+/// What the trimmed part of the log has of an origin.
+pub(super) fn trimmed(sqlite: &Connection, origin: u32) -> Result<TrimmedOrigin> {
+    let mut select =
+        sqlite.prepare_cached("SELECT version, forgotten FROM trellis_heads WHERE origin = ?1")?;
+    let found = select.query_row([origin], |row| {
+        let number = |index| row.get::<_, i64>(index).map(i64::cast_unsigned).map(DbVersion);
+        Ok(TrimmedOrigin { version: number(0)?, forgotten: number(1)? })
+    });
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+/// The last trimmed version of each origin, by ordinal.
+pub(super) fn all_trimmed(sqlite: &Connection) -> Result<BTreeMap<u32, DbVersion>> {
+    let mut select = sqlite.prepare_cached("SELECT origin, version FROM trellis_heads")?;
+    let rows = select
+        .query_map([], |row| Ok((row.get(0)?, DbVersion(row.get::<_, i64>(1)?.cast_unsigned()))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Notes that a deletion of an origin's version is forgotten. After [`trim`] of that version.
+pub(super) fn set_forgotten(sqlite: &Connection, origin: u32, version: DbVersion) -> Result<()> {
+    sqlite
+        .prepare_cached(
+            "UPDATE trellis_heads SET forgotten = max(forgotten, ?2) WHERE origin = ?1",
+        )?
+        .execute(params![origin, version.0.cast_signed()])?;
+    Ok(())
 }
 
 /// A stretch of one origin's transactions.

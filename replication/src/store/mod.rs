@@ -45,6 +45,7 @@ mod flush;
 mod fold;
 mod functions;
 mod hidden;
+mod history;
 mod lease;
 mod log;
 mod merge;

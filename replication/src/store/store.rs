@@ -17,6 +17,7 @@ use super::digest::{self, TableDigest};
 use super::error::{Result, StoreError};
 use super::flush::Listener;
 use super::hidden::{self, Conflict};
+use super::history::History;
 use super::lease::WriterLease;
 use super::log::{self, LogRange, LogSlice};
 use super::options::{SchemaHook, StoreOptions};
@@ -42,6 +43,8 @@ pub struct Store {
     reader: Mutex<Connection>,
     /// Knows how large and how old the log is.
     trimmer: Mutex<Trimmer>,
+    /// Serves what has left the log.
+    history: Mutex<History>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -80,7 +83,12 @@ impl Store {
         let reader = Mutex::new(open_sqlite(&core)?);
         let threads = start_threads(&core, sqlite)?;
         let trimmer = Mutex::default();
-        Ok(Arc::new(Self { core, applier, reader, trimmer, threads }))
+        let history = open_sqlite(&core)?;
+        if let Some(on_connect) = &core.options.on_connect {
+            on_connect(&history)?;
+        }
+        let history = Mutex::new(History::new(history));
+        Ok(Arc::new(Self { core, applier, reader, trimmer, history, threads }))
     }
 
     /// This file's identity as a writer.
@@ -216,15 +224,23 @@ impl Store {
     }
 
     /// Reads transactions of `origin` from the log, those after `after`, up to and including the one that reaches
-    /// `max_bytes`; at least one if there is one.
+    /// `max_bytes`; at least one if there is one. Those that have left the log are made again from what is left of them,
+    /// if that is enough for who has all up to `after`.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub fn read_log(&self, origin: SiteId, after: DbVersion, max_bytes: usize) -> Result<LogSlice> {
         let head = self.heads().get(&origin).copied().unwrap_or_default();
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let index = |origin, after| self.core.committed().log.first_after(origin, after);
-        log::read_origin(&reader, index, head, (origin, after), max_bytes)
+        let slice = {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            log::read_origin(&reader, index, head, (origin, after), max_bytes)?
+        };
+        if let LogSlice::Changesets(_) = slice {
+            return Ok(slice);
+        }
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.read(&self.core.registry(), (origin, after), max_bytes)
     }
 
     /// Reads at most `max` transactions, of whatever origin, from the log after `position`.

@@ -14,8 +14,8 @@
 //! their tombstones stay.
 //!
 //! For forgetting to be right, the stable heads must be what every member is known to have had at some moment, and this
-//! node must have, by the time it trims, all that each member had at that moment: see `collect.rs`. Whoever reads below
-//! the trimmed position is told so and has to read the data afresh.
+//! node must have, by the time it trims, all that each member had at that moment: see `collect.rs`. A feed that reads below
+//! the trimmed position is told so and has to read the data afresh; a node is served from `history.rs`.
 //!
 //! # Bounds
 //! [`BATCH_ENTRIES`] and [`BATCH_BYTES`] are trimmed, and [`VACUUM_PAGES`] given back, before writers get the lease again.
@@ -245,7 +245,7 @@ fn trim_batch(applier: &StoreConnection, target: &Target) -> Result<Batch> {
     for entry in entries.iter().filter(|entry| entry.position <= target.stable) {
         collector.transaction(entry)?;
     }
-    let (floors, tombstones) = (collector.floors, collector.tombstones);
+    let Collector { floors, forgotten, tombstones, .. } = collector;
     let mut floors_rose = false;
     for (table, floor) in floors {
         floors_rose |= registry.raise_floor(sqlite, table, floor)?;
@@ -255,6 +255,9 @@ fn trim_batch(applier: &StoreConnection, target: &Target) -> Result<Batch> {
     }
     let last = entries.last().map_or(target.position, |entry| entry.position);
     log::trim(sqlite, last)?;
+    for (origin, version) in forgotten {
+        log::set_forgotten(sqlite, origin, version)?;
+    }
     Ok(Batch { last, transactions: entries.len() as u64, tombstones, floors_rose })
 }
 

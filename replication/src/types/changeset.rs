@@ -48,7 +48,7 @@ pub struct RowChange {
 pub struct CellChange {
     /// Index into [`TableChanges::columns`].
     pub column: u32,
-    /// The cell's version, from 1; larger wins.
+    /// The cell's version, from 1; larger wins. 0 in a cell that a resurrection found and nobody wrote since.
     pub col_version: u64,
     /// Place within the transaction.
     pub seq: Seq,

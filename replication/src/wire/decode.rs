@@ -160,10 +160,12 @@ fn decode_shape(reader: &mut Reader<'_>, columns: usize) -> Result<RowShape, Dec
     let count = reader.count(columns, "cells")?;
     // Stored causal lengths and versions are signed 64-bit numbers in SQL.
     let signed = |number: u64, what| match i64::try_from(number) {
-        Ok(1..) => Ok(number),
-        _ => Err(DecodeError::Bounds(what)),
+        Ok(_) => Ok(number),
+        Err(_) => Err(DecodeError::Bounds(what)),
     };
-    signed(causal_length, "causal length")?;
+    if signed(causal_length, "causal length")? == 0 {
+        return Err(DecodeError::Bounds("causal length"));
+    }
     if causal_length % 2 == 0 && (count > 0 || !sentinel) {
         return Err(DecodeError::Invalid("deleted row"));
     }
