@@ -506,3 +506,44 @@ fn deleted_rows_are_forgotten_and_their_keys_live_again_everywhere() {
         assert_eq!(late.own_log().len(), 1);
     }
 }
+
+#[test]
+fn keys_that_only_a_collation_calls_equal_are_different_rows() {
+    let create =
+        "CREATE TABLE t (id TEXT PRIMARY KEY NOT NULL COLLATE NOCASE, a TEXT, b INTEGER) STRICT";
+    let (one, two) = (Node::new(1, create), Node::new(2, create));
+    one.sql("INSERT INTO t VALUES ('key', 'x', 1)");
+    one.sql("UPDATE t SET id = 'KEY'");
+    one.sql("DELETE FROM t; INSERT INTO t VALUES ('Key', 'y', 2)");
+    two.store.apply(&one.own_log());
+    assert_eq!(two.rows(), ["'Key' 'y' 2"]);
+    one.sql("INSERT INTO t VALUES ('both', 'x', 1)");
+    two.sql("INSERT INTO t VALUES ('BOTH', 'y', 2)");
+    one.store.apply(&two.own_log());
+    two.store.apply(&one.own_log());
+    assert_eq!(one.rows(), ["'BOTH' 'y' 2", "'Key' 'y' 2"]);
+    assert_eq!(one.rows(), two.rows());
+    assert_eq!(one.store.digest().unwrap(), two.store.digest().unwrap());
+}
+
+#[test]
+fn a_changeset_that_fails_keeps_no_other_out() {
+    let node = |site, check| {
+        Node::new(
+            site,
+            &format!("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b INTEGER {check}) STRICT"),
+        )
+    };
+    let (one, two) = (node(1, ""), node(2, ""));
+    let three = node(3, ", g TEXT AS (json(a)) STORED");
+    one.sql("INSERT INTO t VALUES (1, 'no json', 1)");
+    one.sql("INSERT INTO t VALUES (2, '{}', 1)");
+    two.sql("INSERT INTO t VALUES (3, '{}', 1)");
+    let batch: Vec<_> = one.own_log().into_iter().chain(two.own_log()).collect();
+    let outcomes = three.store.apply(&batch);
+    assert!(matches!(
+        outcomes[..],
+        [ApplyOutcome::Failed { .. }, ApplyOutcome::Gap { .. }, ApplyOutcome::Applied]
+    ));
+    assert_eq!(three.rows(), ["3 '{}' 1"]);
+}

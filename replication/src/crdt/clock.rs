@@ -129,8 +129,17 @@ impl RowClock {
     /// Sets the clock of one cell.
     pub fn set(&mut self, column: u32, clock: CellClock) {
         let new = CellRun { column, count: 1, col_version: clock.col_version, stamp: clock.stamp };
+        self.put(column, Some(new));
+    }
+
+    /// Forgets one cell.
+    pub fn remove(&mut self, column: u32) {
+        self.put(column, None);
+    }
+
+    fn put(&mut self, column: u32, new: Option<CellRun>) {
         let at = self.runs.partition_point(|run| run.end() <= column);
-        let mut replacement: [Option<CellRun>; 3] = [None, Some(new), None];
+        let mut replacement: [Option<CellRun>; 3] = [None, new, None];
         let mut replaced = 0;
         if let Some(run) = self.runs.get(at).filter(|run| run.column <= column) {
             replaced = 1;

@@ -176,15 +176,15 @@ fn apply_one(
         }
         Err(refusal) => refusal,
     };
+    // If SQLite has given up the whole transaction, there is no savepoint to go back to, and the batch fails.
     applier.sqlite().execute_batch("ROLLBACK TO changeset; RELEASE changeset")?;
-    match refusal {
-        Refusal::Outcome(outcome) => {
-            let EncodedChangeset { site, version, .. } = changeset;
-            tracing::warn!(%site, version = version.0, ?outcome, "changeset is not applied");
-            Ok(outcome)
-        }
-        Refusal::Store(error) => Err(error),
-    }
+    let outcome = match refusal {
+        Refusal::Outcome(outcome) => outcome,
+        Refusal::Store(error) => ApplyOutcome::Failed { reason: error.to_string() },
+    };
+    let EncodedChangeset { site, version, .. } = changeset;
+    tracing::warn!(%site, version = version.0, ?outcome, "changeset is not applied");
+    Ok(outcome)
 }
 
 /// The origin's head and the last position, counting what the present transaction has applied.
@@ -319,6 +319,7 @@ fn apply_table(
             version: source.changeset.version.0,
             causal_length: row.shape.causal_length,
             sentinel: row.shape.sentinel.then_some(row.first_seq),
+            birth: row.shape.sentinel,
             cells: &cells,
         };
         let op = merger.merge(row.pk, &incoming)?;

@@ -185,6 +185,7 @@ fn merge_change(
         version: change.db_version,
         causal_length: change.causal_length,
         sentinel: is_sentinel.then_some(change.seq),
+        birth: false,
         cells: &cells,
     };
     let mut merger = TableMerger::new(sqlite, capture, registry, table)?;

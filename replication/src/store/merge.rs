@@ -140,9 +140,13 @@ impl<'c> TableMerger<'c> {
                 self.delete(found)?;
                 Ok(Some(RowOp::Delete))
             }
-            RowEffect::Written { created, won } => {
-                let cells: Vec<_> =
-                    won.iter().filter_map(|index| incoming.cells.get(*index)).collect();
+            RowEffect::Written { created, won, forgotten } => {
+                let columns = forgotten.iter().filter_map(|ordinal| table.cell(*ordinal));
+                let fresh: Vec<_> =
+                    columns.map(|column| (column.ordinal, column.missing())).collect();
+                let fresh: Vec<_> = fresh.iter().map(IncomingCell::fresh).collect();
+                let won = won.iter().filter_map(|index| incoming.cells.get(*index));
+                let cells: Vec<_> = won.chain(&fresh).collect();
                 let visible = self.write(found, created, &cells)?;
                 Ok(visible.then_some(if created { RowOp::Insert } else { RowOp::Update }))
             }
@@ -309,10 +313,16 @@ impl<'c> TableMerger<'c> {
         let kept = match kept {
             Some(kept) => kept,
             None => {
-                let sql = if shape.insert {
-                    upsert_sql(self.table, &shape.cells)
-                } else {
-                    update_sql(self.table, &shape.cells)
+                let table = self.table;
+                let sql = match (shape.insert, table.identity) {
+                    (false, _) => update_sql(table, &shape.cells),
+                    (true, RowIdentity::IntegerKey | RowIdentity::WithoutRowid) => {
+                        upsert_sql(table, &shape.cells)
+                    }
+                    // What has the same key is known not to be there; what its collation calls equal is another row.
+                    (true, RowIdentity::HiddenRowid(_)) => {
+                        insert_sql("INSERT", table, &shape.cells)
+                    }
                 };
                 let statement = self.sqlite.prepare_cached(&sql)?;
                 (shape, statement)
@@ -350,10 +360,11 @@ pub(super) fn own_rowid(table: &Table, key_values: &[Value]) -> Option<i64> {
     }
 }
 
-/// Whether SQLite refused because of a unique index.
+/// Whether SQLite refused because of a unique index; the key's, where two keys are equal to its collation only.
 fn is_unique_violation(error: &StoreError) -> bool {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
     matches!(error, StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
-        if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
+        if matches!(failure.extended_code, SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY))
 }
 
 /// The stored cells of a row, or none if it is not there.

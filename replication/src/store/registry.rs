@@ -205,7 +205,11 @@ impl Table {
         let key: Vec<_> = self.key.iter().map(|column| quote(&column.name)).collect();
         let all: Vec<_> =
             key.iter().cloned().chain(self.cells.iter().map(|cell| quote(&cell.name))).collect();
-        let by_key = (1..).zip(&key).map(|(place, column)| format!("{column} = ?{place}"));
+        // A key is the bytes it is made of. Its column may compare otherwise, as `1.0` and `1.00` are equal to a numeric's
+        // collation, which is good for finding it in the index but not for telling it from others.
+        let by_key = (1..).zip(&key).map(|(place, column)| {
+            format!("{column} = ?{place} AND {column} COLLATE BINARY = ?{place}")
+        });
         let by_key = by_key.collect::<Vec<_>>().join(" AND ");
         let columns = all.join(", ");
         let sql = &mut self.sql;
