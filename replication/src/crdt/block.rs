@@ -45,6 +45,12 @@ impl Block {
         self.rows.get(index).map(|(_, clock)| clock)
     }
 
+    /// The clock in `slot`, to be changed.
+    pub fn get_mut(&mut self, slot: u8) -> Option<&mut RowClock> {
+        let index = self.rows.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
+        self.rows.get_mut(index).map(|(_, clock)| clock)
+    }
+
     /// Puts `clock` into `slot`, or empties it; returns what was there.
     pub fn replace(&mut self, slot: u8, clock: Option<RowClock>) -> Option<RowClock> {
         match (self.rows.binary_search_by_key(&slot, |(slot, _)| *slot), clock) {
@@ -78,12 +84,8 @@ impl Block {
 
     /// Appends the encoded block to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let transactions = self.transactions();
-        put_varint(out, transactions.len() as u64);
-        for (origin, version) in &transactions {
-            put_varint(out, u64::from(*origin));
-            put_varint(out, *version);
-        }
+        let transactions = transactions(self.rows.iter().map(|(_, clock)| clock));
+        put_transactions(out, &transactions);
         let mut next_slot = 0u8;
         let mut rest = self.rows.as_slice();
         while let Some((slot, first)) = rest.first() {
@@ -97,21 +99,19 @@ impl Block {
         }
     }
 
-    /// The transactions that stamps of this block name, each once.
-    fn transactions(&self) -> Vec<(u32, u64)> {
-        let mut transactions = Vec::with_capacity(2);
-        let mut last = None;
-        for (_, clock) in &self.rows {
-            let stamps = clock.sentinel.iter().chain(clock.runs().iter().map(|run| &run.stamp));
-            for stamp in stamps {
-                let transaction = (stamp.origin, stamp.version);
-                if last != Some(transaction) && !transactions.contains(&transaction) {
-                    transactions.push(transaction);
-                }
-                last = Some(transaction);
-            }
-        }
-        transactions
+    /// Appends an encoded block of `rows` neighbours from `slot` on: `first` and those that differ from the one before as
+    /// `second`, of the same shape, does from `first`.
+    pub fn encode_fresh(
+        out: &mut Vec<u8>,
+        slot: u8,
+        rows: u64,
+        (first, second): (&RowClock, &RowClock),
+    ) {
+        let transactions = transactions([first].into_iter());
+        put_transactions(out, &transactions);
+        put_varint(out, u64::from(slot));
+        put_varint(out, rows);
+        encode_group(out, first, if rows > 1 { second } else { first }, &transactions);
     }
 
     /// Decodes a block.
@@ -142,6 +142,31 @@ impl Block {
             }
         }
         Ok(Self { rows })
+    }
+}
+
+/// The transactions that stamps of the clocks name, each once.
+fn transactions<'a>(clocks: impl Iterator<Item = &'a RowClock>) -> Vec<(u32, u64)> {
+    let mut transactions = Vec::with_capacity(2);
+    let mut last = None;
+    for clock in clocks {
+        let stamps = clock.sentinel.iter().chain(clock.runs().iter().map(|run| &run.stamp));
+        for stamp in stamps {
+            let transaction = (stamp.origin, stamp.version);
+            if last != Some(transaction) && !transactions.contains(&transaction) {
+                transactions.push(transaction);
+            }
+            last = Some(transaction);
+        }
+    }
+    transactions
+}
+
+fn put_transactions(out: &mut Vec<u8>, transactions: &[(u32, u64)]) {
+    put_varint(out, transactions.len() as u64);
+    for (origin, version) in transactions {
+        put_varint(out, u64::from(*origin));
+        put_varint(out, *version);
     }
 }
 
@@ -311,6 +336,9 @@ mod tests {
         let mut bytes = Vec::new();
         block.encode(&mut bytes);
         assert!(bytes.len() <= 20, "{} bytes", bytes.len());
+        let mut fresh = Vec::new();
+        Block::encode_fresh(&mut fresh, 0, 16, (&inserted(0, 70_000).1, &inserted(1, 70_000).1));
+        assert_eq!(fresh, bytes);
         assert_eq!(Block::decode(&bytes), Ok(block));
     }
 

@@ -139,10 +139,15 @@ impl RowClock {
 
     fn put(&mut self, column: u32, new: Option<CellRun>) {
         let at = self.runs.partition_point(|run| run.end() <= column);
+        if self.runs.get(at).is_none_or(|run| run.column > column) {
+            return new.map_or((), |new| self.insert_between(at, new));
+        }
         let mut replacement: [Option<CellRun>; 3] = [None, new, None];
-        let mut replaced = 0;
-        if let Some(run) = self.runs.get(at).filter(|run| run.column <= column) {
-            replaced = 1;
+        if let Some(run) = self.runs.get_mut(at) {
+            if let Some(new) = new.filter(|_| run.column == column && run.count == 1) {
+                *run = new;
+                return self.join_around(at);
+            }
             if run.column < column {
                 replacement[0] = Some(CellRun { count: column - run.column, ..*run });
             }
@@ -150,7 +155,17 @@ impl RowClock {
                 replacement[2] = Some(run.from(column + 1));
             }
         }
-        self.runs.splice(at..at + replaced, replacement.into_iter().flatten());
+        self.runs.splice(at..=at, replacement.into_iter().flatten());
+        self.join_around(at);
+    }
+
+    /// Adds a run of one cell that was in none, before index `at`.
+    fn insert_between(&mut self, at: usize, new: CellRun) {
+        let before = at.checked_sub(1).and_then(|before| self.runs.get_mut(before));
+        match before.filter(|run| run.continues_with(&new)) {
+            Some(run) => run.count += 1,
+            None => self.runs.insert(at, new),
+        }
         self.join_around(at);
     }
 

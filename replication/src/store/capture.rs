@@ -1,7 +1,7 @@
 //! What the present transaction of a connection has changed so far.
 //!
 //! SQLite's preupdate hook reports each row that is about to change, by statements, triggers, cascades and `REPLACE`
-//! alike; [`Capture`] notes it as an [`Event`] of 24 bytes. Neighbouring rows inserted one after the other share one event.
+//! alike; [`Capture`] notes it as an [`Event`] of 32 bytes, and the new values as an image (`images.rs`). Neighbouring rows inserted one after the other share one event.
 //! What a rolled-back savepoint or a failed statement undoes is cut off again: the transaction virtual table reports every
 //! savepoint, and a [`Mark`] remembers how long everything was then. Inside COMMIT the events are folded into clocks and a
 //! changeset (`fold.rs`).
@@ -11,8 +11,9 @@
 //! 2. No tracked row changes outside [`super::StoreConnection::begin`]: such a transaction cannot commit.
 //!
 //! # Bounds
-//! 24 bytes per changed row or run of inserted rows, and a copy of the packed key of each row that is deleted from a table
-//! whose key is not its rowid.
+//! 32 bytes per changed row or run of inserted rows; a copy of the packed key of each row that is deleted from a table
+//! whose key is not its rowid; and images within their own bound. Memory of more than [`KEPT_BYTES_MAX`] is given back
+//! after a transaction.
 
 use std::collections::HashMap;
 use std::mem;
@@ -25,6 +26,7 @@ use super::core::Core;
 use super::error::{Result, StoreError};
 use super::ffi::{RowEvent, RowOperation, TransactionEvents};
 use super::fold;
+use super::images::{ImagePlace, Images};
 use super::messages::Messages;
 use super::registry::{Column, Registry, RowIdentity, Table};
 use crate::crdt::PackedKey;
@@ -52,11 +54,16 @@ pub(super) struct Event {
     pub extra: u64,
     /// The table's ordinal.
     pub table: u32,
+    /// The row's image; those of the neighbours of a run follow it.
+    pub image: Option<ImagePlace>,
     pub kind: EventKind,
 }
 
 /// Cells that a mask can name in the event itself.
 const NARROW_CELLS: usize = 64;
+
+/// Most bytes of events, and as many of images, whose memory is kept for the next transaction.
+const KEPT_BYTES_MAX: usize = 64 << 10;
 
 /// The row changes of a transaction, and what they refer to.
 #[derive(Debug, Default)]
@@ -69,52 +76,196 @@ pub(super) struct EventLog {
     /// Packed keys of tables without rowid, and their numbers.
     interned: HashMap<Box<[u8]>, i64>,
     pub interned_keys: Vec<Box<[u8]>>,
+    pub images: Images,
+    scratch: PackedKey,
     /// Events before this one are under a mark and must not grow.
     sealed: usize,
 }
 
 impl EventLog {
     fn push(&mut self, table: u32, row: i64, kind: EventKind, extra: u64) {
-        self.events.push(Event { row, extra, table, kind });
+        self.events.push(Event { row, extra, table, image: None, kind });
     }
 
-    fn insert(&mut self, table: u32, row: i64) {
+    fn insert(&mut self, table: u32, row: i64, image: Option<ImagePlace>) {
         if self.events.len() > self.sealed
-            && let Some(Event { row: first, extra: count, table: last, kind: EventKind::Insert }) =
-                self.events.last_mut()
-            && *last == table
-            && first.checked_add_unsigned(*count) == Some(row)
+            && let Some(last) = self.events.last_mut()
+            && last.kind == EventKind::Insert
+            && last.table == table
+            && last.image.is_some() == image.is_some()
+            && last.row.checked_add_unsigned(last.extra) == Some(row)
         {
-            *count += 1;
+            last.extra += 1;
         } else {
-            self.push(table, row, EventKind::Insert, 1);
+            self.events.push(Event { row, extra: 1, table, image, kind: EventKind::Insert });
         }
     }
 
-    fn key(&mut self, key: &PackedKey) -> u64 {
-        self.keys.push(key.as_slice().into());
+    /// Forgets everything, keeping a little memory.
+    fn clear(&mut self) {
+        self.events.clear();
+        self.events.shrink_to(KEPT_BYTES_MAX / size_of::<Event>());
+        self.keys.clear();
+        self.wide.clear();
+        self.interned.clear();
+        self.interned_keys.clear();
+        self.images.truncate(0);
+        self.images.shrink_to(KEPT_BYTES_MAX);
+        self.sealed = 0;
+    }
+
+    /// Keeps the key in `scratch` and returns its place.
+    fn keep_scratch(&mut self) -> u64 {
+        self.keys.push(self.scratch.as_slice().into());
         self.keys.len() as u64 - 1
     }
 
-    fn intern(&mut self, key: &PackedKey) -> i64 {
-        if let Some(number) = self.interned.get(key.as_slice()) {
+    /// The number of the key in `scratch`.
+    fn intern_scratch(&mut self) -> i64 {
+        let key = self.scratch.as_slice();
+        if let Some(number) = self.interned.get(key) {
             return *number;
         }
         let number = self.interned_keys.len() as i64;
-        self.interned.insert(key.as_slice().into(), number);
-        self.interned_keys.push(key.as_slice().into());
+        self.interned.insert(key.into(), number);
+        self.interned_keys.push(key.into());
         number
     }
 
     /// Notes that all rows of a table that has just been registered are new.
     pub(super) fn push_existing(&mut self, table: u32, row: i64) {
-        self.insert(table, row);
+        self.insert(table, row, None);
     }
 
     /// Like [`Self::push_existing`] in a table without rowid.
     pub(super) fn push_existing_key(&mut self, table: u32, key: &PackedKey) {
-        let row = self.intern(key);
+        self.scratch.clone_from(key);
+        let row = self.intern_scratch();
         self.push(table, row, EventKind::Insert, 1);
+    }
+
+    /// Notes an event of a tracked table; `None` if a value could not be read.
+    fn note(&mut self, table: &Table, event: &RowEvent<'_>) -> Option<()> {
+        let row = match event.operation {
+            RowOperation::Delete => event.old_rowid,
+            RowOperation::Insert | RowOperation::Update => event.new_rowid,
+        };
+        let index = table.ordinal;
+        let keyed = table.identity != RowIdentity::IntegerKey;
+        match event.operation {
+            RowOperation::Insert => {
+                let row =
+                    self.row_number(table, row, |column| event.value_after(column.storage))?;
+                let image = self.images.take(table, event, table.cells.iter(), &mut self.scratch);
+                match table.identity {
+                    RowIdentity::WithoutRowid => self.events.push(Event {
+                        row,
+                        extra: 1,
+                        table: index,
+                        image,
+                        kind: EventKind::Insert,
+                    }),
+                    _ => self.insert(index, row, image),
+                }
+            }
+            RowOperation::Delete => {
+                let row =
+                    self.row_number(table, row, |column| event.value_before(column.storage))?;
+                let key = if keyed {
+                    self.key_of(table, |column| event.value_before(column.storage))?
+                } else {
+                    0
+                };
+                self.push(index, row, EventKind::Delete, key);
+            }
+            RowOperation::Update if self.moves(table, event)? => {
+                let old = self.row_number(table, event.old_rowid, |column| {
+                    event.value_before(column.storage)
+                })?;
+                let new = self.row_number(table, event.new_rowid, |column| {
+                    event.value_after(column.storage)
+                })?;
+                let key = self.key_of(table, |column| event.value_before(column.storage))?;
+                self.push(index, old, EventKind::Delete, key);
+                self.push(index, new, EventKind::MovedHere, key);
+            }
+            RowOperation::Update => self.note_update(index, table, row, event)?,
+        }
+        Some(())
+    }
+
+    fn note_update(
+        &mut self,
+        index: u32,
+        table: &Table,
+        row: i64,
+        event: &RowEvent<'_>,
+    ) -> Option<()> {
+        let row = self.row_number(table, row, |column| event.value_after(column.storage))?;
+        let mut mask = Mask::none(table.cells.len());
+        for (cell, column) in table.cells.iter().enumerate() {
+            let (old, new) =
+                (event.value_before(column.storage)?, event.value_after(column.storage)?);
+            if !same_value(old, new) {
+                mask.insert(cell);
+            }
+        }
+        if mask.words().iter().all(|word| *word == 0) {
+            return Some(());
+        }
+        let changed = (0..).zip(&table.cells).filter(|(cell, _)| mask.contains(*cell));
+        let changed = changed.map(|(_, column)| column);
+        let image = self.images.take(table, event, changed, &mut self.scratch);
+        let extra = match mask {
+            Mask::Narrow([word]) => word,
+            Mask::Wide(words) => {
+                self.wide.push(words);
+                self.wide.len() as u64 - 1
+            }
+        };
+        self.events.push(Event { row, extra, table: index, image, kind: EventKind::Update });
+        Some(())
+    }
+
+    /// Whether an update changes the row's key or its rowid.
+    fn moves(&self, table: &Table, event: &RowEvent<'_>) -> Option<bool> {
+        if event.old_rowid != event.new_rowid {
+            return Some(true);
+        }
+        if table.identity == RowIdentity::IntegerKey {
+            return Some(false);
+        }
+        for column in &table.key {
+            if !same_value(event.value_before(column.storage)?, event.value_after(column.storage)?)
+            {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    /// The row's number: its rowid, or that of its interned key.
+    fn row_number<'v>(
+        &mut self,
+        table: &Table,
+        rowid: i64,
+        value: impl Fn(&Column) -> Option<ValueRef<'v>>,
+    ) -> Option<i64> {
+        if table.identity != RowIdentity::WithoutRowid {
+            return Some(rowid);
+        }
+        pack_key(&mut self.scratch, table, value)?;
+        Some(self.intern_scratch())
+    }
+
+    /// Notes a row's key and returns its place.
+    fn key_of<'v>(
+        &mut self,
+        table: &Table,
+        value: impl Fn(&Column) -> Option<ValueRef<'v>>,
+    ) -> Option<u64> {
+        pack_key(&mut self.scratch, table, value)?;
+        Some(self.keep_scratch())
     }
 }
 
@@ -124,6 +275,7 @@ struct Mark {
     events: usize,
     keys: usize,
     wide: usize,
+    images: usize,
     messages: usize,
     registry: Arc<Registry>,
 }
@@ -160,7 +312,6 @@ pub(super) struct State {
     pub folded: Option<AppliedTransaction>,
     /// Why the fold failed.
     pub failure: Option<StoreError>,
-    scratch: PackedKey,
     /// While `Some`, table ordinals and keys of rows that are deleted in spite of suspension.
     pub victims: Option<Vec<(u32, Vec<u8>)>>,
 }
@@ -189,7 +340,6 @@ impl Capture {
             unreadable: false,
             folded: None,
             failure: None,
-            scratch: PackedKey::default(),
             victims: None,
         };
         Self { core, state: Mutex::new(state), inner: Mutex::new(None) }
@@ -228,9 +378,11 @@ impl Capture {
         let mode = mem::replace(&mut state.mode, Mode::Suspended);
         drop(state);
         let folded =
-            self.with_inner(|sqlite| fold::fold(&self.core, sqlite, &registry, log, messages));
+            self.with_inner(|sqlite| fold::fold(&self.core, sqlite, &registry, &log, messages));
         let mut state = self.state();
         state.mode = mode;
+        state.log = log;
+        state.log.clear();
         state.folded = folded?;
         Ok(())
     }
@@ -249,7 +401,7 @@ impl State {
     /// Forgets the transaction.
     pub(super) fn reset(&mut self) {
         self.mode = Mode::Idle;
-        self.log = EventLog::default();
+        self.log.clear();
         self.messages.truncate(0);
         self.marks.clear();
         self.stray = false;
@@ -298,9 +450,8 @@ impl State {
             self.stray = true;
             return;
         }
-        let registry = Arc::clone(&self.registry);
-        if let Some(table) = registry.tables().get(index)
-            && self.note_tracked(table, event).is_none()
+        if let Some(table) = self.registry.tables().get(index)
+            && self.log.note(table, event).is_none()
         {
             self.unreadable = true;
         }
@@ -316,127 +467,12 @@ impl State {
         if let (RowOperation::Delete, Some(table)) =
             (event.operation, index.and_then(|index| registry.tables().get(index)))
         {
-            match pack_key(&mut self.scratch, table, |column| event.value_before(column.storage)) {
-                Some(()) => victims.push((table.ordinal, self.scratch.as_slice().to_vec())),
+            let mut key = PackedKey::default();
+            match pack_key(&mut key, table, |column| event.value_before(column.storage)) {
+                Some(()) => victims.push((table.ordinal, key.into_bytes())),
                 None => self.unreadable = true,
             }
         }
-    }
-
-    /// Notes an event of a tracked table; `None` if a value could not be read.
-    fn note_tracked(&mut self, table: &Table, event: &RowEvent<'_>) -> Option<()> {
-        let row = match event.operation {
-            RowOperation::Delete => event.old_rowid,
-            RowOperation::Insert | RowOperation::Update => event.new_rowid,
-        };
-        let index = table.ordinal;
-        let keyed = table.identity != RowIdentity::IntegerKey;
-        match event.operation {
-            RowOperation::Insert => {
-                let row =
-                    self.row_number(table, row, |column| event.value_after(column.storage))?;
-                match table.identity {
-                    RowIdentity::WithoutRowid => self.log.push(index, row, EventKind::Insert, 1),
-                    _ => self.log.insert(index, row),
-                }
-            }
-            RowOperation::Delete => {
-                let row =
-                    self.row_number(table, row, |column| event.value_before(column.storage))?;
-                let key = if keyed {
-                    self.key_of(table, |column| event.value_before(column.storage))?
-                } else {
-                    0
-                };
-                self.log.push(index, row, EventKind::Delete, key);
-            }
-            RowOperation::Update if self.moves(table, event)? => {
-                let old = self.row_number(table, event.old_rowid, |column| {
-                    event.value_before(column.storage)
-                })?;
-                let new = self.row_number(table, event.new_rowid, |column| {
-                    event.value_after(column.storage)
-                })?;
-                let key = self.key_of(table, |column| event.value_before(column.storage))?;
-                self.log.push(index, old, EventKind::Delete, key);
-                self.log.push(index, new, EventKind::MovedHere, key);
-            }
-            RowOperation::Update => self.note_update(index, table, row, event)?,
-        }
-        Some(())
-    }
-
-    fn note_update(
-        &mut self,
-        index: u32,
-        table: &Table,
-        row: i64,
-        event: &RowEvent<'_>,
-    ) -> Option<()> {
-        let row = self.row_number(table, row, |column| event.value_after(column.storage))?;
-        let mut mask = vec_mask(table.cells.len());
-        for (cell, column) in table.cells.iter().enumerate() {
-            let (old, new) =
-                (event.value_before(column.storage)?, event.value_after(column.storage)?);
-            if !same_value(old, new)
-                && let Some(word) = mask.words_mut().get_mut(cell / 64)
-            {
-                *word |= 1 << (cell % 64);
-            }
-        }
-        if mask.words_mut().iter().all(|word| *word == 0) {
-            return Some(());
-        }
-        let extra = match mask {
-            Mask::Narrow([word]) => word,
-            Mask::Wide(words) => {
-                self.log.wide.push(words);
-                self.log.wide.len() as u64 - 1
-            }
-        };
-        self.log.push(index, row, EventKind::Update, extra);
-        Some(())
-    }
-
-    /// Whether an update changes the row's key or its rowid.
-    fn moves(&self, table: &Table, event: &RowEvent<'_>) -> Option<bool> {
-        if event.old_rowid != event.new_rowid {
-            return Some(true);
-        }
-        if table.identity == RowIdentity::IntegerKey {
-            return Some(false);
-        }
-        for column in &table.key {
-            if !same_value(event.value_before(column.storage)?, event.value_after(column.storage)?)
-            {
-                return Some(true);
-            }
-        }
-        Some(false)
-    }
-
-    /// The row's number: its rowid, or that of its interned key.
-    fn row_number<'v>(
-        &mut self,
-        table: &Table,
-        rowid: i64,
-        value: impl Fn(&Column) -> Option<ValueRef<'v>>,
-    ) -> Option<i64> {
-        if table.identity != RowIdentity::WithoutRowid {
-            return Some(rowid);
-        }
-        pack_key(&mut self.scratch, table, value)?;
-        Some(self.log.intern(&self.scratch))
-    }
-
-    /// Notes a row's key and returns its place.
-    fn key_of<'v>(
-        &mut self,
-        table: &Table,
-        value: impl Fn(&Column) -> Option<ValueRef<'v>>,
-    ) -> Option<u64> {
-        pack_key(&mut self.scratch, table, value)?;
-        Some(self.log.key(&self.scratch))
     }
 
     fn mark(&mut self, index: usize) {
@@ -444,6 +480,7 @@ impl State {
             events: self.log.events.len(),
             keys: self.log.keys.len(),
             wide: self.log.wide.len(),
+            images: self.log.images.len(),
             messages: self.messages.len(),
             registry: Arc::clone(&self.registry),
         };
@@ -461,6 +498,7 @@ impl State {
         self.log.events.truncate(mark.events);
         self.log.keys.truncate(mark.keys);
         self.log.wide.truncate(mark.wide);
+        self.log.images.truncate(mark.images);
         self.messages.truncate(mark.messages);
         self.log.sealed = mark.events;
         if !Arc::ptr_eq(&self.registry, &mark.registry) {
@@ -469,13 +507,46 @@ impl State {
     }
 }
 
-/// A set of cells.
-enum Mask {
+/// A set of cells, by index.
+#[derive(Clone, Debug)]
+pub(super) enum Mask {
     Narrow([u64; 1]),
     Wide(Box<[u64]>),
 }
 
 impl Mask {
+    /// No cell of so many.
+    pub(super) fn none(cells: usize) -> Self {
+        if cells <= NARROW_CELLS {
+            Self::Narrow([0])
+        } else {
+            Self::Wide(vec![0; cells.div_ceil(64)].into())
+        }
+    }
+
+    /// Whether the cell is in the set.
+    pub(super) fn contains(&self, cell: usize) -> bool {
+        self.words().get(cell / 64).is_some_and(|word| word & (1 << (cell % 64)) != 0)
+    }
+
+    /// Adds the cells of another set.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.words_mut().iter_mut().zip(other.words()).for_each(|(word, other)| *word |= other);
+    }
+
+    fn insert(&mut self, cell: usize) {
+        if let Some(word) = self.words_mut().get_mut(cell / 64) {
+            *word |= 1 << (cell % 64);
+        }
+    }
+
+    fn words(&self) -> &[u64] {
+        match self {
+            Self::Narrow(word) => word,
+            Self::Wide(words) => words,
+        }
+    }
+
     fn words_mut(&mut self) -> &mut [u64] {
         match self {
             Self::Narrow(word) => word,
@@ -484,24 +555,17 @@ impl Mask {
     }
 }
 
-fn vec_mask(cells: usize) -> Mask {
-    if cells <= NARROW_CELLS {
-        Mask::Narrow([0])
-    } else {
-        Mask::Wide(vec![0; cells.div_ceil(64)].into())
-    }
-}
-
-/// The changed cells of an update event, by index.
-pub(super) fn changed_cells(log: &EventLog, table: &Table, extra: u64) -> Box<[u64]> {
+/// The changed cells of an update event.
+pub(super) fn changed_cells(log: &EventLog, table: &Table, extra: u64) -> Mask {
     if table.cells.len() <= NARROW_CELLS {
-        return Box::new([extra]);
+        return Mask::Narrow([extra]);
     }
     let wide = usize::try_from(extra).ok().and_then(|place| log.wide.get(place));
-    wide.cloned().unwrap_or_default()
+    Mask::Wide(wide.cloned().unwrap_or_default())
 }
 
-fn pack_key<'v>(
+/// Packs a row's key; `None` if a value could not be read.
+pub(super) fn pack_key<'v>(
     key: &mut PackedKey,
     table: &Table,
     value: impl Fn(&Column) -> Option<ValueRef<'v>>,

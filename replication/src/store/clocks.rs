@@ -1,10 +1,11 @@
 //! Reads and writes the clocks of a table's rows, one block at a time.
 //!
 //! Rows come in the order of their keys, so the block of the last row is nearly always that of the next: one block is held
-//! decoded, and is written back when another is needed or at the end.
+//! decoded, and is written back when another is needed or at the end. Neighbouring rows that are new together, in a block
+//! that has no other, are written without being decoded at all ([`Clocks::put_fresh`]).
 
 use rusqlite::types::ValueRef as SqliteValue;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::error::{Result, StoreError};
 use super::registry::Table;
@@ -32,6 +33,10 @@ pub(super) struct Clocks<'c> {
     /// Whether the block is in the file.
     stored: bool,
     buffer: Vec<u8>,
+    /// Reads a block.
+    get: Option<CachedStatement<'c>>,
+    /// Writes a block.
+    put: Option<CachedStatement<'c>>,
 }
 
 impl<'c> Clocks<'c> {
@@ -46,6 +51,8 @@ impl<'c> Clocks<'c> {
             dirty: false,
             stored: false,
             buffer: Vec::new(),
+            get: None,
+            put: None,
         }
     }
 
@@ -53,6 +60,37 @@ impl<'c> Clocks<'c> {
     pub(super) fn get(&mut self, key: RowKey<'_>) -> Result<Option<&RowClock>> {
         let slot = self.load(key)?;
         Ok(self.block.get(slot))
+    }
+
+    /// The clock of a row, to be changed.
+    pub(super) fn get_mut(&mut self, key: RowKey<'_>) -> Result<Option<&mut RowClock>> {
+        let slot = self.load(key)?;
+        self.dirty = true;
+        Ok(self.block.get_mut(slot))
+    }
+
+    /// How many of the `rows` neighbours from `row` on can be written by [`Self::put_fresh`]: those in the block of the
+    /// first, if no row has a clock there.
+    pub(super) fn fresh_rows(&mut self, row: i64, rows: u64) -> Result<u64> {
+        let slot = self.load(RowKey::Number(row))?;
+        let room = u64::from(self.table.rows_per_block) - u64::from(slot);
+        Ok(if self.block.is_empty() { room.min(rows) } else { 0 })
+    }
+
+    /// Writes the clocks of `rows` neighbours, as many as [`Self::fresh_rows`] allows: `first` and, for all others, clocks
+    /// that differ from the one before as `second` does from `first`.
+    pub(super) fn put_fresh(
+        &mut self,
+        row: i64,
+        rows: u64,
+        (first, second): (&RowClock, &RowClock),
+    ) -> Result<()> {
+        let slot = self.load(RowKey::Number(row))?;
+        self.buffer.clear();
+        Block::encode_fresh(&mut self.buffer, slot, rows, (first, second));
+        self.loaded = false;
+        self.dirty = false;
+        self.write()
     }
 
     /// Sets or removes the clock of a row; returns the one it had.
@@ -75,14 +113,19 @@ impl<'c> Clocks<'c> {
             }
             RowKey::Packed(packed) => (0, packed, 0),
         };
-        if self.loaded && self.number == number && self.packed == packed {
+        // Comparing empty slices is not free: their pointers dangle.
+        let same_key = packed.is_empty() || self.packed == packed;
+        if self.loaded && self.number == number && same_key {
             return Ok(slot);
         }
         self.flush()?;
         self.number = number;
         self.packed.clear();
         self.packed.extend_from_slice(packed);
-        let mut get = self.sqlite.prepare_cached(&self.table.sql.clock_get)?;
+        let get = match &mut self.get {
+            Some(get) => get,
+            None => self.get.insert(self.sqlite.prepare_cached(&self.table.sql.clock_get)?),
+        };
         let decode = |row: &Row<'_>| Ok(Block::decode(row.get_ref(0)?.as_blob()?));
         let block = match key {
             RowKey::Number(_) => get.query_row([number], decode),
@@ -107,19 +150,33 @@ impl<'c> Clocks<'c> {
         if !std::mem::take(&mut self.dirty) {
             return Ok(());
         }
-        let number = rusqlite::types::Value::Integer(self.number);
-        let key = if self.packed.is_empty() { number } else { self.packed.clone().into() };
-        if self.block.is_empty() {
-            if std::mem::take(&mut self.stored) {
-                self.sqlite.prepare_cached(&self.table.sql.clock_delete)?.execute([key])?;
-            }
-            return Ok(());
+        if !self.block.is_empty() {
+            self.buffer.clear();
+            self.block.encode(&mut self.buffer);
+            return self.write();
         }
-        self.buffer.clear();
-        self.block.encode(&mut self.buffer);
-        self.sqlite
-            .prepare_cached(&self.table.sql.clock_put)?
-            .execute(params![key, self.buffer])?;
+        if std::mem::take(&mut self.stored) {
+            let mut delete = self.sqlite.prepare_cached(&self.table.sql.clock_delete)?;
+            if self.packed.is_empty() {
+                delete.execute([self.number])?;
+            } else {
+                delete.execute([&self.packed])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the encoded block in the buffer.
+    fn write(&mut self) -> Result<()> {
+        let put = match &mut self.put {
+            Some(put) => put,
+            None => self.put.insert(self.sqlite.prepare_cached(&self.table.sql.clock_put)?),
+        };
+        if self.packed.is_empty() {
+            put.execute(params![self.number, self.buffer])?;
+        } else {
+            put.execute(params![self.packed, self.buffer])?;
+        }
         self.stored = true;
         Ok(())
     }

@@ -4,7 +4,8 @@
 //!    mostly are; its first event says whether the row was there before, its last whether it is there now ([`Net`]).
 //! 2. In tables with hidden rowids, the clocks of rows that went are taken out first and remembered by key: a row of the
 //!    same key may have come back under another rowid (`REPLACE`, a changed key and back), and is then an update.
-//! 3. Rows that are there are read, in ranges of neighbouring rowids, and written to the changeset as they are read.
+//! 3. Rows that are there are written to the changeset: from their images, or else as they are read, in ranges of neighbouring
+//!    rowids. New neighbours in blocks of their own get their clocks block by block.
 //! 4. What went and did not come back leaves tombstones.
 //!
 //! A row whose key changed is a tombstone for the old key and a row under the new one, whose cells have the old ones'
@@ -13,16 +14,18 @@
 //! # Bounds
 //! The changeset is held in memory once, at most [`crate::wire::v1::BODY_BYTES_MAX`].
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use rusqlite::{Connection, Row};
 
 use super::applied::{AppliedTransaction, ImpactWriter, RowOp, implied_op};
-use super::capture::{Event, EventKind, EventLog, changed_cells};
+use super::capture::{Event, EventKind, EventLog, Mask, changed_cells};
 use super::clocks::{Clocks, RowKey, bind, dead_any, dead_delete, dead_get, dead_put, value_of};
 use super::core::Core;
 use super::error::{Result, StoreError};
 use super::hidden;
+use super::images::{Image, ImagePlace};
 use super::log;
 use super::registry::{Registry, RowIdentity, Table};
 use crate::crdt::{CellClock, CellRun, PackedKey, RowClock, Stamp, unpack};
@@ -34,7 +37,7 @@ pub(super) fn fold(
     core: &Core,
     sqlite: &Connection,
     registry: &Registry,
-    mut log: EventLog,
+    log: &EventLog,
     messages: Vec<Message>,
 ) -> Result<Option<AppliedTransaction>> {
     let (version, position) = {
@@ -51,14 +54,14 @@ pub(super) fn fold(
         shape: RowShape::default(),
         rows: 0,
     };
-    let events = by_row(std::mem::take(&mut log.events));
+    let events = by_row(&log.events);
     for system in [true, false] {
         for events in events.chunk_by(|left, right| left.table == right.table) {
             let ordinal = events.first().map_or(0, |event| event.table);
             // The events of a table that was dropped since are moot.
             if let Some(table) = registry.by_ordinal(ordinal).filter(|table| table.system == system)
             {
-                fold.table(table, &log, events)?;
+                fold.table(table, log, events)?;
             }
         }
     }
@@ -81,25 +84,26 @@ pub(super) fn fold(
 }
 
 /// Brings the events of each row together, keeping their order.
-fn by_row(events: Vec<Event>) -> Vec<Event> {
+fn by_row(events: &[Event]) -> Cow<'_, [Event]> {
     let last = |event: &Event| match event.kind {
         EventKind::Insert => event.row.saturating_add_unsigned(event.extra - 1),
         _ => event.row,
     };
     if events.is_sorted_by(|left, right| (left.table, last(left)) < (right.table, right.row)) {
-        return events;
+        return events.into();
     }
     let mut single = Vec::with_capacity(events.len());
     for event in events {
-        if event.kind == EventKind::Insert {
+        if event.kind == EventKind::Insert && event.extra > 1 {
+            // Runs are taken apart, and with them the order of their images.
             let rows = (0..event.extra).map(|offset| event.row.saturating_add_unsigned(offset));
-            single.extend(rows.map(|row| Event { row, extra: 1, ..event }));
+            single.extend(rows.map(|row| Event { row, extra: 1, image: None, ..*event }));
         } else {
-            single.push(event);
+            single.push(*event);
         }
     }
     single.sort_by_key(|event| (event.table, event.row));
-    single
+    single.into()
 }
 
 /// What a transaction did to a row, all in all.
@@ -108,6 +112,8 @@ struct Net {
     /// The row, or the first of `count` neighbours.
     row: i64,
     count: u64,
+    /// The images of these rows, if the event that they are of is the only one.
+    image: Option<ImagePlace>,
     change: Change,
 }
 
@@ -116,7 +122,7 @@ enum Change {
     /// It is there and was not; its key was changed from the one at this place, if any.
     Inserted { moved_from: Option<u64> },
     /// It was there and is; these cells were assigned other values.
-    Updated(Box<[u64]>),
+    Updated(Mask),
     /// It was deleted and inserted again.
     Replaced,
     /// It is gone.
@@ -143,7 +149,7 @@ fn net_changes(table: &Table, log: &EventLog, events: &[Event]) -> (Vec<Net>, Ve
         let before = matches!(first.kind, EventKind::Update | EventKind::Delete);
         let after = last.kind != EventKind::Delete;
         let deleted = group.iter().find(|event| event.kind == EventKind::Delete);
-        let mut push = |change| net.push(Net { row: first.row, count: 1, change });
+        let mut push = |change| net.push(Net { row: first.row, count: 1, image: None, change });
         let moved_from = match group.iter().rfind(|event| event.kind != EventKind::Update) {
             Some(Event { kind: EventKind::MovedHere, extra, .. }) => Some(*extra),
             _ => None,
@@ -172,7 +178,7 @@ fn net_single(
     net: &mut Vec<Net>,
     gone: &mut Vec<Gone>,
 ) {
-    let Event { row, extra, kind, .. } = event;
+    let Event { row, extra, kind, image, .. } = event;
     let (count, change) = match kind {
         EventKind::Insert => (extra, Change::Inserted { moved_from: None }),
         EventKind::MovedHere => (1, Change::Inserted { moved_from: Some(extra) }),
@@ -180,15 +186,12 @@ fn net_single(
         EventKind::Delete if table.has_dead_table() => return gone.push(Gone { row, key: extra }),
         EventKind::Delete => (1, Change::Deleted),
     };
-    net.push(Net { row, count, change });
+    net.push(Net { row, count, image, change });
 }
 
-fn merged_mask(table: &Table, log: &EventLog, group: &[Event]) -> Box<[u64]> {
-    let mut merged = vec![0u64; table.cells.len().div_ceil(64).max(1)].into_boxed_slice();
-    for event in group {
-        let mask = changed_cells(log, table, event.extra);
-        merged.iter_mut().zip(mask).for_each(|(merged, word)| *merged |= word);
-    }
+fn merged_mask(table: &Table, log: &EventLog, group: &[Event]) -> Mask {
+    let mut merged = Mask::none(table.cells.len());
+    group.iter().for_each(|event| merged.add(&changed_cells(log, table, event.extra)));
     merged
 }
 
@@ -261,15 +264,19 @@ impl<'c> Fold<'c> {
         let mut statement = self.sqlite.prepare_cached(select)?;
         let neighbours = |left: &Net, right: &Net| {
             let next = left.row.checked_add_unsigned(left.count);
-            let deleted = |net: &Net| matches!(net.change, Change::Deleted);
-            next == Some(right.row) && !deleted(left) && !deleted(right)
+            let read = |net: &Net| net.image.is_none() && !matches!(net.change, Change::Deleted);
+            next == Some(right.row) && read(left) && read(right)
         };
         let packed = folding.table.identity == RowIdentity::WithoutRowid;
         for stretch in net.chunk_by(|left, right| !packed && neighbours(left, right)) {
             let [first, ..] = stretch else { continue };
+            if let Some(image) = first.image
+                && self.seen_rows(folding, log, first, image)?
+            {
+                continue;
+            }
             if packed {
-                let number = usize::try_from(first.row).unwrap_or(usize::MAX);
-                let key = log.interned_keys.get(number).ok_or_else(lost_key)?;
+                let key = interned_key(log, first.row)?;
                 self.packed_row(folding, log, &mut statement, key, &first.change)?;
             } else if matches!(first.change, Change::Deleted) {
                 let mut key = PackedKey::default();
@@ -280,6 +287,91 @@ impl<'c> Fold<'c> {
             }
         }
         Ok(())
+    }
+
+    /// Writes rows from their images; `false`, and nothing is written, if they must be read after all.
+    fn seen_rows(
+        &mut self,
+        folding: &mut Folding<'c>,
+        log: &EventLog,
+        net: &Net,
+        image: ImagePlace,
+    ) -> Result<bool> {
+        let identity = folding.table.identity;
+        let mut images = log.images.from(image, folding.table);
+        let mut number = PackedKey::default();
+        let mut offset = 0;
+        while offset < net.count {
+            let row = net.row.saturating_add_unsigned(offset);
+            let fresh = folding.fresh_rows(row, net.count - offset, &net.change)?;
+            if fresh > 1 {
+                self.fresh_rows(folding, row, fresh, &mut images)?;
+                offset += fresh;
+                continue;
+            }
+            let image = images.next().ok_or_else(|| unseen_change(folding.table))?;
+            let (key, pk) = match identity {
+                RowIdentity::WithoutRowid => {
+                    let pk = interned_key(log, row)?;
+                    (RowKey::Packed(pk), pk)
+                }
+                RowIdentity::HiddenRowid(_) => (RowKey::Number(row), image.pk),
+                RowIdentity::IntegerKey => {
+                    number.clear();
+                    number.push(crate::types::ValueRef::Integer(row));
+                    (RowKey::Number(row), number.as_slice())
+                }
+            };
+            if matches!(net.change, Change::Updated(_))
+                && !folding.clocks.get(key)?.is_some_and(RowClock::is_alive)
+            {
+                // A row that was never written here counts as inserted, and all its cells are needed.
+                return Ok(false);
+            }
+            self.present(folding, log, key, pk, Values::Seen(image.values), &net.change)?;
+            offset += 1;
+        }
+        Ok(true)
+    }
+
+    /// Writes inserted neighbours that [`Folding::fresh_rows`] has found to be alike.
+    fn fresh_rows<'i>(
+        &mut self,
+        folding: &mut Folding<'c>,
+        row: i64,
+        rows: u64,
+        images: &mut impl Iterator<Item = Image<'i>>,
+    ) -> Result<()> {
+        let mut number = PackedKey::default();
+        let mut clocks = Vec::with_capacity(2);
+        for offset in 0..rows {
+            let image = images.next().ok_or_else(|| unseen_change(folding.table))?;
+            let pk = match folding.table.identity {
+                RowIdentity::IntegerKey => {
+                    number.clear();
+                    let row = row.saturating_add_unsigned(offset);
+                    number.push(crate::types::ValueRef::Integer(row));
+                    number.as_slice()
+                }
+                RowIdentity::HiddenRowid(_) | RowIdentity::WithoutRowid => image.pk,
+            };
+            if clocks.len() < 2 {
+                clocks.push(self.write_insert(
+                    folding,
+                    pk,
+                    None,
+                    None,
+                    Values::Seen(image.values),
+                )?);
+            } else {
+                self.write_row(folding.table, pk, Values::Seen(image.values))?;
+            }
+            self.impact.push(implied_op(&self.shape), Some(RowOp::Insert));
+        }
+        match &clocks[..] {
+            [first, second, ..] => folding.clocks.put_fresh(row, rows, (first, second)),
+            _ => Ok(()),
+        }
     }
 
     /// Writes rows of neighbouring rowids.
@@ -310,7 +402,7 @@ impl<'c> Fold<'c> {
                     log,
                     RowKey::Number(rowid),
                     key.as_slice(),
-                    row,
+                    Values::Stored(row),
                     &net.change,
                 )?;
             }
@@ -334,7 +426,7 @@ impl<'c> Fold<'c> {
         bind(statement, 1, values.iter().map(Value::as_ref))?;
         let mut rows = statement.raw_query();
         let row = rows.next()?.ok_or_else(|| unseen_change(folding.table))?;
-        self.present(folding, log, RowKey::Packed(pk), pk, row, change)
+        self.present(folding, log, RowKey::Packed(pk), pk, Values::Stored(row), change)
     }
 
     /// Writes a row that is there.
@@ -344,24 +436,26 @@ impl<'c> Fold<'c> {
         log: &EventLog,
         key: RowKey<'_>,
         pk: &[u8],
-        row: &Row<'_>,
+        values: Values<'_>,
         change: &Change,
     ) -> Result<()> {
         let mut op = RowOp::Update;
         let clock = match change {
             Change::Updated(mask) => {
-                match folding.clocks.get(key)?.filter(|clock| clock.is_alive()) {
+                match folding.clocks.get_mut(key)?.filter(|it| it.is_alive()) {
                     Some(clock) => {
-                        self.write_update(folding.table, pk, clock.clone(), Some(mask), row)?
+                        self.write_update(folding.table, pk, clock, Some(mask), values)?;
+                        None
                     }
-                    None => self.write_insert(folding, pk, None, None, row)?,
+                    None => Some(self.write_insert(folding, pk, None, None, values)?),
                 }
             }
             Change::Replaced => match folding.clocks.get(key)?.cloned() {
-                Some(clock) if clock.is_alive() => {
-                    self.write_update(folding.table, pk, clock, None, row)?
+                Some(mut clock) if clock.is_alive() => {
+                    self.write_update(folding.table, pk, &mut clock, None, values)?;
+                    Some(clock)
                 }
-                clock => self.write_insert(folding, pk, clock, None, row)?,
+                clock => Some(self.write_insert(folding, pk, clock, None, values)?),
             },
             Change::Inserted { moved_from } => {
                 let moved = match moved_from {
@@ -370,19 +464,22 @@ impl<'c> Fold<'c> {
                 };
                 match self.before_insert(folding, key, pk)? {
                     Some(clock) if clock.is_alive() => {
-                        let clock = overlay(clock, moved.as_ref());
-                        self.write_update(folding.table, pk, clock, None, row)?
+                        let mut clock = overlay(clock, moved.as_ref());
+                        self.write_update(folding.table, pk, &mut clock, None, values)?;
+                        Some(clock)
                     }
                     clock => {
                         op = RowOp::Insert;
-                        self.write_insert(folding, pk, clock, moved.as_ref(), row)?
+                        Some(self.write_insert(folding, pk, clock, moved.as_ref(), values)?)
                     }
                 }
             }
             Change::Deleted => return Ok(()),
         };
         self.impact.push(implied_op(&self.shape), Some(op));
-        folding.clocks.put(key, Some(clock))?;
+        if clock.is_some() {
+            folding.clocks.put(key, clock)?;
+        }
         Ok(())
     }
 
@@ -421,7 +518,7 @@ impl<'c> Fold<'c> {
         pk: &[u8],
         dead: Option<RowClock>,
         moved: Option<&RowClock>,
-        row: &Row<'_>,
+        values: Values<'_>,
     ) -> Result<RowClock> {
         let table = folding.table;
         let causal_length = dead.map_or(table.first_life(), |dead| dead.causal_length + 1);
@@ -435,7 +532,7 @@ impl<'c> Fold<'c> {
         let cells =
             (0u32..).zip(&table.cells).map(|(index, cell)| (index, version_of(cell.ordinal)));
         self.shape.cells.extend(cells);
-        let (sentinel, first) = self.write_row(table, pk, row)?;
+        let (sentinel, first) = self.write_row(table, pk, values)?;
         if moved.is_some() {
             let mut clock = RowClock::new(causal_length, sentinel);
             self.set_cells(table, &mut clock, first);
@@ -453,15 +550,11 @@ impl<'c> Fold<'c> {
         &mut self,
         table: &Table,
         pk: &[u8],
-        mut clock: RowClock,
-        mask: Option<&[u64]>,
-        row: &Row<'_>,
-    ) -> Result<RowClock> {
-        let changed = |index: u32| {
-            mask.is_none_or(|mask| {
-                mask.get(index as usize / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
-            })
-        };
+        clock: &mut RowClock,
+        mask: Option<&Mask>,
+        values: Values<'_>,
+    ) -> Result<()> {
+        let changed = |index: u32| mask.is_none_or(|mask| mask.contains(index as usize));
         self.shape.causal_length = clock.causal_length;
         self.shape.cells.clear();
         for (index, cell) in (0u32..).zip(&table.cells).filter(|(index, _)| changed(*index)) {
@@ -469,10 +562,10 @@ impl<'c> Fold<'c> {
             self.shape.cells.push((index, before + 1));
         }
         self.shape.sentinel = table.cells.is_empty();
-        let (sentinel, first) = self.write_row(table, pk, row)?;
+        let (sentinel, first) = self.write_row(table, pk, values)?;
         clock.sentinel = sentinel.or(clock.sentinel);
-        self.set_cells(table, &mut clock, first);
-        Ok(clock)
+        self.set_cells(table, clock, first);
+        Ok(())
     }
 
     /// Writes a row of the present shape; returns the sentinel's stamp and the first cell's `seq`.
@@ -480,13 +573,18 @@ impl<'c> Fold<'c> {
         &mut self,
         table: &Table,
         pk: &[u8],
-        row: &Row<'_>,
+        values: Values<'_>,
     ) -> Result<(Option<Stamp>, u32)> {
         let first = self.writer.row(&self.shape, pk)?.0;
         self.rows += 1;
-        let first_cell = 1 + table.key.len();
-        for (index, _) in &self.shape.cells {
-            self.writer.value(value_of(row, first_cell + *index as usize)?);
+        match values {
+            Values::Seen(values) => self.writer.encoded_values(values),
+            Values::Stored(row) => {
+                let first_cell = 1 + table.key.len();
+                for (index, _) in &self.shape.cells {
+                    self.writer.value(value_of(row, first_cell + *index as usize)?);
+                }
+            }
         }
         let stamp = Stamp { origin: 0, version: self.version, seq: first };
         Ok((self.shape.sentinel.then_some(stamp), first + u32::from(self.shape.sentinel)))
@@ -526,7 +624,26 @@ impl<'c> Fold<'c> {
     }
 }
 
+/// Where the values of a row's changed cells are.
+#[derive(Clone, Copy)]
+enum Values<'r> {
+    /// In the row as it is stored: all of its cells.
+    Stored(&'r Row<'r>),
+    /// In its image: those and no others.
+    Seen(&'r [u8]),
+}
+
 impl Folding<'_> {
+    /// How many of the `count` rows from `row` on are new, with no past, in a block where no others are.
+    fn fresh_rows(&mut self, row: i64, count: u64, change: &Change) -> Result<u64> {
+        let without_past = matches!(change, Change::Inserted { moved_from: None })
+            && self.table.identity != RowIdentity::WithoutRowid
+            && !self.may_be_hidden
+            && !self.may_be_dead
+            && self.former.is_empty();
+        if without_past && count > 1 { self.clocks.fresh_rows(row, count) } else { Ok(0) }
+    }
+
     /// Remembers, by the key they had, the clocks of moved rows whose tombstones are in their blocks.
     fn remember_moved(&mut self, log: &EventLog, net: &[Net]) -> Result<()> {
         if self.table.has_dead_table() {
@@ -582,6 +699,11 @@ fn pack_row(key: &mut PackedKey, table: &Table, row: &Row<'_>) -> Result<()> {
 
 fn key_at(log: &EventLog, place: u64) -> Result<&[u8]> {
     let key = usize::try_from(place).ok().and_then(|place| log.keys.get(place));
+    key.map(AsRef::as_ref).ok_or_else(lost_key)
+}
+
+fn interned_key(log: &EventLog, number: i64) -> Result<&[u8]> {
+    let key = usize::try_from(number).ok().and_then(|number| log.interned_keys.get(number));
     key.map(AsRef::as_ref).ok_or_else(lost_key)
 }
 

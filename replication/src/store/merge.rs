@@ -38,8 +38,15 @@ pub(super) struct TableMerger<'c> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct WriteShape {
     insert: bool,
-    /// Indexes among the table's cells.
-    cells: Vec<usize>,
+    /// Ordinals of the columns.
+    columns: Vec<u32>,
+}
+
+impl WriteShape {
+    fn is(&self, insert: bool, cells: &[&IncomingCell<'_>]) -> bool {
+        let columns = cells.iter().map(|cell| &cell.column);
+        self.insert == insert && self.columns.iter().eq(columns)
+    }
 }
 
 /// Why a row change was not merged.
@@ -111,9 +118,8 @@ impl<'c> TableMerger<'c> {
     ) -> Result<Option<RowOp>, MergeError> {
         let mut found = self.find(pk)?;
         let mut stored_row: Option<Option<Vec<Value>>> = None;
-        let before = found.clock.clone();
         let (sqlite, table, registry) = (self.sqlite, self.table, self.registry);
-        let mut clock = before.clone();
+        let mut clock = found.clock.take();
         let effect = merge_row(
             &mut clock,
             incoming,
@@ -286,8 +292,8 @@ impl<'c> TableMerger<'c> {
     }
 
     fn update(&mut self, found: &Found, cells: &[&IncomingCell<'_>]) -> Result<usize> {
-        let (table, shape) = (self.table, self.shape(false, cells));
-        let statement = self.statement(shape)?;
+        let table = self.table;
+        let statement = self.statement(false, cells)?;
         bind_find(statement, found.key(), &found.key_values)?;
         let first = table.sql.find_parameters + 1;
         bind_cells(statement, table, first, cells)?;
@@ -295,37 +301,37 @@ impl<'c> TableMerger<'c> {
     }
 
     fn insert(&mut self, found: &Found, cells: &[&IncomingCell<'_>]) -> Result<()> {
-        let (table, shape) = (self.table, self.shape(true, cells));
-        let statement = self.statement(shape)?;
+        let table = self.table;
+        let statement = self.statement(true, cells)?;
         bind(statement, 1, found.key_values.iter().map(Value::as_ref))?;
         bind_cells(statement, table, table.key.len() + 1, cells)?;
         statement.raw_execute()?;
         Ok(())
     }
 
-    fn shape(&self, insert: bool, cells: &[&IncomingCell<'_>]) -> WriteShape {
-        let index = |cell: &&IncomingCell<'_>| self.table.index_of_ordinal(cell.column);
-        WriteShape { insert, cells: cells.iter().filter_map(index).collect() }
-    }
-
-    fn statement(&mut self, shape: WriteShape) -> Result<&mut CachedStatement<'c>> {
-        let kept = self.writer.take().filter(|(known, _)| *known == shape);
+    /// The statement that writes these cells: that of the row before, as long as rows are alike.
+    fn statement(
+        &mut self,
+        insert: bool,
+        cells: &[&IncomingCell<'_>],
+    ) -> Result<&mut CachedStatement<'c>> {
+        let kept = self.writer.take().filter(|(shape, _)| shape.is(insert, cells));
         let kept = match kept {
             Some(kept) => kept,
             None => {
                 let table = self.table;
-                let sql = match (shape.insert, table.identity) {
-                    (false, _) => update_sql(table, &shape.cells),
+                let columns: Vec<_> = cells.iter().map(|cell| cell.column).collect();
+                let indexes = columns.iter().filter_map(|it| table.index_of_ordinal(*it));
+                let indexes: Vec<_> = indexes.collect();
+                let sql = match (insert, table.identity) {
+                    (false, _) => update_sql(table, &indexes),
                     (true, RowIdentity::IntegerKey | RowIdentity::WithoutRowid) => {
-                        upsert_sql(table, &shape.cells)
+                        upsert_sql(table, &indexes)
                     }
                     // What has the same key is known not to be there; what its collation calls equal is another row.
-                    (true, RowIdentity::HiddenRowid(_)) => {
-                        insert_sql("INSERT", table, &shape.cells)
-                    }
+                    (true, RowIdentity::HiddenRowid(_)) => insert_sql("INSERT", table, &indexes),
                 };
-                let statement = self.sqlite.prepare_cached(&sql)?;
-                (shape, statement)
+                (WriteShape { insert, columns }, self.sqlite.prepare_cached(&sql)?)
             }
         };
         Ok(&mut self.writer.insert(kept).1)

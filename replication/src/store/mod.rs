@@ -46,6 +46,7 @@ mod fold;
 mod functions;
 mod hidden;
 mod history;
+mod images;
 mod lease;
 mod log;
 mod merge;

@@ -71,6 +71,8 @@ pub(super) struct Column {
     pub default: Option<String>,
     /// Declared type, upper case.
     pub declared: String,
+    /// Whether integers become reals when they are stored.
+    pub real: bool,
     /// What stands in for a value that the column cannot hold: its default if that is a constant, else its type's zero.
     pub fallback: Value,
 }
@@ -686,11 +688,18 @@ fn physical_columns(sqlite: &Connection, name: &str) -> Result<Vec<Column>> {
             storage: i32::try_from(columns.len()).unwrap_or(i32::MAX),
             not_null: row.get(1)?,
             fallback: fallback(sqlite, &declared, default.as_deref()),
+            real: has_real_affinity(&declared),
             default,
             declared,
         });
     }
     Ok(columns)
+}
+
+/// SQLite's rule (`datatype3.html` §3.1), for a type in upper case.
+fn has_real_affinity(declared: &str) -> bool {
+    let names = |parts: &[&str]| parts.iter().any(|part| declared.contains(part));
+    names(&["REAL", "FLOA", "DOUB"]) && !names(&["INT", "CHAR", "CLOB", "TEXT", "BLOB"])
 }
 
 /// Whether the key is another name of the rowid. An `INTEGER PRIMARY KEY DESC` looks like one and is not; it has an index.

@@ -110,25 +110,12 @@ impl ChangesetWriter {
 
     /// The next value of the present row.
     pub fn value(&mut self, value: ValueRef<'_>) {
-        match value {
-            ValueRef::Null => self.out.push(tag::NULL),
-            ValueRef::Integer(integer) => {
-                self.out.push(tag::INTEGER);
-                put_varint(&mut self.out, zigzag(integer));
-            }
-            ValueRef::Real(real) => {
-                self.out.push(tag::REAL);
-                self.out.extend_from_slice(&real.to_le_bytes());
-            }
-            ValueRef::Text(text) => {
-                self.out.push(tag::TEXT);
-                put_bytes(&mut self.out, text.as_bytes());
-            }
-            ValueRef::Blob(blob) => {
-                self.out.push(tag::BLOB);
-                put_bytes(&mut self.out, blob);
-            }
-        }
+        put_value(&mut self.out, value);
+    }
+
+    /// The next values of the present row, each written by [`put_value`].
+    pub(crate) fn encoded_values(&mut self, values: &[u8]) {
+        self.out.extend_from_slice(values);
     }
 
     /// Ends the changes of a table.
@@ -174,6 +161,29 @@ impl ChangesetWriter {
             let number = marker::FIRST_KNOWN + self.shapes.len() as u64;
             self.shapes.insert(shape.clone(), number);
             self.last_shape = Some((shape.clone(), number));
+        }
+    }
+}
+
+/// Appends a value as it stands in a changeset.
+pub(crate) fn put_value(out: &mut Vec<u8>, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Null => out.push(tag::NULL),
+        ValueRef::Integer(integer) => {
+            out.push(tag::INTEGER);
+            put_varint(out, zigzag(integer));
+        }
+        ValueRef::Real(real) => {
+            out.push(tag::REAL);
+            out.extend_from_slice(&real.to_le_bytes());
+        }
+        ValueRef::Text(text) => {
+            out.push(tag::TEXT);
+            put_bytes(out, text.as_bytes());
+        }
+        ValueRef::Blob(blob) => {
+            out.push(tag::BLOB);
+            put_bytes(out, blob);
         }
     }
 }

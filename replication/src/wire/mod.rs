@@ -9,4 +9,5 @@ mod encode;
 pub mod v1;
 
 pub use decode::{ChangesetReader, RowView, TableView, decode};
+pub(crate) use encode::put_value;
 pub use encode::{ChangesetWriter, EncodeError, RowShape, encode};

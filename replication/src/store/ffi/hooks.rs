@@ -109,8 +109,11 @@ unsafe fn borrow_value<'a>(value: *mut ffi::sqlite3_value) -> Option<ValueRef<'a
         Some(match ffi::sqlite3_value_type(value) {
             ffi::SQLITE_INTEGER => ValueRef::Integer(ffi::sqlite3_value_int64(value)),
             ffi::SQLITE_FLOAT => ValueRef::Real(ffi::sqlite3_value_double(value)),
+            // Text is fetched as the bytes that it is, in the file's encoding, which is UTF-8: fetching it as text would copy
+            // it to put a zero behind it.
             ffi::SQLITE_TEXT => {
-                ValueRef::Text(std::str::from_utf8(bytes(ffi::sqlite3_value_text(value))).ok()?)
+                let text = bytes(ffi::sqlite3_value_blob(value).cast());
+                ValueRef::Text(std::str::from_utf8(text).ok()?)
             }
             ffi::SQLITE_BLOB => ValueRef::Blob(bytes(ffi::sqlite3_value_blob(value).cast())),
             _ => ValueRef::Null,
