@@ -196,3 +196,29 @@ fn transactions_arrive_whole_and_in_order() -> Result<()> {
     cluster.agree("SELECT * FROM accounts ORDER BY id")?;
     cluster.finish()
 }
+
+#[test]
+fn what_a_schema_computes_is_computed_when_rows_are_merged() -> Result<()> {
+    let cluster = Cluster::start_relayed("computed", 2)?;
+    let mut session = cluster.node(1).connect()?;
+    session.execute("CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')")?;
+    session.execute(
+        "CREATE TABLE person (id int PRIMARY KEY, m mood, a int, b int,
+         better bool GENERATED ALWAYS AS (m > 'ok') STORED,
+         share int GENERATED ALWAYS AS (100 / (a - b)) STORED)",
+    )?;
+    session.execute("CREATE INDEX person_mood ON person (m, share)")?;
+    session.execute("INSERT INTO person VALUES (1, 'happy', 1, 2), (2, 'sad', 5, 3)")?;
+    cluster.all_answer("SELECT share FROM person ORDER BY id", &["-100", "50"])?;
+    cluster.relay()?.partition(&[1], &[2]);
+    cluster.node(1).query("UPDATE person SET a = 7, m = 'ok' WHERE id = 1")?;
+    cluster.node(2).query("UPDATE person SET b = 7, m = 'sad' WHERE id = 1")?;
+    cluster.node(2).query("INSERT INTO person VALUES (3, 'happy', 3, 2)")?;
+    cluster.relay()?.heal();
+    // Neither writer divided by zero; what they wrote together does.
+    let all = "SELECT id, m, a, b, better, share FROM person ORDER BY m, share, id";
+    cluster.all_answer("SELECT a - b FROM person ORDER BY id", &["0", "2", "1"])?;
+    cluster.agree(all)?;
+    cluster.all_answer("SELECT share FROM person ORDER BY m, id", &["NULL", "50", "100"])?;
+    cluster.finish()
+}

@@ -22,6 +22,7 @@ use super::core::Core;
 use super::error::{Result, StoreError};
 use super::log;
 use super::merge::{MergeError, TableMerger};
+use super::options::SchemaHook;
 use super::registry::{Entry, Registry, Table};
 use super::trim::{self, FLOOR_TABLE_ID};
 use crate::crdt::bytes::DecodeError;
@@ -140,6 +141,9 @@ fn apply_transaction(
     batch: &[EncodedChangeset],
 ) -> Result<(Vec<ApplyOutcome>, Option<Pending>)> {
     applier.begin_mode(core.lease.acquire_uncancelled(), Mode::Suspended)?;
+    if let Some(hook) = schema_hook(core) {
+        hook.before_apply(applier.sqlite()).map_err(StoreError::Damaged)?;
+    }
     let mut outcomes = Vec::new();
     let mut bytes = 0;
     for changeset in batch {
@@ -265,9 +269,12 @@ fn ordinal_of(applier: &StoreConnection, changeset: &EncodedChangeset) -> Result
     Ok(ordinal)
 }
 
+fn schema_hook(core: &Core) -> Option<Arc<dyn SchemaHook>> {
+    core.schema_hook.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 fn call_schema_hook(core: &Core, applier: &mut StoreConnection) -> Result<(), Refusal> {
-    let hook = core.schema_hook.read().unwrap_or_else(PoisonError::into_inner).clone();
-    match hook {
+    match schema_hook(core) {
         None => Ok(()),
         Some(hook) => hook
             .system_rows_changed(applier)

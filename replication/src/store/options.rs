@@ -30,6 +30,13 @@ impl fmt::Debug for StoreOptions {
 
 /// Turns rows of system tables into tables.
 pub trait SchemaHook: Send + Sync {
+    /// Prepares the connection that applies remote changes for the tables as it sees them: collations and functions that
+    /// their indexes and computed columns use. Called at the start of each transaction that applies any.
+    ///
+    /// # Errors
+    /// A reason for which nothing can be applied for now.
+    fn before_apply(&self, sqlite: &Connection) -> Result<(), String>;
+
     /// Brings tables and registrations up to what the system tables say. Called while remote changes are applied, inside
     /// their transaction, after the rows of system tables in a changeset were merged and before its other rows; run DDL on
     /// [`StoreConnection::sqlite`] and call [`StoreConnection::register_table`] and

@@ -56,7 +56,8 @@ impl Database {
     /// # Errors
     /// [`DatabaseError`], for example if another process has it open.
     pub fn open(directory: &Path, registry: Arc<Registry>) -> Result<Arc<Self>, DatabaseError> {
-        let store = Store::open(directory, store_options())?;
+        let context = SessionContext::forgiving();
+        let store = Store::open(directory, options_with(context.clone()))?;
         let mut reader = store.connect()?;
         reader.begin(store.lease().acquire_uncancelled())?;
         schema::create(&mut reader)?;
@@ -81,7 +82,7 @@ impl Database {
             uncommitted: Mutex::default(),
             store: Arc::clone(&store),
         });
-        store.set_schema_hook(Box::new(RemoteSchema));
+        store.set_schema_hook(Box::new(RemoteSchema::new(context)));
         let weak = Arc::downgrade(&database);
         store.set_listener(Box::new(move |applied| {
             if let Some(database) = weak.upgrade() {
@@ -203,17 +204,21 @@ impl Database {
     }
 }
 
-/// How a node's store is opened, to be run or to be checked.
+/// How a node's store is opened to be checked.
 #[must_use]
 pub fn store_options() -> StoreOptions {
+    options_with(SessionContext::forgiving())
+}
+
+/// Options by which every connection, also the one that applies remote changes, can evaluate what the schema computes.
+fn options_with(context: SessionContext) -> StoreOptions {
+    let prepare = move |connection: &Connection| {
+        functions::register(connection, &context)?;
+        functions::register_enums(connection, None, &context.state().catalog)
+    };
     StoreOptions {
         on_connect: Some(Arc::new(prepare)),
         check: Some(Arc::new(SchemaCheck)),
         ..StoreOptions::default()
     }
-}
-
-/// Registers what the schema's expressions need on every connection, also on the one that applies remote changes.
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    functions::register(connection, &SessionContext::default())
 }

@@ -4,12 +4,14 @@
 //! `trellis_schema` is replicated. `trellis_materialized` is this file's own copy of the rows that its tables were last
 //! brought in line with, so that the difference is known inside any transaction, whoever changed the rows.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rusqlite::Connection;
 use trellis_replication::store::{SchemaHook, StoreConnection, StoreError, TableSpec};
 use trellis_replication::types::{ColumnId, TableId};
 use trellis_sqlcompat::catalog::{CatalogImage, ImageOptions};
+use trellis_sqlcompat::functions::{self, SessionContext};
 use trellis_sqlcompat::schema::{Catalog, ObjectId, ObjectKind, SchemaRow, materialize};
 use trellis_sqlcompat::{SqlError, SqlState};
 
@@ -174,10 +176,43 @@ pub(super) fn internal(error: &dyn std::fmt::Display) -> SqlError {
     SqlError::new(SqlState::INTERNAL_ERROR, format!("storage: {error}"))
 }
 
-/// Brings tables in line while remote changes are applied.
-pub(super) struct RemoteSchema;
+/// Brings tables in line while remote changes are applied, and keeps the applying connection's functions at the schema
+/// that it sees.
+pub(super) struct RemoteSchema {
+    /// What expressions of the schema are evaluated in when remote rows are written.
+    context: SessionContext,
+    /// The state that the context shows.
+    shown: AtomicU64,
+}
+
+impl RemoteSchema {
+    /// A hook for connections whose functions are registered with `context`.
+    pub(super) fn new(context: SessionContext) -> Self {
+        Self { context, shown: AtomicU64::new(u64::MAX) }
+    }
+
+    fn show(&self, sqlite: &Connection, epoch: u64, catalog: Arc<Catalog>) -> rusqlite::Result<()> {
+        functions::register_enums(sqlite, None, &catalog)?;
+        self.context.update(|state| state.catalog = catalog);
+        self.shown.store(epoch, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Shows the schema as the connection sees it.
+    fn catch_up(&self, sqlite: &Connection) -> rusqlite::Result<()> {
+        if epoch(sqlite)? == self.shown.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let schema = load(sqlite)?;
+        self.show(sqlite, schema.epoch, schema.catalog)
+    }
+}
 
 impl SchemaHook for RemoteSchema {
+    fn before_apply(&self, sqlite: &Connection) -> Result<(), String> {
+        self.catch_up(sqlite).map_err(|error| error.to_string())
+    }
+
     fn system_rows_changed(&self, connection: &mut StoreConnection) -> Result<(), String> {
         // Registering needs the connection mutably while its tables are read; what is to be registered is collected first.
         let (mut specs, mut gone) = (Vec::new(), Vec::new());
@@ -189,8 +224,11 @@ impl SchemaHook for RemoteSchema {
             gone.push(table);
             Ok(())
         };
-        bring_in_line(connection.sqlite(), &mut register, &mut unregister)
+        let catalog = bring_in_line(connection.sqlite(), &mut register, &mut unregister)
             .map_err(|error| error.to_string())?;
+        let shown = epoch(connection.sqlite())
+            .and_then(|epoch| self.show(connection.sqlite(), epoch, Arc::new(catalog)));
+        shown.map_err(|error| error.to_string())?;
         for spec in specs {
             connection.register_table(&spec).map_err(|error| error.to_string())?;
         }

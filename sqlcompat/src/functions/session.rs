@@ -150,6 +150,8 @@ struct Inner {
     error: Mutex<Option<SqlError>>,
     patterns: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
     random: Mutex<crate::functions::math_random::Generator>,
+    /// See [`SessionContext::forgiving`].
+    forgiving: bool,
 }
 
 /// Handle to a session's state; clones share it.
@@ -177,7 +179,25 @@ impl SessionContext {
             error: Mutex::new(None),
             patterns: Mutex::default(),
             random: Mutex::default(),
+            forgiving: false,
         }))
+    }
+
+    /// A context in which a function that would fail is NULL: for evaluating what a schema computes from rows that no
+    /// client can be told about, since they come of merging what several have written.
+    #[must_use]
+    pub fn forgiving() -> Self {
+        let mut context = Self::default();
+        if let Some(inner) = Arc::get_mut(&mut context.0) {
+            inner.forgiving = true;
+        }
+        context
+    }
+
+    /// Whether this is a [`Self::forgiving`] one.
+    #[must_use]
+    pub fn is_forgiving(&self) -> bool {
+        self.0.forgiving
     }
 
     /// The state as of now.

@@ -57,7 +57,10 @@ fn register_scalar(
             if function.strict && call.arguments.contains(&DatumRef::Null) {
                 return Ok(Datum::Null);
             }
-            (function.body)(call)
+            match (function.body)(call) {
+                Err(_) if context.is_forgiving() => Ok(Datum::Null),
+                result => result,
+            }
         })
         .map(Output)
     })
