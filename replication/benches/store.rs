@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use trellis_replication::store::{LogSlice, Store, StoreConnection, StoreOptions, TableSpec};
-use trellis_replication::types::{ColumnId, DbVersion, EncodedChangeset, SiteId, TableId};
+use trellis_replication::types::{ColumnId, EncodedChangeset, Progress, SiteId, TableId};
 
 /// Rows in the table.
 const ROWS: i64 = 100_000;
@@ -224,13 +224,18 @@ fn round(key: Key) -> Vec<(&'static str, f64)> {
 
 /// The bulk insert, as it travels.
 fn first_changesets(store: &Store) -> Vec<EncodedChangeset> {
-    loop {
-        match store.read_log(store.site_id(), DbVersion(0), 1).unwrap() {
-            LogSlice::Changesets(changesets) if !changesets.is_empty() => return changesets,
-            LogSlice::Changesets(_) => std::thread::yield_now(),
+    let mut found: Vec<EncodedChangeset> = Vec::new();
+    while found.last().is_none_or(|last| !last.chunk.is_last) {
+        let after = found
+            .last()
+            .map_or_else(Progress::default, |last| Progress::with(last.version, last.chunk));
+        match store.read_log(store.site_id(), after, 1).unwrap() {
+            LogSlice::Changesets(changesets) if changesets.is_empty() => std::thread::yield_now(),
+            LogSlice::Changesets(changesets) => found.extend(changesets),
             LogSlice::Trimmed { .. } => return Vec::new(),
         }
     }
+    found
 }
 
 fn main() {

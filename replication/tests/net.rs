@@ -21,7 +21,7 @@ use trellis_replication::net::{
     ApplyResult, NetConfig, NetError, NetHandle, Network, ReadLogError, ReplicaStore,
 };
 use trellis_replication::protocol::{ClusterId, MemberState, Tuning};
-use trellis_replication::types::{DbVersion, EncodedChangeset, Heads, SiteId};
+use trellis_replication::types::{EncodedChangeset, Heads, Progress, ProgressBySite, SiteId};
 
 /// A store that tells when its heads move.
 struct SharedStore {
@@ -33,11 +33,15 @@ impl SharedStore {
     fn new() -> Arc<Self> {
         Arc::new(Self { memory: Mutex::default(), heads: watch::Sender::default() })
     }
+
+    fn heads(&self) -> Heads {
+        self.memory.lock().unwrap().heads()
+    }
 }
 
 impl ReplicaStore for SharedStore {
-    fn heads(&self) -> Heads {
-        self.memory.lock().unwrap().heads()
+    fn progress(&self) -> ProgressBySite {
+        self.memory.lock().unwrap().progress()
     }
 
     fn apply(&self, batch: &[EncodedChangeset]) -> Vec<ApplyResult> {
@@ -50,7 +54,7 @@ impl ReplicaStore for SharedStore {
     fn read_log(
         &self,
         origin: SiteId,
-        after: DbVersion,
+        after: Progress,
         max_bytes: usize,
     ) -> Result<Vec<EncodedChangeset>, ReadLogError> {
         self.memory.lock().unwrap().read_log(origin, after, max_bytes)

@@ -208,9 +208,9 @@ fn messages_and_savepoints_come_back() {
     let message = |text: &str| Message { channel: "c".into(), payload: text.into() };
     let mut connection = node.begin();
     let savepoints = ["s0".to_owned()];
-    connection.notify(message("kept"));
+    connection.notify(message("kept")).unwrap();
     run(&connection, "DELETE FROM t WHERE id = 1; SAVEPOINT s0; DELETE FROM t");
-    connection.notify(message("undone"));
+    connection.notify(message("undone")).unwrap();
     let aside = connection.set_aside(&savepoints).unwrap().unwrap();
     node.resume(&mut connection, &aside, &savepoints).unwrap();
     assert_eq!(rows(&connection), Vec::<String>::new());

@@ -52,7 +52,19 @@ fn disturb(world: &mut World, schema: &mut u64) {
             body.resize(world.rng.random_range(40..40 + size), b'.');
             world.commit(node, body);
         }
-        70..76 => {
+        70..73 => {
+            // A large transaction; some of its chunks are larger than a pull asks for.
+            let count = world.rng.random_range(2..20);
+            let chunks = (0..count).map(|number| {
+                let size = if world.rng.random_bool(0.02) { 3_000_000 } else { 30_000 };
+                let mut body = format!("chunk {number} at {}", world.now.0).into_bytes();
+                body.resize(world.rng.random_range(20..20 + size), b'.');
+                body
+            });
+            let chunks = chunks.collect();
+            world.commit_chunks(node, chunks);
+        }
+        73..76 => {
             // A burst, as of a bulk load.
             for number in 0..world.rng.random_range(10..300) {
                 world.commit(node, format!("burst {number}").into_bytes());

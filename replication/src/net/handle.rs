@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::protocol::{MemberState, MemberStatus, OriginStatus, Stats};
-use crate::types::EncodedChangeset;
+use crate::types::{DbVersion, EncodedChangeset};
 
 /// Commits that may wait for the reactor.
 pub(super) const COMMITS_MAX: usize = 1_024;
@@ -30,6 +30,15 @@ pub struct NetStatus {
     pub udp_received_bytes: u64,
 }
 
+/// A durable local transaction.
+#[derive(Debug)]
+pub(super) enum LocalCommit {
+    /// Here.
+    Whole(EncodedChangeset),
+    /// In the store's log.
+    Chunks(DbVersion),
+}
+
 /// Flags the reactor is woken to look at.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
@@ -46,7 +55,7 @@ pub(super) struct Signals {
 /// A cheap handle on a running [`super::Network`]. After the network has shut down its calls do nothing.
 #[derive(Clone, Debug)]
 pub struct NetHandle {
-    pub(super) commits: mpsc::Sender<EncodedChangeset>,
+    pub(super) commits: mpsc::Sender<LocalCommit>,
     pub(super) signals: Arc<Signals>,
     pub(super) status: watch::Receiver<Arc<NetStatus>>,
 }
@@ -54,7 +63,16 @@ pub struct NetHandle {
 impl NetHandle {
     /// Hands over a durable local commit, in version order, to be broadcast.
     pub fn commit(&self, changeset: EncodedChangeset) {
-        if self.commits.try_send(changeset).is_err() {
+        self.hand_over(LocalCommit::Whole(changeset));
+    }
+
+    /// Hands over a durable local commit in several chunks, in version order, to be announced.
+    pub fn commit_chunks(&self, version: DbVersion) {
+        self.hand_over(LocalCommit::Chunks(version));
+    }
+
+    fn hand_over(&self, commit: LocalCommit) {
+        if self.commits.try_send(commit).is_err() {
             self.signals.commits_shed.store(true, Ordering::Release);
             self.signals.wake.notify_one();
         }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::protocol::{Address, Incarnation, NodeIdentity, Persisted, Replica, ReplicaConfig};
-use crate::types::Heads;
+use crate::types::ProgressBySite;
 
 use super::handle::{COMMITS_MAX, Signals};
 use super::reactor::{Clock, EVENTS_MAX, Ports, Reactor};
@@ -40,7 +40,7 @@ impl Network {
         let (incarnation, kept) = next_incarnation(&config).await?;
         let identity =
             NodeIdentity { site: config.site, address, incarnation, cluster: config.cluster };
-        let heads = read_heads(Arc::clone(&store)).await?;
+        let stored = read_progress(Arc::clone(&store)).await?;
 
         let clock = Clock::start();
         let replica_config = ReplicaConfig {
@@ -50,7 +50,7 @@ impl Network {
             tuning: config.tuning,
             seed: rand::rng().random(),
         };
-        let replica = Replica::new(clock.now(), replica_config, &heads);
+        let replica = Replica::new(clock.now(), replica_config, &stored);
         let (commits_sender, commits) = mpsc::channel(COMMITS_MAX);
         let (events_sender, events) = mpsc::channel(EVENTS_MAX);
         let first = NetStatus {
@@ -123,7 +123,7 @@ async fn next_incarnation(config: &NetConfig) -> Result<(Incarnation, Persisted)
     task.await.map_err(|error| std::io::Error::other(error.to_string())).flatten().map_err(failed)
 }
 
-async fn read_heads(store: Arc<dyn ReplicaStore>) -> Result<Heads, NetError> {
-    let heads = tokio::task::spawn_blocking(move || store.heads()).await;
-    heads.map_err(|error| NetError::Store(error.to_string()))
+async fn read_progress(store: Arc<dyn ReplicaStore>) -> Result<ProgressBySite, NetError> {
+    let stored = tokio::task::spawn_blocking(move || store.progress()).await;
+    stored.map_err(|error| NetError::Store(error.to_string()))
 }

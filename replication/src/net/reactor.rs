@@ -24,10 +24,10 @@ use crate::protocol::{
     Address, ApplyResult, CloseReason, DialId, Input, LinkId, Output, Persisted, ReadLogError,
     Replica, Span, Time,
 };
-use crate::types::{EncodedChangeset, Heads};
+use crate::types::{EncodedChangeset, ProgressBySite};
 
 use super::connection::{ConnectionHandle, LEAVING};
-use super::handle::Signals;
+use super::handle::{LocalCommit, Signals};
 use super::tls::SERVER_NAME;
 use super::{NetStatus, ReplicaStore, state};
 
@@ -43,8 +43,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
 /// How often refused input is logged at most, in status intervals.
 const REFUSED_LOG_TICKS: u32 = 40;
-/// How often the heads are read from the store, in status intervals, in case a commit was not handed over.
-const HEADS_TICKS: u32 = 20;
+/// How often its progress is read from the store, in status intervals, in case a commit was not handed over.
+const PROGRESS_TICKS: u32 = 20;
 /// How long the end of the connections may take when the node leaves.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -63,7 +63,7 @@ pub(super) enum Event {
 /// The ends of the reactor's channels that others hold the other end of.
 pub(super) struct Ports {
     /// Local commits.
-    pub(super) commits: mpsc::Receiver<EncodedChangeset>,
+    pub(super) commits: mpsc::Receiver<LocalCommit>,
     /// Flags set by the handles.
     pub(super) signals: Arc<Signals>,
     /// Where the status is published.
@@ -150,7 +150,7 @@ impl Reactor {
                 _ = &mut shutdown => break,
                 () = sleep_until(due) => self.replica.handle_timeout(self.clock.now()),
                 Some(event) = events.recv() => self.on_event(event),
-                Some(change) = ports.commits.recv() => self.input(Input::Committed(change)),
+                Some(commit) = ports.commits.recv() => self.on_commit(commit),
                 () = ports.signals.wake.notified() => self.on_signals(&ports.signals),
                 incoming = self.endpoint.accept() => self.on_incoming(incoming),
                 Some(_ended) = self.tasks.join_next() => {}
@@ -165,6 +165,13 @@ impl Reactor {
 
     fn input(&mut self, input: Input) {
         self.replica.handle(self.clock.now(), input);
+    }
+
+    fn on_commit(&mut self, commit: LocalCommit) {
+        self.input(match commit {
+            LocalCommit::Whole(changeset) => Input::Committed(changeset),
+            LocalCommit::Chunks(version) => Input::CommittedChunks(version),
+        });
     }
 
     fn on_event(&mut self, event: Event) {
@@ -224,7 +231,7 @@ impl Reactor {
             self.input(Input::RetryBlocked);
         }
         if signals.commits_shed.swap(false, Ordering::AcqRel) {
-            self.read_heads();
+            self.read_progress();
         }
     }
 
@@ -253,7 +260,7 @@ impl Reactor {
                         move |result| Input::LogRead { read, result },
                     );
                 }
-                Output::ReadHeads => self.read_heads(),
+                Output::ReadProgress => self.read_progress(),
                 Output::Persist(state) => self.save(state),
             }
         }
@@ -292,8 +299,8 @@ impl Reactor {
         self.on_store(move |store| store.apply(&batch), panicked, Input::Applied);
     }
 
-    fn read_heads(&mut self) {
-        self.on_store(|store| store.heads(), Heads::new, Input::StoreHeads);
+    fn read_progress(&mut self) {
+        self.on_store(|store| store.progress(), ProgressBySite::new, Input::StoreProgress);
     }
 
     /// Runs a call of the store on a blocking thread, and gives the core what it returned.
@@ -330,8 +337,8 @@ impl Reactor {
 
     fn on_status_tick(&mut self, status: &watch::Sender<Arc<NetStatus>>) {
         self.ticks = self.ticks.wrapping_add(1);
-        if self.ticks.is_multiple_of(HEADS_TICKS) {
-            self.read_heads();
+        if self.ticks.is_multiple_of(PROGRESS_TICKS) {
+            self.read_progress();
         }
         let now = self.clock.now();
         let trips: Vec<(LinkId, Duration)> =

@@ -1,21 +1,22 @@
 //! What the network asks of the store.
 
-use crate::types::{DbVersion, EncodedChangeset, Heads, SiteId};
+use crate::types::{EncodedChangeset, Progress, ProgressBySite, SiteId};
 
 pub use crate::protocol::{ApplyResult, ReadLogError};
 
 /// The store as the network sees it: heads, apply, and the log. Called on blocking threads, never on the reactor.
 pub trait ReplicaStore: Send + Sync + 'static {
-    /// The last durably applied version of every origin, this site included.
-    fn heads(&self) -> Heads;
+    /// The last durably applied version of every origin, this site included, and what is staged of the next.
+    fn progress(&self) -> ProgressBySite;
 
-    /// Applies changesets, in the order given; each whole or not at all, durable on return.
+    /// Applies changesets, in the order given; each whole or not at all, durable on return. Chunks are staged until the last
+    /// one of their transaction is there, which then is applied whole.
     ///
     /// Returns one result per changeset. Within the batch, the changesets of one origin have ascending versions; after
     /// one that is not applied, the later ones of its origin must not be either ([`ApplyResult::Gap`] says so).
     fn apply(&self, batch: &[EncodedChangeset]) -> Vec<ApplyResult>;
 
-    /// Reads changesets of `origin` with versions above `after`, ascending without gaps, until `max_bytes` are reached:
+    /// Reads changesets of `origin` that come after `after`, chunk by chunk without gaps, until `max_bytes` are reached:
     /// at least one if there is any, however large.
     ///
     /// # Errors
@@ -24,7 +25,7 @@ pub trait ReplicaStore: Send + Sync + 'static {
     fn read_log(
         &self,
         origin: SiteId,
-        after: DbVersion,
+        after: Progress,
         max_bytes: usize,
     ) -> Result<Vec<EncodedChangeset>, ReadLogError>;
 }

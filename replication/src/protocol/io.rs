@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::types::{DbVersion, EncodedChangeset, Heads, SiteId};
+use crate::types::{DbVersion, EncodedChangeset, Progress, ProgressBySite, SiteId};
 
 use super::{Address, ApplyResult, Incarnation, Lane, NodeIdentity, ReadLogError, Span};
 
@@ -73,10 +73,12 @@ pub enum Input {
         rtt: Span,
     },
     /// A local transaction is durable. They come in version order; missing ones are found through
-    /// [`Input::StoreHeads`].
+    /// [`Input::StoreProgress`].
     Committed(EncodedChangeset),
-    /// The store's heads: the answer to [`Output::ReadHeads`], or because commits could not all be handed over.
-    StoreHeads(Heads),
+    /// A local transaction in several chunks is durable, in its turn among the others: peers pull it.
+    CommittedChunks(DbVersion),
+    /// How far the store is: the answer to [`Output::ReadProgress`], or because commits could not all be handed over.
+    StoreProgress(ProgressBySite),
     /// The answer to [`Output::Apply`]: one result per changeset.
     Applied(Vec<ApplyResult>),
     /// The answer to [`Output::ReadLog`].
@@ -135,13 +137,13 @@ pub enum Output {
         read: ReadId,
         /// Whose changesets.
         origin: SiteId,
-        /// The version after which they start.
-        after: DbVersion,
+        /// After what they start.
+        after: Progress,
         /// How much to read.
         max_bytes: usize,
     },
-    /// Read the store's heads; answered by [`Input::StoreHeads`].
-    ReadHeads,
+    /// Read how far the store is; answered by [`Input::StoreProgress`].
+    ReadProgress,
     /// Keep what a restart needs.
     Persist(Persisted),
 }

@@ -10,12 +10,12 @@
 //! ```
 //!
 //! A changeset that the store refuses blocks its own origin only. One that waits for a schema stays, and is offered
-//! again at every schema change and every [`SCHEMA_RETRY`]. One that is rejected for another reason is dropped, fetched
+//! again at every schema change and, ever more rarely, from [`SCHEMA_RETRY`] on. One that is rejected for another reason is dropped, fetched
 //! again and offered again, ever more rarely, for as long as it is refused. Nothing is ever skipped.
 //!
 //! # Invariants
-//! 1. `applied` of an origin never goes back, unless the store itself says that it is behind.
-//! 2. The changesets in a batch continue their origin's `applied` without a gap.
+//! 1. `stored` of an origin never goes back, unless the store itself says that it is behind.
+//! 2. The changesets in a batch continue their origin's `stored` without a gap.
 //! 3. At most one batch is with the store.
 //!
 //! # Bounds
@@ -25,7 +25,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use crate::types::{DbVersion, EncodedChangeset, Heads, SiteId};
+use crate::types::{DbVersion, EncodedChangeset, Heads, Progress, ProgressBySite, SiteId};
 
 use super::limits::{
     APPLY_BATCH_BYTES, APPLY_BATCH_CHANGESETS, ORIGIN_STAGED_BYTES_MAX, ORIGINS_MAX,
@@ -59,11 +59,13 @@ struct Block {
 /// One origin.
 #[derive(Default)]
 struct Origin {
-    applied: DbVersion,
-    /// Last version up to which `waiting` continues `applied` without a gap.
-    covered: DbVersion,
+    /// What the store has: applied, and staged of the next version.
+    stored: Progress,
+    /// How far `waiting` continues `stored` without a gap.
+    covered: Progress,
     known: DbVersion,
-    waiting: BTreeMap<DbVersion, EncodedChangeset>,
+    /// By version and chunk.
+    waiting: BTreeMap<(DbVersion, u32), EncodedChangeset>,
     waiting_bytes: usize,
     /// Since when something above `covered` is known to exist, reset by progress.
     lag_since: Option<Time>,
@@ -71,20 +73,20 @@ struct Origin {
 }
 
 impl Origin {
-    /// Gives up the last waiting changeset if its version is above `version`; returns what that frees.
+    /// Gives up the last waiting changeset if it comes after `place`; returns what that frees.
     ///
-    /// `version` is missing or covered, so that what is given up waits behind a gap.
-    fn drop_last_above(&mut self, version: DbVersion) -> Option<usize> {
-        let last = self.waiting.last_entry().filter(|entry| *entry.key() > version)?;
+    /// `place` is missing, so that what is given up waits behind a gap.
+    fn drop_last_above(&mut self, place: (DbVersion, u32)) -> Option<usize> {
+        let last = self.waiting.last_entry().filter(|entry| *entry.key() > place)?;
         let freed = weight(&last.remove());
         self.waiting_bytes -= freed;
         Some(freed)
     }
 
-    /// The changesets to be offered next: all that continue `applied`, or one, if it was refused before.
+    /// The changesets to be offered next: all that continue `stored`, or one, if it was refused before.
     fn next_changes(&self) -> impl Iterator<Item = &EncodedChangeset> {
         let many = if self.block.is_some() { 1 } else { APPLY_BATCH_CHANGESETS };
-        let next = self.waiting.range(self.applied.next()..=self.covered);
+        let next = self.waiting.range(self.stored.next()..self.covered.next());
         next.map(|(_, change)| change).take(many)
     }
 }
@@ -98,7 +100,8 @@ pub(super) struct Ledger {
     /// Origins with known versions above `covered`, other than those left alone.
     lagging: BTreeSet<SiteId>,
     blocked: BTreeSet<SiteId>,
-    with_store: Option<Vec<(SiteId, DbVersion)>>,
+    /// Of each changeset that is with the store, the origin and how far the origin is with it.
+    with_store: Option<Vec<(SiteId, Progress)>>,
     /// The schema changed while a batch was with the store: what the store says of schemas is out of date.
     schema_changed: bool,
     fingerprint: u64,
@@ -107,7 +110,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(heads: &Heads) -> Self {
+    pub(super) fn new(stored: &ProgressBySite) -> Self {
         let mut ledger = Self {
             origins: BTreeMap::new(),
             waiting_bytes: 0,
@@ -119,32 +122,32 @@ impl Ledger {
             fingerprint: 0,
             turn: SiteId([0; 16]),
         };
-        for (&site, &version) in heads {
-            ledger.set_applied(Time::default(), site, version);
+        for (&site, &progress) in stored {
+            ledger.set_stored(Time::default(), site, progress);
         }
         ledger
     }
 
     /// The last applied version of an origin.
     pub(super) fn applied(&self, site: SiteId) -> DbVersion {
-        self.origins.get(&site).map_or(DbVersion(0), |origin| origin.applied)
+        self.origins.get(&site).map_or(DbVersion(0), |origin| origin.stored.version)
     }
 
-    /// The last version up to which everything is applied or waits.
-    pub(super) fn covered(&self, site: SiteId) -> DbVersion {
-        self.origins.get(&site).map_or(DbVersion(0), |origin| origin.covered)
+    /// How far everything is with the store or waits.
+    pub(super) fn covered(&self, site: SiteId) -> Progress {
+        self.origins.get(&site).map_or_else(Progress::default, |origin| origin.covered)
     }
 
-    /// Whether the version is applied or waits.
-    pub(super) fn has(&self, site: SiteId, version: DbVersion) -> bool {
+    /// Whether the changeset at that place is with the store or waits.
+    fn has(&self, site: SiteId, place: (DbVersion, u32)) -> bool {
         self.origins.get(&site).is_some_and(|origin| {
-            version <= origin.covered || origin.waiting.contains_key(&version)
+            place < origin.covered.next() || origin.waiting.contains_key(&place)
         })
     }
 
     /// Applied heads of all origins.
     pub(super) fn heads(&self) -> Heads {
-        let applied = self.origins.iter().map(|(&site, origin)| (site, origin.applied));
+        let applied = self.origins.iter().map(|(&site, origin)| (site, origin.stored.version));
         applied.filter(|&(_, version)| version.0 > 0).collect()
     }
 
@@ -167,7 +170,7 @@ impl Ledger {
     pub(super) fn has_room_for(&self, site: SiteId) -> bool {
         // Without what comes next, whatever else waits of the origin is of no use.
         self.origins.get(&site).is_none_or(|origin| {
-            origin.waiting_bytes < ORIGIN_STAGED_BYTES_MAX / 2 || origin.covered == origin.applied
+            origin.waiting_bytes < ORIGIN_STAGED_BYTES_MAX / 2 || origin.covered == origin.stored
         })
     }
 
@@ -176,22 +179,22 @@ impl Ledger {
         self.ready.is_empty() && self.with_store.is_none()
     }
 
-    /// The store says that `site` is applied up to `version`. Returns whether that is news.
-    pub(super) fn advance(&mut self, now: Time, site: SiteId, version: DbVersion) -> bool {
-        let news = self.applied(site) < version;
-        if news {
-            self.set_applied(now, site, version);
+    /// The store says that `site` is as far as `stored`. Returns whether its head is news.
+    pub(super) fn advance(&mut self, now: Time, site: SiteId, stored: Progress) -> bool {
+        let before = self.origins.get(&site).map_or_else(Progress::default, |it| it.stored);
+        if before < stored {
+            self.set_stored(now, site, stored);
         }
-        news
+        before.version < stored.version
     }
 
-    /// Takes over the store's heads where it refused changesets because its head is lower than was assumed here.
-    pub(super) fn set_back(&mut self, now: Time, heads: &Heads) {
-        let sites: Vec<SiteId> = self.origins.keys().copied().collect();
-        for site in sites {
-            let stored = heads.get(&site).copied().unwrap_or_default();
-            if stored < self.applied(site) && !self.is_with_store(site) {
-                self.set_applied(now, site, stored);
+    /// Takes over what the store has where it refused changesets because that is less than was assumed here.
+    pub(super) fn set_back(&mut self, now: Time, stored: &ProgressBySite) {
+        let assumed: Vec<_> = self.origins.iter().map(|(&site, it)| (site, it.stored)).collect();
+        for (site, assumed) in assumed {
+            let stored = stored.get(&site).copied().unwrap_or_default();
+            if stored < assumed && !self.is_with_store(site) {
+                self.set_stored(now, site, stored);
             }
         }
     }
@@ -200,23 +203,26 @@ impl Ledger {
         self.with_store.as_ref().is_some_and(|batch| batch.iter().any(|&(it, _)| it == site))
     }
 
-    fn set_applied(&mut self, now: Time, site: SiteId, version: DbVersion) {
+    fn set_stored(&mut self, now: Time, site: SiteId, stored: Progress) {
         let origin = self.origins.entry(site).or_default();
         self.fingerprint = self
             .fingerprint
-            .wrapping_sub(head_fingerprint(site, origin.applied.0))
-            .wrapping_add(head_fingerprint(site, version.0));
-        let set_back = version < origin.applied;
-        origin.applied = version;
+            .wrapping_sub(head_fingerprint(site, origin.stored.version.0))
+            .wrapping_add(head_fingerprint(site, stored.version.0));
+        let set_back = stored < origin.stored;
+        // A chunk that is staged anew says nothing of why its transaction was refused.
+        if stored.version != origin.stored.version {
+            origin.block = None;
+        }
+        origin.stored = stored;
         while let Some(entry) = origin.waiting.first_entry()
-            && *entry.key() <= version
+            && *entry.key() < stored.next()
         {
             let freed = weight(&entry.remove());
             origin.waiting_bytes -= freed;
             self.waiting_bytes -= freed;
         }
-        origin.covered = if set_back { version } else { origin.covered.max(version) };
-        origin.block = None;
+        origin.covered = if set_back { stored } else { origin.covered.max(stored) };
         self.refresh(now, site);
     }
 
@@ -226,10 +232,10 @@ impl Ledger {
             return;
         };
         let before = origin.covered;
-        while origin.waiting.contains_key(&origin.covered.next()) {
-            origin.covered = origin.covered.next();
+        while let Some(next) = origin.waiting.get(&origin.covered.next()) {
+            origin.covered = Progress::with(next.version, next.chunk);
         }
-        let lags = origin.known > origin.covered;
+        let lags = origin.known > origin.covered.version;
         if !lags {
             origin.lag_since = None;
         } else if origin.lag_since.is_none() || origin.covered != before {
@@ -237,7 +243,7 @@ impl Ledger {
         }
         let blocked = origin.block.is_some();
         let held = origin.block.as_ref().is_some_and(|block| block.held);
-        let ready = !held && origin.covered > origin.applied;
+        let ready = !held && origin.covered > origin.stored;
         set_member(&mut self.ready, site, ready);
         set_member(&mut self.lagging, site, lags && !held);
         set_member(&mut self.blocked, site, blocked);
@@ -251,7 +257,7 @@ impl Ledger {
         let origin = self.origins.entry(site).or_default();
         if version > origin.known {
             origin.known = version;
-            if version > origin.covered {
+            if version > origin.covered.version {
                 self.refresh(now, site);
             }
         }
@@ -260,18 +266,19 @@ impl Ledger {
 
     /// Takes in a changeset.
     pub(super) fn offer(&mut self, now: Time, change: EncodedChangeset) -> Offered {
-        let (site, version) = (change.site, change.version);
-        if self.has(site, version) {
+        let site = change.site;
+        let place = (change.version, change.chunk.index);
+        if self.has(site, place) {
             return Offered::Duplicate;
         }
         let weight = weight(&change);
-        if !self.learn(now, site, version) || !self.make_room(now, site, version, weight) {
+        if !self.learn(now, site, change.version) || !self.make_room(now, site, place, weight) {
             return Offered::Full;
         }
         let Some(origin) = self.origins.get_mut(&site) else {
             return Offered::Full;
         };
-        origin.waiting.insert(version, change);
+        origin.waiting.insert(place, change);
         origin.waiting_bytes += weight;
         self.waiting_bytes += weight;
         self.refresh(now, site);
@@ -280,11 +287,17 @@ impl Ledger {
 
     /// Makes room for a changeset at the cost of what is of less use: of the same origin, what waits behind a gap above
     /// it; of others, what blocked ones hold, and what waits behind a gap. All of that is pulled again in its turn.
-    fn make_room(&mut self, now: Time, site: SiteId, version: DbVersion, weight: usize) -> bool {
+    fn make_room(
+        &mut self,
+        now: Time,
+        site: SiteId,
+        place: (DbVersion, u32),
+        weight: usize,
+    ) -> bool {
         let full = |bytes: usize, limit: usize| bytes > 0 && bytes + weight > limit;
         if let Some(origin) = self.origins.get_mut(&site) {
             while full(origin.waiting_bytes, ORIGIN_STAGED_BYTES_MAX)
-                && let Some(freed) = origin.drop_last_above(version)
+                && let Some(freed) = origin.drop_last_above(place)
             {
                 self.waiting_bytes -= freed;
             }
@@ -297,10 +310,10 @@ impl Ledger {
                 self.drop_waiting(now, blocked);
             }
         }
-        let next = version == self.covered(site).next();
+        let next = place == self.covered(site).next();
         if next && full(self.waiting_bytes, STAGED_BYTES_MAX) {
             for origin in self.origins.values_mut() {
-                while let Some(freed) = origin.drop_last_above(origin.covered) {
+                while let Some(freed) = origin.drop_last_above(origin.covered.next()) {
                     self.waiting_bytes -= freed;
                 }
             }
@@ -313,7 +326,7 @@ impl Ledger {
             origin.waiting.clear();
             self.waiting_bytes -= origin.waiting_bytes;
             origin.waiting_bytes = 0;
-            origin.covered = origin.applied;
+            origin.covered = origin.stored;
         }
         self.refresh(now, site);
     }
@@ -339,7 +352,8 @@ impl Ledger {
             }
         }
         self.turn = batch.first().map_or(self.turn, |change| change.site);
-        self.with_store = Some(batch.iter().map(|it| (it.site, it.version)).collect());
+        let progress = batch.iter().map(|it| (it.site, Progress::with(it.version, it.chunk)));
+        self.with_store = Some(progress.collect());
         self.schema_changed = false;
         Some(batch)
     }
@@ -350,12 +364,12 @@ impl Ledger {
         let mut applied = 0;
         let mut store_is_behind = false;
         let mut stopped = BTreeSet::new();
-        for ((site, version), result) in
+        for ((site, progress), result) in
             self.with_store.take().unwrap_or_default().into_iter().zip(results)
         {
             match result {
-                ApplyResult::Applied | ApplyResult::AlreadyKnown => {
-                    if self.advance(now, site, version) {
+                ApplyResult::Applied | ApplyResult::Staged | ApplyResult::AlreadyKnown => {
+                    if self.advance(now, site, progress) {
                         applied += 1;
                     }
                 }
@@ -381,7 +395,11 @@ impl Ledger {
     }
 
     fn block_rejected(&mut self, now: Time, site: SiteId, reason: String) {
-        // The copy itself may be what is wrong: another one is fetched before the next try.
+        // The copy itself may be what is wrong: another one is fetched before the next try. The store has given up the
+        // chunks that were staged before it.
+        if let Some(origin) = self.origins.get_mut(&site) {
+            origin.stored.chunks = 0;
+        }
         self.drop_waiting(now, site);
         let retry_at = now + REJECTED_RETRY_MIN;
         let block = Block { reason, attempts: 1, retry_at, for_schema: false, held: true };
@@ -393,10 +411,9 @@ impl Ledger {
             if let Some(before) = &origin.block {
                 block.attempts = before.attempts.saturating_add(1);
             }
-            if !block.for_schema {
-                let wait = REJECTED_RETRY_MIN.times(1 << (block.attempts - 1).min(10));
-                block.retry_at = now + wait.min(REJECTED_RETRY_MAX);
-            }
+            let first = if block.for_schema { SCHEMA_RETRY } else { REJECTED_RETRY_MIN };
+            let wait = first.times(1 << (block.attempts - 1).min(10));
+            block.retry_at = now + wait.min(REJECTED_RETRY_MAX);
             origin.block = Some(block);
         }
         self.refresh(now, site);
@@ -448,12 +465,14 @@ impl Ledger {
     /// Origins of which something is missing, waits or is refused.
     pub(super) fn unfinished(&self) -> Vec<OriginStatus> {
         let unfinished = self.origins.iter().filter(|(_, origin)| {
-            origin.known > origin.applied || !origin.waiting.is_empty() || origin.block.is_some()
+            origin.known > origin.stored.version
+                || !origin.waiting.is_empty()
+                || origin.block.is_some()
         });
         unfinished
             .map(|(&site, origin)| OriginStatus {
                 origin: site,
-                applied: origin.applied,
+                applied: origin.stored.version,
                 known: origin.known,
                 waiting: origin.waiting.len() as u64,
                 waiting_bytes: origin.waiting_bytes as u64,

@@ -17,8 +17,8 @@ pub const FRAME_BYTES_MAX: usize = LIVE_BODY_BYTES_MAX + 1_024;
 /// Largest changeset that is broadcast (bytes). Larger ones are announced by their head and pulled.
 pub const LIVE_BODY_BYTES_MAX: usize = 256 << 10;
 
-/// Largest changeset that travels at all (bytes). A pull that brings a larger one is given up.
-pub const CHANGESET_BYTES_MAX: usize = 1 << 30;
+/// Largest changeset that travels at all (bytes): one chunk of a transaction. A pull that brings a larger one is given up.
+pub const CHANGESET_BYTES_MAX: usize = crate::wire::v1::BODY_BYTES_MAX;
 
 /// Bytes of one frame of a pull's answer.
 pub(super) const PULL_FRAME_BYTES: usize = 64 << 10;
@@ -55,7 +55,8 @@ pub(super) const ORIGIN_STAGED_BYTES_MAX: usize = 12 << 20;
 /// What a waiting changeset is counted as beyond its bytes, so that empty ones are bounded too.
 pub(super) const STAGED_OVERHEAD_BYTES: usize = 128;
 
-/// Bytes, and changesets, of one batch that the store is given. One changeset may be larger than the bytes.
+/// Bytes, and changesets, of one batch that the store is given. One changeset may be larger than the bytes. It also bounds
+/// how much of one origin's chunks is staged before other origins get their turn.
 pub(super) const APPLY_BATCH_BYTES: usize = 2 << 20;
 /// See [`APPLY_BATCH_BYTES`].
 pub(super) const APPLY_BATCH_CHANGESETS: usize = 2_048;
@@ -135,7 +136,8 @@ pub(super) const PULL_PENALTY_MIN: Span = Span::from_ms(200);
 /// See [`PULL_PENALTY_MIN`].
 pub(super) const PULL_PENALTY_MAX: Span = Span::from_ms(10_000);
 
-/// How often a changeset that waits for a schema is offered again, besides at every schema change.
+/// How long a changeset that waits for a schema waits before it is offered again, besides at every schema change: at first,
+/// doubling up to [`REJECTED_RETRY_MAX`].
 pub(super) const SCHEMA_RETRY: Span = Span::from_ms(500);
 
 /// How long a rejected changeset waits before it is fetched and offered again: at first, doubling up to the second.

@@ -12,8 +12,8 @@
 //! | 4 | `Live` | origin, version, body: for the receiver alone |
 //! | 5 | `Live` | the same with the range of members the receiver is to pass it on to |
 //! | 6 | `Ack` | how many `Live` frames with a range have arrived on this connection |
-//! | 7 | `Pull` | id, origin, version after which, bytes at most |
-//! | 8 | `PullData` | id, a piece of the stream of records (version, length, body)* |
+//! | 7 | `Pull` | id, origin, version and chunks after which, bytes at most |
+//! | 8 | `PullData` | id, a piece of the stream of records (version, chunk, length, body)* |
 //! | 9 | `PullEnd` | id, how it ended |
 //! | 10 | `PullCancel` | id |
 //! | 11 | `Members` | (site, incarnation, address, SWIM incarnation, state)* |
@@ -23,7 +23,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::types::{DbVersion, SiteId};
+use crate::types::{DbVersion, Progress, SiteId};
 
 use super::limits::{
     ADDRESS_BYTES_MAX, DATAGRAM_BYTES_MAX, FRAME_BYTES_MAX, LIST_ENTRIES_MAX, LIVE_BODY_BYTES_MAX,
@@ -90,7 +90,7 @@ pub(super) enum Frame {
     Pull {
         id: u64,
         origin: SiteId,
-        after: DbVersion,
+        after: Progress,
         max_bytes: u64,
     },
     PullData {
@@ -142,7 +142,8 @@ impl Frame {
                 body.put_u8(7);
                 put_varint(&mut body, *id);
                 body.put_slice(&origin.0);
-                put_varint(&mut body, after.0);
+                put_varint(&mut body, after.version.0);
+                put_varint(&mut body, u64::from(after.chunks));
                 put_varint(&mut body, *max_bytes);
             }
             Self::PullData { id, bytes } => {
@@ -180,7 +181,7 @@ impl Frame {
             7 => Self::Pull {
                 id: reader.varint()?,
                 origin: reader.site()?,
-                after: reader.version()?,
+                after: Progress { version: reader.version()?, chunks: reader.u32()? },
                 max_bytes: reader.varint()?,
             },
             8 => return Ok(Self::PullData { id: reader.varint()?, bytes: reader.rest() }),

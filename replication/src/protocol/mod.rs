@@ -14,7 +14,9 @@
 //! **Anti-entropy** makes it whole. Since each origin's transactions are applied in order, all that a node knows of an
 //! origin is one number, its head, and what it lacks is a suffix of a peer's log. Nodes learn of each other's heads from
 //! a digest of what changed lately, from a fingerprint of all heads that rides on every probe, and in full when they
-//! connect or when fingerprints differ.
+//! connect or when fingerprints differ. A transaction of several chunks is never broadcast: its head is told at once to a
+//! few peers, and it is pulled, a few chunks at a time, which the store stages until the last one is there. A node tells of
+//! it, and serves it, when it has applied it.
 //!
 //! # Calling order
 //! After every [`Replica::handle`] and [`Replica::handle_timeout`], call [`Replica::poll_output`] until it is empty and

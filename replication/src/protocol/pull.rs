@@ -1,8 +1,10 @@
 //! Pulls: fetching the missing suffix of one origin's log from one peer.
 //!
 //! Each origin is pulled from one peer at a time, different origins from different peers, so nothing comes twice. The
-//! answer is a stream of records (version, length, body) cut into frames without regard to where records end, so a
-//! changeset of any size travels, and what arrived before an interruption is kept.
+//! answer is a stream of records (version, chunk, length, body) cut into frames without regard to where records end, so a
+//! changeset of any size travels, and what arrived before an interruption is kept. Records continue, without a gap, what
+//! the pull asked for; a chunk is written as twice its index, plus one if it is the last of its transaction. A transaction
+//! of many chunks takes many pulls, each of which asks for what follows what is there.
 //!
 //! # Bounds
 //! [`PULLS_MAX`] in all, [`PULLS_PER_PEER_MAX`] per peer; a record is at most [`CHANGESET_BYTES_MAX`], and room for it
@@ -12,7 +14,7 @@ use std::collections::BTreeMap;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::types::{DbVersion, EncodedChangeset, SiteId};
+use crate::types::{Chunk, DbVersion, EncodedChangeset, Progress, SiteId};
 
 use super::limits::{
     CHANGESET_BYTES_MAX, PULL_FRAME_BYTES, PULL_PENALTY_MAX, PULL_PENALTY_MIN, PULLS_MAX,
@@ -87,7 +89,7 @@ impl Pulls {
         &mut self,
         now: Time,
         origin: SiteId,
-        after: DbVersion,
+        after: Progress,
         link: LinkId,
         peer: SiteId,
     ) -> u64 {
@@ -160,7 +162,7 @@ impl Pulls {
 
 /// Puts records together from pieces of their stream.
 struct Records {
-    last: DbVersion,
+    last: Progress,
     buffer: BytesMut,
 }
 
@@ -168,8 +170,8 @@ impl Records {
     fn push(&mut self, origin: SiteId, bytes: &[u8]) -> Result<Vec<EncodedChangeset>, DecodeError> {
         self.buffer.put_slice(bytes);
         let mut complete = Vec::new();
-        while let Some((version, start, length)) = self.peek()? {
-            if version <= self.last {
+        while let Some(Header { version, chunk, start, length }) = self.peek()? {
+            if (version, chunk.index) != self.last.next() {
                 return Err(DecodeError::Number);
             }
             if length > CHANGESET_BYTES_MAX {
@@ -180,24 +182,39 @@ impl Records {
             }
             self.buffer.advance(start);
             let body = Bytes::copy_from_slice(&self.buffer.split_to(length));
-            self.last = version;
-            complete.push(EncodedChangeset { site: origin, version, body });
+            self.last = Progress::with(version, chunk);
+            complete.push(EncodedChangeset { site: origin, version, chunk, body });
         }
         Ok(complete)
     }
 
-    /// Version, start and length of the next record's body, once its header is here.
-    fn peek(&self) -> Result<Option<(DbVersion, usize, usize)>, DecodeError> {
-        let Some((version, first)) = peek_varint(&self.buffer)? else {
-            return Ok(None);
-        };
-        let Some((length, second)) = peek_varint(self.buffer.get(first..).unwrap_or_default())?
-        else {
-            return Ok(None);
-        };
+    /// The header of the next record, once it is here.
+    fn peek(&self) -> Result<Option<Header>, DecodeError> {
+        let mut start = 0;
+        let mut numbers = [0; 3];
+        for number in &mut numbers {
+            let rest = self.buffer.get(start..).unwrap_or_default();
+            let Some((value, bytes)) = peek_varint(rest)? else {
+                return Ok(None);
+            };
+            (*number, start) = (value, start + bytes);
+        }
+        let [version, chunk, length] = numbers;
+        let index = u32::try_from(chunk / 2).map_err(|_wide| DecodeError::Number)?;
         let length = usize::try_from(length).map_err(|_wide| DecodeError::TooLong)?;
-        Ok(Some((DbVersion(version), first + second, length)))
+        let chunk = Chunk { index, is_last: chunk % 2 == 1 };
+        Ok(Some(Header { version: DbVersion(version), chunk, start, length }))
     }
+}
+
+/// What a record says before its body.
+struct Header {
+    version: DbVersion,
+    chunk: Chunk,
+    /// Where the body starts.
+    start: usize,
+    /// Its bytes.
+    length: usize,
 }
 
 /// A variable-length integer at the front of `bytes` and its length, or none if it is cut off.
@@ -217,6 +234,7 @@ pub(super) fn pieces(changes: &[EncodedChangeset]) -> Vec<Bytes> {
     let mut piece = BytesMut::new();
     for change in changes {
         put_varint(&mut piece, change.version.0);
+        put_varint(&mut piece, u64::from(change.chunk.index) * 2 + u64::from(change.chunk.is_last));
         put_length(&mut piece, change.body.len());
         let mut body = change.body.clone();
         while piece.len() + body.len() >= PULL_FRAME_BYTES {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::types::{DbVersion, SiteId};
+use crate::types::{Progress, SiteId};
 
 use super::limits::{SERVE_QUEUE_MAX, SERVE_READS_MAX};
 use super::{LinkId, ReadId};
@@ -20,8 +20,8 @@ pub(super) struct Request {
     pub(super) id: u64,
     /// Whose changesets are asked for.
     pub(super) origin: SiteId,
-    /// The version after which they start.
-    pub(super) after: DbVersion,
+    /// After what they start.
+    pub(super) after: Progress,
     /// How much is asked for.
     pub(super) max_bytes: usize,
 }

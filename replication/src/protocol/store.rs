@@ -5,14 +5,17 @@
 pub enum ApplyResult {
     /// It is applied and durable.
     Applied,
-    /// It had been applied before.
+    /// It is a chunk that is kept, durably, until the last one of its transaction is here.
+    Staged,
+    /// It had been applied or staged before.
     AlreadyKnown,
     /// An earlier version of its origin is missing; nothing was changed.
     Gap,
     /// It needs a schema that is not here yet; nothing was changed. It is kept and offered again.
     NeedsSchema,
     /// It cannot be applied, and why; nothing was changed. It is fetched from another peer and offered again, a bounded
-    /// number of times in quick succession and then rarely, and shown as blocked.
+    /// number of times in quick succession and then rarely, and shown as blocked. What was staged of its transaction is
+    /// given up.
     Rejected(String),
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-use crate::types::{DbVersion, EncodedChangeset, SiteId};
+use crate::types::{Chunk, DbVersion, EncodedChangeset, Progress, SiteId};
 
 use super::message::{Datagram, Frame, Hello, MemberRecord, PullStatus};
 use super::pull::{Pulls, pieces};
@@ -77,11 +77,11 @@ fn frames() -> impl Strategy<Value = Frame> {
             }
         ),
         any::<u64>().prop_map(|count| Frame::Ack { count }),
-        (any::<u64>(), sites(), any::<u64>(), any::<u64>()).prop_map(
-            |(id, origin, after, max_bytes)| Frame::Pull {
+        (any::<u64>(), sites(), any::<u64>(), any::<u32>(), any::<u64>()).prop_map(
+            |(id, origin, version, chunks, max_bytes)| Frame::Pull {
                 id,
                 origin,
-                after: DbVersion(after),
+                after: Progress { version: DbVersion(version), chunks },
                 max_bytes
             }
         ),
@@ -113,7 +113,7 @@ fn replica() -> Replica {
         tuning: Tuning::default(),
         seed: 1,
     };
-    Replica::new(Time(1), config, &crate::types::Heads::new())
+    Replica::new(Time(1), config, &crate::types::ProgressBySite::new())
 }
 
 fn is_closed(replica: &mut Replica) -> bool {
@@ -232,21 +232,23 @@ proptest! {
     /// Records survive being cut into pieces, whatever their sizes.
     #[test]
     fn records_survive_their_pieces(
-        sizes in proptest::collection::vec(0_usize..200_000, 1..6),
+        sizes in proptest::collection::vec((0_usize..200_000, any::<bool>()), 1..6),
         again in 1_usize..5_000,
     ) {
         let origin = SiteId([4; 16]);
+        let after = Progress { version: DbVersion(4), chunks: 2 };
+        let mut at = after;
         let changes: Vec<EncodedChangeset> = sizes
             .iter()
-            .enumerate()
-            .map(|(index, &size)| EncodedChangeset {
-                site: origin,
-                version: DbVersion(index as u64 + 1),
-                body: vec![7; size].into(),
+            .map(|&(size, is_last)| {
+                let (version, index) = at.next();
+                let chunk = Chunk { index, is_last };
+                at = Progress::with(version, chunk);
+                EncodedChangeset { site: origin, version, chunk, body: vec![7; size].into() }
             })
             .collect();
         let mut pulls = Pulls::default();
-        let id = pulls.start(Time(0), origin, DbVersion(0), LinkId(1), SiteId([5; 16]));
+        let id = pulls.start(Time(0), origin, after, LinkId(1), SiteId([5; 16]));
         let mut arrived = Vec::new();
         for piece in pieces(&changes) {
             for cut in piece.chunks(again) {
@@ -254,5 +256,24 @@ proptest! {
             }
         }
         prop_assert_eq!(arrived, changes);
+    }
+
+    /// Records that do not continue what was asked for are refused.
+    #[test]
+    fn records_out_of_order_are_refused(
+        (version, index) in (4_u64..8, 0_u32..4),
+        is_last in any::<bool>(),
+    ) {
+        let origin = SiteId([4; 16]);
+        let after = Progress { version: DbVersion(5), chunks: 2 };
+        let chunk = Chunk { index, is_last };
+        let change =
+            EncodedChangeset { site: origin, version: DbVersion(version), chunk, body: Bytes::new() };
+        let mut pulls = Pulls::default();
+        let id = pulls.start(Time(0), origin, after, LinkId(1), SiteId([5; 16]));
+        for piece in pieces(&[change]) {
+            let arrived = pulls.on_data(Time(0), LinkId(1), id, &piece);
+            prop_assert_eq!(arrived.is_ok(), (version, index) == (6, 2));
+        }
     }
 }

@@ -64,6 +64,11 @@ impl Reader {
         if value > max { Err(DecodeError::TooLong) } else { Ok(value) }
     }
 
+    /// A number of at most 32 bits.
+    pub(super) fn u32(&mut self) -> Result<u32, DecodeError> {
+        u32::try_from(self.varint()?).map_err(|_wide| DecodeError::Number)
+    }
+
     pub(super) fn u64(&mut self) -> Result<u64, DecodeError> {
         self.0.try_get_u64().map_err(|_short| DecodeError::Truncated)
     }

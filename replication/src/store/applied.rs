@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::crdt::bytes::{DecodeError, Reader, put_varint};
 use crate::types::{DbVersion, EncodedChangeset, Message, Position, SiteId, TableId};
 use crate::wire::{ChangesetReader, RowShape, RowView, TableView};
@@ -39,15 +41,27 @@ pub struct AppliedTransaction {
     pub version: DbVersion,
     /// Wall clock of the origin at commit, microseconds since 1970.
     pub committed_at_us: u64,
-    /// Its changes as they travel.
-    pub encoded: EncodedChangeset,
+    /// Its changes.
+    pub(super) content: Content,
     /// What [`super::StoreConnection::set_tag`] said on the connection that committed it; 0 if that was elsewhere, or
     /// before this file was opened.
     pub tag: u32,
     /// Its `NOTIFY` messages.
     pub messages: Vec<Message>,
-    /// Which of its rows changed something here.
-    pub(super) impact: Impact,
+}
+
+/// Where a transaction's changes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Here, in one changeset.
+    Whole {
+        /// The changeset.
+        body: Bytes,
+        /// Which of its rows changed something here.
+        impact: Impact,
+    },
+    /// In the log, in as many chunks (`chunks.rs`).
+    Chunked { chunks: u32 },
 }
 
 impl fmt::Debug for AppliedTransaction {
@@ -58,22 +72,22 @@ impl fmt::Debug for AppliedTransaction {
 }
 
 impl AppliedTransaction {
-    /// The rows that the transaction changed here, in the order of the changeset. Rows whose every change lost against
-    /// what was there already are not among them.
+    /// Its changes as they travel, if it is one changeset; a larger one is read from the log, chunk by chunk.
     #[must_use]
-    pub fn rows(&self) -> RowEvents<'_> {
-        RowEvents {
-            reader: ChangesetReader::new(&self.encoded.body).ok(),
-            table: None,
-            values: Vec::new(),
-            impact: ImpactReader { reader: Reader::new(&self.impact.0), count: 0, code: IMPLIED },
+    pub fn encoded(&self) -> Option<EncodedChangeset> {
+        match &self.content {
+            Content::Whole { body, .. } => {
+                Some(EncodedChangeset::whole(self.origin, self.version, body.clone()))
+            }
+            Content::Chunked { .. } => None,
         }
     }
 }
 
-/// Iterates over [`AppliedTransaction::rows`].
+/// The rows that a changeset has changed here, in its order. Rows whose every change lost against what was there already
+/// are not among them.
 #[derive(Debug)]
-pub struct RowEvents<'a> {
+pub(super) struct RowEvents<'a> {
     reader: Option<ChangesetReader<'a>>,
     table: Option<TableView>,
     values: Vec<crate::types::ValueRef<'a>>,
@@ -90,6 +104,15 @@ impl<'a> Iterator for RowEvents<'a> {
 }
 
 impl<'a> RowEvents<'a> {
+    pub(super) fn new(body: &'a [u8], impact: &'a Impact) -> Self {
+        Self {
+            reader: ChangesetReader::new(body).ok(),
+            table: None,
+            values: Vec::new(),
+            impact: ImpactReader { reader: Reader::new(&impact.0), count: 0, code: IMPLIED },
+        }
+    }
+
     fn try_next(&mut self) -> Result<Option<RowEvent<'a>>, DecodeError> {
         let Some(reader) = &mut self.reader else {
             return Ok(None);

@@ -8,27 +8,35 @@
 //! table or column not known here is kept out until the schema that it needs has come; one for a table or column that was
 //! dropped here is applied as far as it still means something.
 //!
+//! A chunk is staged, in the same way (`chunks.rs`). The last one of its transaction brings all of them together: they are
+//! read and merged one by one, in one savepoint, so the transaction is applied whole like any other. One that is malformed
+//! takes those that were staged before it along: the whole transaction is fetched anew.
+//!
 //! # Bounds
-//! [`TRANSACTION_BYTES_MAX`] and [`TRANSACTION_CHANGESETS_MAX`]: as much is applied before others get the lease.
+//! One chunk is decoded at a time. [`TRANSACTION_BYTES_MAX`] and [`TRANSACTION_CHANGESETS_MAX`]: as much is applied before others get the lease.
 
 use std::sync::{Arc, PoisonError};
 
 use rusqlite::Connection;
 
-use super::applied::{AppliedTransaction, ImpactWriter, implied_op};
+use super::applied::{AppliedTransaction, Content, Impact, ImpactWriter, implied_op};
 use super::capture::{Capture, Mode};
+use super::chunks::Transaction;
 use super::connection::{Pending, StoreConnection};
 use super::core::Core;
 use super::error::{Result, StoreError};
 use super::log;
 use super::merge::{MergeError, TableMerger};
+use super::messages::message_bytes;
 use super::options::SchemaHook;
 use super::registry::{Entry, Registry, Table};
 use super::trim::{self, FLOOR_TABLE_ID};
 use crate::crdt::bytes::DecodeError;
 use crate::crdt::{IncomingCell, IncomingRow};
-use crate::types::{ColumnId, DbVersion, EncodedChangeset, Position, TableId, ValueRef};
-use crate::wire::{ChangesetReader, RowView, TableView};
+use crate::types::{
+    ColumnId, DbVersion, EncodedChangeset, Message, Position, Progress, SiteId, TableId, ValueRef,
+};
+use crate::wire::{ChangesetReader, RowView, TableView, v1};
 
 /// Bytes of changesets after which a SQLite transaction ends.
 const TRANSACTION_BYTES_MAX: usize = 1 << 20;
@@ -41,7 +49,9 @@ const TRANSACTION_CHANGESETS_MAX: usize = 256;
 pub enum ApplyOutcome {
     /// It is applied and durable.
     Applied,
-    /// It had been applied before.
+    /// It is a chunk, kept until the last one of its transaction has come.
+    Staged,
+    /// It had been applied, or staged, before.
     AlreadyKnown,
     /// Earlier ones of its origin are missing; the last that is here is `head`.
     Gap {
@@ -55,7 +65,8 @@ pub enum ApplyOutcome {
         /// The column, if the table is known.
         column: Option<ColumnId>,
     },
-    /// It is malformed, or the schema hook refused it: offering it again helps only if the reason goes away.
+    /// It is malformed, or the schema hook refused it: offering it again helps only if the reason goes away. If it is a
+    /// chunk, nothing is staged of its transaction any more.
     Rejected {
         /// Why.
         reason: String,
@@ -125,9 +136,10 @@ pub(super) fn apply(
         unsure = outcomes.len();
     }
     if let Some(Err(error)) = pending.map(Pending::wait) {
-        for outcome in
-            outcomes.iter_mut().take(unsure).filter(|outcome| **outcome == ApplyOutcome::Applied)
-        {
+        let done = |outcome: &&mut ApplyOutcome| {
+            matches!(outcome, ApplyOutcome::Applied | ApplyOutcome::Staged)
+        };
+        for outcome in outcomes.iter_mut().take(unsure).filter(done) {
             *outcome = ApplyOutcome::Failed { reason: error.to_string() };
         }
     }
@@ -171,12 +183,10 @@ fn apply_one(
         return Ok(ApplyOutcome::Gap { head });
     }
     applier.sqlite().prepare_cached("SAVEPOINT changeset")?.execute([])?;
-    let applied = apply_changes(core, applier, changeset, Position(position.0 + 1));
-    let refusal = match applied {
-        Ok(applied) => {
+    let refusal = match apply_or_stage(core, applier, changeset, position) {
+        Ok(outcome) => {
             applier.sqlite().prepare_cached("RELEASE changeset")?.execute([])?;
-            applier.remote.push(applied);
-            return Ok(ApplyOutcome::Applied);
+            return Ok(outcome);
         }
         Err(refusal) => refusal,
     };
@@ -186,9 +196,32 @@ fn apply_one(
         Refusal::Outcome(outcome) => outcome,
         Refusal::Store(error) => ApplyOutcome::Failed { reason: error.to_string() },
     };
+    if matches!(outcome, ApplyOutcome::AlreadyKnown | ApplyOutcome::Gap { .. }) {
+        return Ok(outcome);
+    }
     let EncodedChangeset { site, version, .. } = changeset;
     tracing::warn!(%site, version = version.0, ?outcome, "changeset is not applied");
+    if matches!(outcome, ApplyOutcome::Rejected { .. }) {
+        discard_staged(core, applier, *site, head)?;
+    }
     Ok(outcome)
+}
+
+/// Gives up what is staged of the origin's next transaction, if anything is.
+fn discard_staged(
+    core: &Core,
+    applier: &mut StoreConnection,
+    site: SiteId,
+    head: DbVersion,
+) -> Result<()> {
+    let is_staged =
+        applier.staged.contains_key(&site) || core.committed().log.staged.contains_key(&site);
+    let origin = applier.capture().state().registry.ordinal(site).filter(|_| is_staged);
+    if let Some(origin) = origin {
+        Transaction { origin, version: head.next() }.discard(applier.sqlite())?;
+        applier.staged.insert(site, head.into());
+    }
+    Ok(())
 }
 
 /// The origin's head and the last position, counting what the present transaction has applied.
@@ -204,66 +237,181 @@ fn present_state(
     (here.map_or(head, |applied| applied.version), position)
 }
 
-fn apply_changes(
+/// Applies a transaction, or stages a chunk that is not the last of its own.
+fn apply_or_stage(
     core: &Core,
     applier: &mut StoreConnection,
     changeset: &EncodedChangeset,
-    position: Position,
-) -> Result<AppliedTransaction, Refusal> {
-    let mut reader = ChangesetReader::new(&changeset.body)?;
-    let origin = ordinal_of(applier, changeset)?;
-    let mut impact = ImpactWriter::default();
-    let (mut schema_moved, mut floors_moved) = (false, false);
-    let source = Source { origin, changeset };
-    while let Some(view) = reader.next_table()? {
-        let mut registry = Arc::clone(&applier.capture().state().registry);
-        let is_system =
-            matches!(registry.entry(view.table), Some(Entry::Live(table)) if table.system);
-        if schema_moved && !is_system {
-            call_schema_hook(core, applier)?;
-            schema_moved = false;
-            registry = Arc::clone(&applier.capture().state().registry);
-        }
-        let changed = apply_table(
-            (applier.sqlite(), applier.capture()),
-            &registry,
-            &source,
-            &mut reader,
-            &view,
-            &mut impact,
-        )?;
-        schema_moved |= is_system && changed;
-        floors_moved |= view.table == FLOOR_TABLE_ID && changed;
+    before: Position,
+) -> Result<ApplyOutcome, Refusal> {
+    let EncodedChangeset { site, version, chunk, body } = changeset;
+    let stored = Transaction { origin: ordinal_of(applier, *site)?, version: *version };
+    if chunk.is_whole() {
+        // Chunks of another copy are of no use.
+        discard_staged(core, applier, *site, DbVersion(version.0 - 1))?;
+    } else {
+        stage(applier, changeset, stored)?;
     }
-    if schema_moved {
-        call_schema_hook(core, applier)?;
+    if !chunk.is_last {
+        applier.staged.insert(*site, Progress::with(*version, *chunk));
+        return Ok(ApplyOutcome::Staged);
     }
-    if floors_moved {
-        trim::adopt_floors(applier)?;
-    }
-    let applied = AppliedTransaction {
-        position,
-        origin: changeset.site,
-        version: changeset.version,
-        committed_at_us: reader.committed_at_us,
-        encoded: changeset.clone(),
-        tag: 0,
-        messages: reader.messages,
-        impact: impact.finish(),
+    let mut merging = Merging::new(core, applier, (stored, *site));
+    let content = if chunk.is_whole() {
+        Content::Whole { impact: merging.changeset(body)?, body: body.clone() }
+    } else {
+        merging.chunks(chunk.index + 1)?
     };
-    log::append(applier.sqlite(), origin, &applied)?;
-    Ok(applied)
+    let (committed_at_us, messages) = merging.finish()?;
+    let applied = AppliedTransaction {
+        position: Position(before.0 + 1),
+        origin: *site,
+        version: *version,
+        committed_at_us,
+        content,
+        tag: 0,
+        messages,
+    };
+    log::append(applier.sqlite(), stored.origin, &applied)?;
+    applier.staged.remove(site);
+    applier.remote.push(applied);
+    Ok(ApplyOutcome::Applied)
+}
+
+/// Writes a chunk beside those that came before it.
+fn stage(
+    applier: &StoreConnection,
+    changeset: &EncodedChangeset,
+    stored: Transaction,
+) -> Result<(), Refusal> {
+    let EncodedChangeset { version, chunk, body, .. } = changeset;
+    let staged = stored.count(applier.sqlite())?;
+    if chunk.index != staged {
+        return Err(Refusal::Outcome(if chunk.index < staged {
+            ApplyOutcome::AlreadyKnown
+        } else {
+            ApplyOutcome::Gap { head: DbVersion(version.0 - 1) }
+        }));
+    }
+    if chunk.index >= v1::CHUNKS_MAX {
+        return Err(DecodeError::Bounds("chunks").into());
+    }
+    ChangesetReader::new(body)?.skip_all()?;
+    Ok(stored.put(applier.sqlite(), chunk.index, body)?)
+}
+
+/// A transaction being merged, changeset by changeset.
+struct Merging<'a> {
+    core: &'a Core,
+    applier: &'a mut StoreConnection,
+    stored: Transaction,
+    site: SiteId,
+    /// Rows of system tables changed, and the schema hook has not been called since.
+    schema_moved: bool,
+    /// Other nodes' floors rose.
+    floors_moved: bool,
+    committed_at_us: u64,
+    messages: Vec<Message>,
+    message_bytes: usize,
+}
+
+impl<'a> Merging<'a> {
+    fn new(
+        core: &'a Core,
+        applier: &'a mut StoreConnection,
+        (stored, site): (Transaction, SiteId),
+    ) -> Self {
+        Self {
+            core,
+            applier,
+            stored,
+            site,
+            schema_moved: false,
+            floors_moved: false,
+            committed_at_us: 0,
+            messages: Vec::new(),
+            message_bytes: 0,
+        }
+    }
+
+    /// Merges all chunks of the transaction.
+    fn chunks(&mut self, count: u32) -> Result<Content, Refusal> {
+        let lost = || StoreError::Damaged("a staged chunk is missing".into());
+        for chunk in 0..count {
+            let body = self.stored.body(self.applier.sqlite(), chunk)?.ok_or_else(lost)?;
+            let impact = self.changeset(&body)?;
+            self.stored.put_impact(self.applier.sqlite(), chunk, &impact)?;
+        }
+        Ok(Content::Chunked { chunks: count })
+    }
+
+    /// Merges one changeset.
+    fn changeset(&mut self, body: &[u8]) -> Result<Impact, Refusal> {
+        let mut reader = ChangesetReader::new(body)?;
+        self.committed_at_us = reader.committed_at_us;
+        self.take_messages(std::mem::take(&mut reader.messages))?;
+        let mut impact = ImpactWriter::default();
+        let source =
+            Source { origin: self.stored.origin, site: self.site, version: self.stored.version };
+        while let Some(view) = reader.next_table()? {
+            let mut registry = Arc::clone(&self.applier.capture().state().registry);
+            let is_system =
+                matches!(registry.entry(view.table), Some(Entry::Live(table)) if table.system);
+            if self.schema_moved && !is_system {
+                self.call_schema_hook()?;
+                registry = Arc::clone(&self.applier.capture().state().registry);
+            }
+            let changed = apply_table(
+                (self.applier.sqlite(), self.applier.capture()),
+                &registry,
+                &source,
+                &mut reader,
+                &view,
+                &mut impact,
+            )?;
+            self.schema_moved |= is_system && changed;
+            self.floors_moved |= view.table == FLOOR_TABLE_ID && changed;
+        }
+        Ok(impact.finish())
+    }
+
+    fn take_messages(&mut self, messages: Vec<Message>) -> Result<(), DecodeError> {
+        self.message_bytes += messages.iter().map(message_bytes).sum::<usize>();
+        self.messages.extend(messages);
+        if self.messages.len() > v1::MESSAGES_MAX || self.message_bytes > v1::MESSAGES_BYTES_MAX {
+            return Err(DecodeError::Bounds("messages"));
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction; returns when it was committed, and its messages.
+    fn finish(mut self) -> Result<(u64, Vec<Message>), Refusal> {
+        if self.schema_moved {
+            self.call_schema_hook()?;
+        }
+        if self.floors_moved {
+            trim::adopt_floors(self.applier)?;
+        }
+        Ok((self.committed_at_us, self.messages))
+    }
+
+    fn call_schema_hook(&mut self) -> Result<(), Refusal> {
+        self.schema_moved = false;
+        let Some(hook) = schema_hook(self.core) else { return Ok(()) };
+        hook.system_rows_changed(self.applier)
+            .map_err(|reason| Refusal::Outcome(ApplyOutcome::Rejected { reason }))
+    }
 }
 
 /// The origin's ordinal, given to it now if it is new here.
-fn ordinal_of(applier: &StoreConnection, changeset: &EncodedChangeset) -> Result<u32> {
+fn ordinal_of(applier: &StoreConnection, site: SiteId) -> Result<u32> {
     let mut state = applier.capture().state();
-    if let Some(ordinal) = state.registry.ordinal(changeset.site) {
+    if let Some(ordinal) = state.registry.ordinal(site) {
         return Ok(ordinal);
     }
     let mut registry = state.registry.as_ref().clone();
     drop(state);
-    let ordinal = registry.add_site(applier.sqlite(), changeset.site)?;
+    let ordinal = registry.add_site(applier.sqlite(), site)?;
     state = applier.capture().state();
     state.set_registry(Arc::new(registry));
     Ok(ordinal)
@@ -273,19 +421,11 @@ fn schema_hook(core: &Core) -> Option<Arc<dyn SchemaHook>> {
     core.schema_hook.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-fn call_schema_hook(core: &Core, applier: &mut StoreConnection) -> Result<(), Refusal> {
-    match schema_hook(core) {
-        None => Ok(()),
-        Some(hook) => hook
-            .system_rows_changed(applier)
-            .map_err(|reason| Refusal::Outcome(ApplyOutcome::Rejected { reason })),
-    }
-}
-
 /// Whose changes are applied.
-struct Source<'a> {
+struct Source {
     origin: u32,
-    changeset: &'a EncodedChangeset,
+    site: SiteId,
+    version: DbVersion,
 }
 
 /// What a column of the changeset is here.
@@ -300,7 +440,7 @@ enum Target {
 fn apply_table(
     (sqlite, capture): (&Connection, &Capture),
     registry: &Registry,
-    source: &Source<'_>,
+    source: &Source,
     reader: &mut ChangesetReader<'_>,
     view: &TableView,
     impact: &mut ImpactWriter,
@@ -322,8 +462,8 @@ fn apply_table(
         live_cells(&row, &values, &targets, &mut cells);
         let incoming = IncomingRow {
             origin: source.origin,
-            site: source.changeset.site,
-            version: source.changeset.version.0,
+            site: source.site,
+            version: source.version.0,
             causal_length: row.shape.causal_length,
             sentinel: row.shape.sentinel.then_some(row.first_seq),
             birth: row.shape.sentinel,

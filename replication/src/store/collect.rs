@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use super::chunks::Transaction;
 use super::clocks::{Clocks, RowKey, dead_delete, dead_get};
 use super::error::Result;
 use super::log;
@@ -61,7 +62,20 @@ impl<'c> Collector<'c> {
 
     /// Forgets the rows that a transaction deleted and nothing touched since.
     pub(super) fn transaction(&mut self, entry: &log::Entry) -> Result<()> {
-        let mut reader = ChangesetReader::new(&entry.body)?;
+        if let Some(body) = &entry.body {
+            return self.changeset(entry, body);
+        }
+        let stored = Transaction { origin: entry.origin, version: entry.version };
+        for chunk in 0..stored.count(self.sqlite)? {
+            if let Some(body) = stored.body(self.sqlite, chunk)? {
+                self.changeset(entry, &body)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn changeset(&mut self, entry: &log::Entry, body: &[u8]) -> Result<()> {
+        let mut reader = ChangesetReader::new(body)?;
         let mut values = Vec::new();
         while let Some(view) = reader.next_table()? {
             let table = match self.registry.entry(view.table) {

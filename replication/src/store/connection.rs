@@ -13,7 +13,7 @@ use super::ffi::{self, Installed, TransactionEvents};
 use super::lease::WriteLease;
 use super::registry::{RowIdentity, Table, TableSpec};
 use crate::crdt::PackedKey;
-use crate::types::{Message, Position, TableId};
+use crate::types::{Message, Position, ProgressBySite, TableId};
 
 /// A SQLite connection whose write transactions are captured.
 ///
@@ -33,6 +33,8 @@ pub struct StoreConnection {
     tag: u32,
     /// Remote transactions that the present one applies, in the order of their positions.
     pub(super) remote: Vec<AppliedTransaction>,
+    /// Origins of whose next transaction the present one stages chunks, or gives them up.
+    pub(super) staged: ProgressBySite,
 }
 
 /// A commit on its way to the disk.
@@ -110,6 +112,7 @@ impl StoreConnection {
             changes_before,
             tag: 0,
             remote: Vec::new(),
+            staged: ProgressBySite::new(),
         })
     }
 
@@ -180,9 +183,11 @@ impl StoreConnection {
         let mut committed = self.core.committed();
         for applied in &applied {
             committed.log.heads.insert(applied.origin, applied.version);
+            committed.log.staged.remove(&applied.origin);
             committed.log.position = applied.position;
             committed.log.index.push(applied.origin, applied.version, applied.position);
         }
+        committed.log.staged.append(&mut self.staged);
         let changed = changed || !Arc::ptr_eq(&committed.registry, &registry);
         committed.registry = registry;
         drop(committed);
@@ -218,6 +223,7 @@ impl StoreConnection {
     fn end(&mut self) {
         self.capture.state().reset();
         self.remote.clear();
+        self.staged.clear();
         self.lease = None;
     }
 
@@ -236,8 +242,11 @@ impl StoreConnection {
     /// Adds a message to the transaction; it is delivered everywhere if that commits. Like row changes, it is undone by
     /// rolling back a savepoint. A transaction with messages alone is a transaction like any other. A message that the
     /// transaction has sent already is not added again.
-    pub fn notify(&mut self, message: Message) {
-        self.capture.state().messages.push(message);
+    ///
+    /// # Errors
+    /// [`StoreError::Encode`] if there are too many, or they are too long together; it is not added then.
+    pub fn notify(&mut self, message: Message) -> Result<()> {
+        Ok(self.capture.state().messages.push(message)?)
     }
 
     /// Registers a table, or brings its registration up to `spec` after its names or columns changed. Inside a write. Rows

@@ -12,15 +12,18 @@
 //! versions plus one.
 //!
 //! # Bounds
-//! The changeset is held in memory once, at most [`crate::wire::v1::BODY_BYTES_MAX`].
+//! Of the changeset, the chunk that is being written is held in memory (`chunks.rs`). Per changed row or run of inserted
+//! ones, its event, and its [`Net`] of 40 bytes while its table is folded; and per row that was deleted from a table with
+//! hidden rowids, its key and clock.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use rusqlite::{Connection, Row};
 
-use super::applied::{AppliedTransaction, ImpactWriter, RowOp, implied_op};
+use super::applied::{AppliedTransaction, RowOp};
 use super::capture::{Event, EventKind, EventLog, Mask, changed_cells};
+use super::chunks::LogWriter;
 use super::clocks::{Clocks, RowKey, bind, dead_any, dead_delete, dead_get, dead_put, value_of};
 use super::core::Core;
 use super::error::{Result, StoreError};
@@ -29,10 +32,10 @@ use super::images::{Image, ImagePlace};
 use super::log;
 use super::registry::{Registry, RowIdentity, Table};
 use crate::crdt::{CellClock, CellRun, PackedKey, RowClock, Stamp, unpack};
-use crate::types::{EncodedChangeset, Message, Position, Value};
-use crate::wire::{ChangesetWriter, RowShape};
+use crate::types::{Message, Position, Value};
+use crate::wire::RowShape;
 
-/// Folds the events; appends the changeset to the log. `None` if nothing is left of them.
+/// Folds the events; appends the transaction to the log. `None` if nothing is left of them.
 pub(super) fn fold(
     core: &Core,
     sqlite: &Connection,
@@ -49,8 +52,7 @@ pub(super) fn fold(
     let mut fold = Fold {
         sqlite,
         version: version.0,
-        writer: ChangesetWriter::new(committed_at_us, &messages)?,
-        impact: ImpactWriter::default(),
+        writer: LogWriter::new(sqlite, version, committed_at_us, &messages)?,
         shape: RowShape::default(),
         rows: 0,
     };
@@ -68,16 +70,15 @@ pub(super) fn fold(
     if fold.rows == 0 && messages.is_empty() {
         return Ok(None);
     }
-    let body = fold.writer.finish()?;
+    let content = fold.writer.finish()?;
     let applied = AppliedTransaction {
         position,
         origin: core.site,
         version,
         committed_at_us,
-        encoded: EncodedChangeset { site: core.site, version, body },
+        content,
         tag: 0,
         messages,
-        impact: fold.impact.finish(),
     };
     log::append(sqlite, 0, &applied)?;
     Ok(Some(applied))
@@ -200,8 +201,7 @@ struct Fold<'c> {
     sqlite: &'c Connection,
     /// The transaction's `db_version`.
     version: u64,
-    writer: ChangesetWriter,
-    impact: ImpactWriter,
+    writer: LogWriter<'c>,
     shape: RowShape,
     /// Rows written to the changeset.
     rows: u64,
@@ -366,7 +366,7 @@ impl<'c> Fold<'c> {
             } else {
                 self.write_row(folding.table, pk, Values::Seen(image.values))?;
             }
-            self.impact.push(implied_op(&self.shape), Some(RowOp::Insert));
+            self.writer.effect(&self.shape, RowOp::Insert);
         }
         match &clocks[..] {
             [first, second, ..] => folding.clocks.put_fresh(row, rows, (first, second)),
@@ -476,7 +476,7 @@ impl<'c> Fold<'c> {
             }
             Change::Deleted => return Ok(()),
         };
-        self.impact.push(implied_op(&self.shape), Some(op));
+        self.writer.effect(&self.shape, op);
         if clock.is_some() {
             folding.clocks.put(key, clock)?;
         }
@@ -578,11 +578,11 @@ impl<'c> Fold<'c> {
         let first = self.writer.row(&self.shape, pk)?.0;
         self.rows += 1;
         match values {
-            Values::Seen(values) => self.writer.encoded_values(values),
+            Values::Seen(values) => self.writer.encoded_values(values)?,
             Values::Stored(row) => {
                 let first_cell = 1 + table.key.len();
                 for (index, _) in &self.shape.cells {
-                    self.writer.value(value_of(row, first_cell + *index as usize)?);
+                    self.writer.value(value_of(row, first_cell + *index as usize)?)?;
                 }
             }
         }
@@ -606,7 +606,7 @@ impl<'c> Fold<'c> {
         self.shape.cells.clear();
         let seq = self.writer.row(&self.shape, pk)?.0;
         self.rows += 1;
-        self.impact.push(implied_op(&self.shape), Some(RowOp::Delete));
+        self.writer.effect(&self.shape, RowOp::Delete);
         let stamp = Stamp { origin: 0, version: self.version, seq };
         Ok(RowClock::new(self.shape.causal_length, Some(stamp)))
     }

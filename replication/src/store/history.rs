@@ -94,7 +94,7 @@ impl History {
             version = version.next();
             let body = self.changeset(registry, ordinal, version)?;
             bytes += body.len() + CHANGESET_OVERHEAD;
-            changesets.push(EncodedChangeset { site: origin, version, body });
+            changesets.push(EncodedChangeset::whole(origin, version, body));
         }
         if began_at_nothing {
             self.remember_end(origin, version);
@@ -245,7 +245,7 @@ impl History {
         if open.is_some() {
             writer.end_table();
         }
-        Ok(writer.finish()?)
+        Ok(writer.finish())
     }
 }
 
@@ -342,7 +342,7 @@ impl Found {
         }
         if shape.sentinel || !shape.cells.is_empty() {
             writer.row(&shape, &self.pk)?;
-            values.into_iter().for_each(|value| writer.value(value.as_ref()));
+            values.into_iter().try_for_each(|value| writer.value(value.as_ref()))?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The log: every applied transaction, own and remote, once, in the order it was applied here.
 //!
-//! Table `trellis_log` is keyed by position. Which position a version of an origin has is looked up in memory
+//! Table `trellis_log` is keyed by position. A row without body stands for a transaction in chunks (`chunks.rs`). Which position a version of an origin has is looked up in memory
 //! ([`LogIndex`]): versions and positions both rise, so a few runs say it all, and the file needs no second index that
 //! every commit would have to write. The index is rebuilt from the log's first columns at start.
 //!
@@ -8,21 +8,24 @@
 //! and positions go on from where they were, and the last version with a deletion that is forgotten.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::applied::{AppliedTransaction, Impact};
+use super::applied::{AppliedTransaction, Content, Impact};
+use super::chunks;
 use super::error::{Result, StoreError};
 use super::registry::Registry;
-use crate::types::{DbVersion, EncodedChangeset, Heads, Position, SiteId};
+use crate::types::{
+    Chunk, DbVersion, EncodedChangeset, Heads, Message, Position, Progress, ProgressBySite, SiteId,
+};
 use crate::wire::ChangesetReader;
 
 /// The log's tables.
 pub(super) const SYSTEM_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS trellis_log (
         position INTEGER PRIMARY KEY, origin INTEGER NOT NULL, version INTEGER NOT NULL,
-        impact BLOB, body BLOB NOT NULL) STRICT;
+        impact BLOB, body BLOB) STRICT;
     CREATE TABLE IF NOT EXISTS trellis_heads (
         origin INTEGER PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL,
         forgotten INTEGER NOT NULL DEFAULT 0) STRICT;
@@ -89,6 +92,8 @@ pub(super) struct LogState {
     pub heads: Heads,
     pub position: Position,
     pub index: LogIndex,
+    /// Of origins whose next transaction is here in part, how far it has come.
+    pub staged: ProgressBySite,
 }
 
 /// Reads the log's state from the file.
@@ -121,20 +126,30 @@ pub(super) fn load(sqlite: &Connection, registry: &Registry) -> Result<LogState>
         state.position = position;
         state.index.push(origin, version, position);
     }
+    for (transaction, chunks) in chunks::all(sqlite)? {
+        let origin = registry.site(transaction.origin);
+        let head = state.heads.get(&origin).copied().unwrap_or_default();
+        if transaction.version == head.next() {
+            state.staged.insert(origin, Progress { version: head, chunks });
+        }
+    }
     Ok(state)
 }
 
 /// Appends a transaction.
 pub(super) fn append(sqlite: &Connection, origin: u32, applied: &AppliedTransaction) -> Result<()> {
-    let impact = Some(applied.impact.0.as_slice()).filter(|impact| !impact.is_empty());
+    let (impact, body) = match &applied.content {
+        Content::Whole { body, impact } => (Some(impact.0.as_slice()), Some(&body[..])),
+        Content::Chunked { .. } => (None, None),
+    };
     sqlite
         .prepare_cached("INSERT INTO trellis_log (position, origin, version, impact, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![
             applied.position.0.cast_signed(),
             origin,
             applied.version.0.cast_signed(),
-            impact,
-            &applied.encoded.body[..],
+            impact.filter(|impact| !impact.is_empty()),
+            body,
         ])?;
     Ok(())
 }
@@ -148,6 +163,7 @@ pub(super) fn trim(sqlite: &Connection, position: Position) -> Result<()> {
          ON CONFLICT (origin) DO UPDATE SET version = excluded.version, position = excluded.position",
         [position],
     )?;
+    chunks::trim(sqlite, position)?;
     sqlite.execute("DELETE FROM trellis_log WHERE position <= ?1", [position])?;
     Ok(())
 }
@@ -158,7 +174,8 @@ pub(super) struct Entry {
     /// The origin's ordinal.
     pub origin: u32,
     pub version: DbVersion,
-    pub body: Vec<u8>,
+    /// Its changeset; none if it is in chunks.
+    pub body: Option<Vec<u8>>,
 }
 
 /// The first entries after `after` and up to `upto`, as many as reach `max_bytes` or `max`; at least one if there is one.
@@ -183,10 +200,46 @@ pub(super) fn read_entries(
             version: DbVersion(row.get::<_, i64>(2)?.cast_unsigned()),
             body: row.get(3)?,
         };
-        bytes += entry.body.len();
+        bytes += entry.body.as_ref().map_or(max_bytes, Vec::len);
         entries.push(entry);
     }
     Ok(entries)
+}
+
+/// Whose changeset in the log it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub position: Position,
+    pub transaction: chunks::Transaction,
+}
+
+/// Calls `each` with every changeset in the log, in order, until it says to stop. A transaction in chunks that has none is
+/// an empty changeset.
+pub(super) fn visit(
+    sqlite: &Connection,
+    mut each: impl FnMut(Place, &[u8]) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let mut select = sqlite
+        .prepare("SELECT position, origin, version, body FROM trellis_log ORDER BY position")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let position = Position(row.get::<_, i64>(0)?.cast_unsigned());
+        let version = DbVersion(row.get::<_, i64>(2)?.cast_unsigned());
+        let transaction = chunks::Transaction { origin: row.get(1)?, version };
+        let place = Place { position, transaction };
+        let body: Option<Vec<u8>> = row.get(3)?;
+        let chunks = if body.is_some() { 1 } else { transaction.count(sqlite)?.max(1) };
+        for chunk in 0..chunks {
+            let read = match &body {
+                Some(body) => each(place, body)?,
+                None => each(place, &transaction.body(sqlite, chunk)?.unwrap_or_default())?,
+            };
+            if read.is_break() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Calls `each` with position and bytes of every entry after `after` and up to `upto`, in order.
@@ -196,8 +249,10 @@ pub(super) fn sizes(
     mut each: impl FnMut(Position, u64),
 ) -> Result<()> {
     let mut select = sqlite.prepare_cached(
-        "SELECT position, length(body) + ifnull(length(impact), 0) FROM trellis_log
-         WHERE position > ?1 AND position <= ?2 ORDER BY position",
+        "SELECT position, ifnull(length(impact), 0) + ifnull(length(body), (
+                SELECT sum(length(chunk.body)) FROM trellis_log_chunks chunk
+                WHERE chunk.origin = log.origin AND chunk.version = log.version))
+         FROM trellis_log log WHERE position > ?1 AND position <= ?2 ORDER BY position",
     )?;
     let mut rows = select.query([after.0.cast_signed(), upto.0.cast_signed()])?;
     while let Some(row) = rows.next()? {
@@ -209,7 +264,11 @@ pub(super) fn sizes(
 
 /// When the entry at a position was committed at its origin, microseconds since 1970; none if it is not there.
 pub(super) fn committed_at_us(sqlite: &Connection, position: Position) -> Result<Option<u64>> {
-    let mut select = sqlite.prepare_cached("SELECT body FROM trellis_log WHERE position = ?1")?;
+    let mut select = sqlite.prepare_cached(
+        "SELECT ifnull(body, (SELECT chunk.body FROM trellis_log_chunks chunk
+            WHERE chunk.origin = log.origin AND chunk.version = log.version AND chunk.chunk = 0))
+         FROM trellis_log log WHERE position = ?1",
+    )?;
     let body = select.query_row([position.0.cast_signed()], |row| row.get::<_, Vec<u8>>(0));
     Ok(match body.optional()? {
         Some(body) => Some(ChangesetReader::new(&body)?.committed_at_us),
@@ -255,7 +314,7 @@ pub(super) fn set_forgotten(sqlite: &Connection, origin: u32, version: DbVersion
     Ok(())
 }
 
-/// A stretch of one origin's transactions.
+/// A stretch of one origin's changesets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogSlice {
     /// Consecutive, from the one asked for; empty if the origin has no later ones here.
@@ -279,45 +338,90 @@ pub enum LogRange {
     },
 }
 
-/// Reads `origin`'s transactions after `after`, up to and including the one that reaches `max_bytes`.
+/// Reads `origin`'s changesets after `after`, up to and including the one that reaches `max_bytes`.
 pub(super) fn read_origin(
     sqlite: &Connection,
     index: impl Fn(SiteId, DbVersion) -> Option<(DbVersion, Position)>,
     head: DbVersion,
-    (origin, after): (SiteId, DbVersion),
+    (origin, after): (SiteId, Progress),
     max_bytes: usize,
 ) -> Result<LogSlice> {
-    let mut changesets = Vec::new();
+    let mut slice = Slice { changesets: Vec::new(), bytes: 0, max_bytes };
     let mut last = after;
-    let mut bytes = 0;
-    let mut statement =
-        sqlite.prepare_cached("SELECT version, body FROM trellis_log WHERE position = ?1")?;
-    while last < head && (bytes < max_bytes || changesets.is_empty()) {
-        let Some((version, position)) = index(origin, last) else {
+    while last.version < head && !slice.is_full() {
+        let Some((version, position)) = index(origin, last.version) else {
             return Ok(LogSlice::Trimmed { first: head.next() });
         };
-        if version != last.next() {
+        if version != last.version.next() {
             return Ok(LogSlice::Trimmed { first: version });
         }
-        let row = statement.query_row([position.0.cast_signed()], |row| {
-            let body = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
-            Ok((row.get::<_, i64>(0)?.cast_unsigned(), body))
-        });
-        let Some((found, body)) = row.optional()? else {
+        if !slice.read(sqlite, (origin, version), position, last.chunks)? {
             // Trimmed since the index was read.
             return Ok(LogSlice::Trimmed { first: version.next() });
+        }
+        last = version.into();
+    }
+    Ok(LogSlice::Changesets(slice.changesets))
+}
+
+/// What has been read.
+struct Slice {
+    changesets: Vec<EncodedChangeset>,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl Slice {
+    fn is_full(&self) -> bool {
+        self.bytes >= self.max_bytes && !self.changesets.is_empty()
+    }
+
+    fn push(&mut self, changeset: EncodedChangeset) {
+        self.bytes += changeset.body.len();
+        self.changesets.push(changeset);
+    }
+
+    /// Reads a transaction from chunk `first` on, until full. Returns whether it is there.
+    fn read(
+        &mut self,
+        sqlite: &Connection,
+        (site, version): (SiteId, DbVersion),
+        position: Position,
+        first: u32,
+    ) -> Result<bool> {
+        let mut statement = sqlite
+            .prepare_cached("SELECT origin, version, body FROM trellis_log WHERE position = ?1")?;
+        let row = statement.query_row([position.0.cast_signed()], |row| {
+            let body: Option<Vec<u8>> = row.get(2)?;
+            Ok((row.get(0)?, DbVersion(row.get::<_, i64>(1)?.cast_unsigned()), body))
+        });
+        let Some((origin, found, body)) = row.optional()? else {
+            return Ok(false);
         };
-        if found != version.0 {
+        if found != version {
             return Err(StoreError::Damaged(format!(
                 "the log has another version at position {}",
                 position.0
             )));
         }
-        bytes += body.len();
-        changesets.push(EncodedChangeset { site: origin, version, body });
-        last = version;
+        if let Some(body) = body {
+            self.push(EncodedChangeset::whole(site, version, body.into()));
+            return Ok(true);
+        }
+        let stored = chunks::Transaction { origin, version };
+        let count = stored.count(sqlite)?;
+        for index in first..count {
+            if self.is_full() {
+                break;
+            }
+            let Some(body) = stored.body(sqlite, index)? else {
+                return Ok(false);
+            };
+            let chunk = Chunk { index, is_last: index + 1 == count };
+            self.push(EncodedChangeset { site, version, chunk, body });
+        }
+        Ok(count > 0)
     }
-    Ok(LogSlice::Changesets(changesets))
 }
 
 impl LogState {
@@ -359,25 +463,60 @@ pub(super) fn read_positions(
         if transactions.is_empty() && found.0 != position.0 + 1 {
             return Ok(LogRange::Trimmed { first: found });
         }
-        let body =
-            Bytes::copy_from_slice(row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?);
-        let reader = ChangesetReader::new(&body)?;
-        let (committed_at_us, messages) = (reader.committed_at_us, reader.messages);
-        let (origin, version) =
-            (registry.site(row.get(1)?), DbVersion(row.get::<_, i64>(2)?.cast_unsigned()));
+        let version = DbVersion(row.get::<_, i64>(2)?.cast_unsigned());
+        let stored = chunks::Transaction { origin: row.get(1)?, version };
+        let (body, impact): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(4)?, row.get(3)?);
+        let (content, head) = match body {
+            Some(body) => {
+                let head = Head::read(&body)?;
+                let impact = Impact(impact.unwrap_or_default());
+                (Content::Whole { body: body.into(), impact }, head)
+            }
+            None => {
+                let chunks = stored.count(sqlite)?;
+                (Content::Chunked { chunks }, Head::read_chunks(sqlite, stored, chunks)?)
+            }
+        };
         transactions.push(AppliedTransaction {
             position: found,
-            origin,
+            origin: registry.site(stored.origin),
             version,
-            committed_at_us,
-            encoded: EncodedChangeset { site: origin, version, body },
+            committed_at_us: head.committed_at_us,
+            content,
             tag: 0,
-            messages,
-            impact: Impact(row.get::<_, Option<Vec<u8>>>(3)?.unwrap_or_default()),
+            messages: head.messages,
         });
     }
     if transactions.is_empty() && position < durable {
         return Ok(LogRange::Trimmed { first: Position(durable.0 + 1) });
     }
     Ok(LogRange::Transactions(transactions))
+}
+
+/// What a transaction says before its changes.
+struct Head {
+    committed_at_us: u64,
+    messages: Vec<Message>,
+}
+
+impl Head {
+    fn read(body: &[u8]) -> Result<Self> {
+        let ChangesetReader { committed_at_us, messages, .. } = ChangesetReader::new(body)?;
+        Ok(Self { committed_at_us, messages })
+    }
+
+    /// Of a transaction in chunks: messages are in the first ones.
+    fn read_chunks(sqlite: &Connection, stored: chunks::Transaction, chunks: u32) -> Result<Self> {
+        let mut head = Self { committed_at_us: 0, messages: Vec::new() };
+        for chunk in 0..chunks {
+            let body = stored.body(sqlite, chunk)?.unwrap_or_default();
+            let Self { committed_at_us, messages } = Self::read(&body)?;
+            head.committed_at_us = committed_at_us;
+            if messages.is_empty() {
+                break;
+            }
+            head.messages.extend(messages);
+        }
+        Ok(head)
+    }
 }

@@ -24,8 +24,9 @@
 //!    committed elsewhere.
 //! 4. Whatever bytes are applied, the answer is an outcome, not a panic, and nothing of a refused changeset remains.
 //!
-//! # Left out
-//! Changesets are whole in memory while they are made or applied.
+//! # Bounds
+//! A transaction may be of any size: whoever makes, keeps, sends or applies one holds one chunk of it at a time
+//! (`chunks.rs`). What a connection that writes holds per changed row is stated in `capture.rs` and `fold.rs`.
 
 mod applied;
 mod apply;
@@ -33,6 +34,7 @@ mod capture;
 mod changes;
 mod check;
 mod checkpoint;
+mod chunks;
 mod clocks;
 mod collect;
 mod conflict;
@@ -58,7 +60,7 @@ mod set_aside;
 mod store;
 mod trim;
 
-pub use applied::{AppliedTransaction, RowEvent, RowEvents, RowOp};
+pub use applied::{AppliedTransaction, RowEvent, RowOp};
 pub use apply::ApplyOutcome;
 pub use check::{CheckReport, CheckedTable, check_directory};
 pub use connection::{Pending, StoreConnection};
@@ -72,7 +74,7 @@ pub use log::{LogRange, LogSlice};
 pub use options::{CheckHook, ConnectHook, SchemaHook, StoreOptions};
 pub use registry::TableSpec;
 pub use set_aside::{ResumeError, SetAside};
-pub use store::{DATABASE_FILE, Store};
+pub use store::{DATABASE_FILE, Store, Visited};
 pub use trim::{FLOOR_TABLE_ID, LogLimits, Trimmed, floor_table};
 
 /// Wall clock, microseconds since 1970.

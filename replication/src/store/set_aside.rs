@@ -232,7 +232,7 @@ impl StoreConnection {
                 let table = same_table(&aside.registry, &registry, name.0)?;
                 self.redo_row(table, &name.1, before, wanted.as_ref())?;
             }
-            layer.messages.iter().cloned().for_each(|message| self.notify(message));
+            layer.messages.iter().cloned().try_for_each(|message| self.notify(message))?;
         }
         self.sqlite().execute_batch("PRAGMA defer_foreign_keys = 0")?;
         Ok(())

@@ -8,9 +8,11 @@ use std::thread::JoinHandle;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
+use super::applied::{AppliedTransaction, Content, RowEvent, RowEvents};
 use super::apply::ApplyOutcome;
 use super::check;
 use super::checkpoint;
+use super::chunks;
 use super::connection::{Role, StoreConnection, open_sqlite};
 use super::core::{CheckpointRequest, Committed, Core};
 use super::digest::{self, TableDigest};
@@ -23,7 +25,7 @@ use super::log::{self, LogRange, LogSlice};
 use super::options::{SchemaHook, StoreOptions};
 use super::registry::{self, Registry};
 use super::trim::{LogLimits, Trimmed, Trimmer};
-use crate::types::{DbVersion, EncodedChangeset, Heads, Position, SiteId};
+use crate::types::{EncodedChangeset, Heads, Position, Progress, ProgressBySite, SiteId};
 
 /// Name of the database file in the data directory.
 pub const DATABASE_FILE: &str = "trellis.db";
@@ -32,7 +34,7 @@ pub const DATABASE_FILE: &str = "trellis.db";
 const LOCK_FILE: &str = "trellis.lock";
 
 /// Layout of the store's own tables, "Trl" and a number, kept as `application_id`; a file of another one is refused.
-const LAYOUT: i64 = 0x5472_6c03;
+const LAYOUT: i64 = 0x5472_6c04;
 
 /// A database file, shared by all its connections.
 pub struct Store {
@@ -142,7 +144,8 @@ impl Store {
     }
 
     /// Applies transactions of other sites, in the order given; blocks until they are durable. One outcome per changeset;
-    /// whatever is wrong with one does not keep the others out, unless they are later ones of the same site.
+    /// whatever is wrong with one does not keep the others out, unless they are later ones of the same site. Chunks are
+    /// staged until the last one of their transaction is there, which then is applied whole.
     pub fn apply(&self, batch: &[EncodedChangeset]) -> Vec<ApplyOutcome> {
         let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
         super::apply::apply(&self.core, &mut applier, batch)
@@ -223,24 +226,75 @@ impl Store {
         super::apply::resolve_conflicts(&self.core, &mut applier)
     }
 
-    /// Reads transactions of `origin` from the log, those after `after`, up to and including the one that reaches
-    /// `max_bytes`; at least one if there is one. Those that have left the log are made again from what is left of them,
-    /// if that is enough for who has all up to `after`.
+    /// Of each site, how far its changesets have come here: the durable heads, and what is staged of the transactions
+    /// after them.
+    #[must_use]
+    pub fn progress(&self) -> ProgressBySite {
+        let heads = self.heads().into_iter().map(|(site, head)| (site, Progress::from(head)));
+        let mut progress: ProgressBySite = heads.collect();
+        for (&site, &staged) in &self.core.committed().log.staged {
+            let durable = progress.entry(site).or_default();
+            *durable = staged.max(*durable);
+        }
+        progress
+    }
+
+    /// Reads changesets of `origin` from the log, those after `after`, up to and including the one that reaches
+    /// `max_bytes`; at least one if there is one. Transactions that have left the log are made again from what is left of
+    /// them, if that is enough for who has all up to `after`.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn read_log(&self, origin: SiteId, after: DbVersion, max_bytes: usize) -> Result<LogSlice> {
+    pub fn read_log(
+        &self,
+        origin: SiteId,
+        after: impl Into<Progress>,
+        max_bytes: usize,
+    ) -> Result<LogSlice> {
         let head = self.heads().get(&origin).copied().unwrap_or_default();
         let index = |origin, after| self.core.committed().log.first_after(origin, after);
+        let after = after.into();
         let slice = {
             let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
             log::read_origin(&reader, index, head, (origin, after), max_bytes)?
         };
-        if let LogSlice::Changesets(_) = slice {
+        if after.chunks > 0 || matches!(slice, LogSlice::Changesets(_)) {
             return Ok(slice);
         }
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        history.read(&self.core.registry(), (origin, after), max_bytes)
+        history.read(&self.core.registry(), (origin, after.version), max_bytes)
+    }
+
+    /// Calls `visit` with the rows that a transaction in the log changed here, in its order; of a large one, with those in
+    /// its first `chunks_max` chunks. Rows whose every change lost against what was there already are not among them. Holds
+    /// one chunk in memory.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the log has been trimmed above the transaction.
+    pub fn visit_rows(
+        &self,
+        transaction: &AppliedTransaction,
+        chunks_max: u32,
+        mut visit: impl FnMut(RowEvent<'_>),
+    ) -> Result<Visited> {
+        let chunks = match &transaction.content {
+            Content::Whole { body, impact } => {
+                RowEvents::new(body, impact).for_each(visit);
+                return Ok(Visited::All);
+            }
+            Content::Chunked { chunks } => *chunks,
+        };
+        let lost = || StoreError::Damaged("a chunk in the log is missing".into());
+        let origin = self.core.registry().ordinal(transaction.origin).ok_or_else(lost)?;
+        let stored = chunks::Transaction { origin, version: transaction.version };
+        for chunk in 0..chunks.min(chunks_max) {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            let body = stored.body(&reader, chunk)?.ok_or_else(lost)?;
+            let impact = stored.impact(&reader, chunk)?;
+            drop(reader);
+            RowEvents::new(&body, &impact).for_each(&mut visit);
+        }
+        Ok(if chunks > chunks_max { Visited::Some } else { Visited::All })
     }
 
     /// Reads at most `max` transactions, of whatever origin, from the log after `position`.
@@ -252,6 +306,15 @@ impl Store {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         log::read_positions(&reader, &self.core.registry(), (position, durable), max)
     }
+}
+
+/// How much of a transaction was visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visited {
+    /// All of it.
+    All,
+    /// Its first chunks; there are more.
+    Some,
 }
 
 impl Drop for Store {
@@ -316,9 +379,10 @@ fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<Sit
         return Err(StoreError::Damaged(format!("layout {layout} is not known to this version")));
     }
     let tables = format!(
-        "BEGIN IMMEDIATE; {} {} {}",
+        "BEGIN IMMEDIATE; {} {} {} {}",
         registry::SYSTEM_TABLES,
         log::SYSTEM_TABLES,
+        chunks::SYSTEM_TABLES,
         hidden::SYSTEM_TABLES
     );
     sqlite.execute_batch(&tables)?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{CausalLength, ColumnId, DbVersion, Seq, SiteId, TableId, Value};
 
-/// All that one committed transaction of one site changed.
+/// What one committed transaction of one site changed: all of it, or one [`Chunk`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changeset {
     /// The site that committed it.
@@ -65,6 +65,27 @@ pub struct Message {
     pub payload: String,
 }
 
+/// Which stretch of its transaction's changes a changeset holds. A small transaction is one changeset; a large one is
+/// several, each readable by itself, with rising sequence numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Chunk {
+    /// Its place among those of the transaction, from 0.
+    pub index: u32,
+    /// Whether the transaction ends with it.
+    pub is_last: bool,
+}
+
+impl Chunk {
+    /// The only one of its transaction.
+    pub const WHOLE: Self = Self { index: 0, is_last: true };
+
+    /// Whether it is the only one of its transaction.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        self == Self::WHOLE
+    }
+}
+
 /// A changeset as the bytes that the log keeps and peers exchange (`crate::wire`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedChangeset {
@@ -72,6 +93,16 @@ pub struct EncodedChangeset {
     pub site: SiteId,
     /// Its number among that site's transactions.
     pub version: DbVersion,
+    /// Which stretch of the transaction it is.
+    pub chunk: Chunk,
     /// The encoded [`Changeset`].
     pub body: Bytes,
+}
+
+impl EncodedChangeset {
+    /// A transaction that is one changeset.
+    #[must_use]
+    pub fn whole(site: SiteId, version: DbVersion, body: Bytes) -> Self {
+        Self { site, version, chunk: Chunk::WHOLE, body }
+    }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::Chunk;
+
 /// Identity of a database file as a writer: 16 random bytes minted with the database.
 ///
 /// Written in text as 32 lower-case hexadecimal digits.
@@ -65,3 +67,42 @@ pub struct ColumnId(pub u32);
 
 /// A version vector: of each site, the last version that has been applied; all before it have been too.
 pub type Heads = BTreeMap<SiteId, DbVersion>;
+
+/// How far an origin's changesets have come: all transactions up to `version`, and the first `chunks` chunks of the one
+/// after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Progress {
+    /// The last transaction that is there whole.
+    pub version: DbVersion,
+    /// Chunks that are there of the next one.
+    pub chunks: u32,
+}
+
+impl Progress {
+    /// How far things have come with this chunk.
+    #[must_use]
+    pub fn with(version: DbVersion, chunk: Chunk) -> Self {
+        if chunk.is_last {
+            return version.into();
+        }
+        Self {
+            version: DbVersion(version.0.saturating_sub(1)),
+            chunks: chunk.index.saturating_add(1),
+        }
+    }
+
+    /// The version and the chunk index of what comes next.
+    #[must_use]
+    pub fn next(self) -> (DbVersion, u32) {
+        (DbVersion(self.version.0.saturating_add(1)), self.chunks)
+    }
+}
+
+impl From<DbVersion> for Progress {
+    fn from(version: DbVersion) -> Self {
+        Self { version, chunks: 0 }
+    }
+}
+
+/// Of each site, how far its changesets have come to a node.
+pub type ProgressBySite = BTreeMap<SiteId, Progress>;

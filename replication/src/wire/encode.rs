@@ -13,9 +13,12 @@ use crate::types::{
 /// Why a changeset cannot be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// The body would exceed [`v1::BODY_BYTES_MAX`].
-    #[error("transaction is too large: its changes exceed {} bytes", v1::BODY_BYTES_MAX)]
-    TooLarge,
+    /// A row would exceed [`v1::ROW_BYTES_MAX`].
+    #[error("row is too large: its key and values exceed {} bytes", v1::ROW_BYTES_MAX)]
+    RowTooLarge,
+    /// More than [`v1::CHUNKS_MAX`] chunks.
+    #[error("transaction is too large: its changes exceed {} chunks", v1::CHUNKS_MAX)]
+    TooManyChunks,
     /// More than [`v1::MESSAGES_MAX`] messages, or one beyond its limits.
     #[error("too many or too long notifications in one transaction")]
     Messages,
@@ -39,10 +42,19 @@ pub struct RowShape {
 }
 
 /// Writes a changeset. Call in this order: [`Self::begin_table`], for each row [`Self::row`] and one [`Self::value`] per
-/// cell of its shape, [`Self::end_table`]; then [`Self::finish`].
+/// cell of its shape, [`Self::end_table`]; then [`Self::finish`]. Between rows, and before the first table, the changeset
+/// may be [`cut`](Self::cut): what follows goes into another one of the same transaction.
+///
+/// # Bounds
+/// Holds [`v1::CHUNK_BYTES`] and one row, if it is cut whenever it [`is_full`](Self::is_full).
 #[derive(Debug)]
 pub struct ChangesetWriter {
     out: Vec<u8>,
+    committed_at_us: u64,
+    /// The head of the present table; empty between tables.
+    table_head: Vec<u8>,
+    /// Where the present row begins in `out`.
+    row_start: usize,
     /// Shapes of the present table and their numbers.
     shapes: HashMap<RowShape, u64>,
     /// The shape of the row before, which is nearly always that of the next.
@@ -59,20 +71,59 @@ impl ChangesetWriter {
     /// # Errors
     /// [`EncodeError::Messages`] if these are beyond their limits.
     pub fn new(committed_at_us: u64, messages: &[Message]) -> Result<Self, EncodeError> {
-        let mut out = vec![v1::FORMAT];
-        put_varint(&mut out, committed_at_us);
+        let mut writer = Self {
+            out: Vec::new(),
+            committed_at_us,
+            table_head: Vec::new(),
+            row_start: 0,
+            shapes: HashMap::new(),
+            last_shape: None,
+            next_seq: 0,
+            written_seq: 0,
+        };
+        writer.put_head(messages)?;
+        Ok(writer)
+    }
+
+    fn put_head(&mut self, messages: &[Message]) -> Result<(), EncodeError> {
+        self.out.push(v1::FORMAT);
+        put_varint(&mut self.out, self.committed_at_us);
         if messages.len() > v1::MESSAGES_MAX {
             return Err(EncodeError::Messages);
         }
-        put_varint(&mut out, messages.len() as u64);
+        put_varint(&mut self.out, messages.len() as u64);
         for Message { channel, payload } in messages {
             if channel.len() > v1::CHANNEL_BYTES_MAX || payload.len() > v1::PAYLOAD_BYTES_MAX {
                 return Err(EncodeError::Messages);
             }
-            put_bytes(&mut out, channel.as_bytes());
-            put_bytes(&mut out, payload.as_bytes());
+            put_bytes(&mut self.out, channel.as_bytes());
+            put_bytes(&mut self.out, payload.as_bytes());
         }
-        Ok(Self { out, shapes: HashMap::new(), last_shape: None, next_seq: 0, written_seq: 0 })
+        Ok(())
+    }
+
+    /// Whether it is time to [`cut`](Self::cut).
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.out.len() >= v1::CHUNK_BYTES
+    }
+
+    /// Ends the changeset here and returns it; starts another one, in which the present table goes on.
+    ///
+    /// # Errors
+    /// [`EncodeError::Messages`] if these, which the new one begins with, are beyond their limits.
+    pub fn cut(&mut self, messages: &[Message]) -> Result<Bytes, EncodeError> {
+        if !self.table_head.is_empty() {
+            put_varint(&mut self.out, marker::END);
+        }
+        put_varint(&mut self.out, marker::END);
+        let body = std::mem::take(&mut self.out).into();
+        self.put_head(messages)?;
+        self.out.extend_from_slice(&self.table_head);
+        self.shapes.clear();
+        self.last_shape = None;
+        self.written_seq = 0;
+        Ok(body)
     }
 
     /// Starts the changes of a table.
@@ -81,10 +132,12 @@ impl ChangesetWriter {
         table: TableId,
         columns: impl ExactSizeIterator<Item = ColumnId>,
     ) {
-        put_varint(&mut self.out, marker::NEW);
-        put_varint(&mut self.out, table.0);
-        put_varint(&mut self.out, columns.len() as u64);
-        columns.for_each(|column| put_varint(&mut self.out, u64::from(column.0)));
+        let head = &mut self.table_head;
+        put_varint(head, marker::NEW);
+        put_varint(head, table.0);
+        put_varint(head, columns.len() as u64);
+        columns.for_each(|column| put_varint(head, u64::from(column.0)));
+        self.out.extend_from_slice(head);
         self.shapes.clear();
         self.last_shape = None;
     }
@@ -92,11 +145,10 @@ impl ChangesetWriter {
     /// Starts a row and returns the sequence number of its first change, the sentinel if there is one.
     ///
     /// # Errors
-    /// [`EncodeError::TooLarge`] or [`EncodeError::TooManyChanges`] when the transaction is beyond its limits.
+    /// [`EncodeError::RowTooLarge`] or [`EncodeError::TooManyChanges`] when the row or the transaction is beyond its limits.
     pub fn row(&mut self, shape: &RowShape, pk: &[u8]) -> Result<Seq, EncodeError> {
-        if self.out.len() > v1::BODY_BYTES_MAX {
-            return Err(EncodeError::TooLarge);
-        }
+        self.row_start = self.out.len();
+        self.check_room(pk.len())?;
         self.put_shape(shape);
         put_varint(&mut self.out, u64::from(self.next_seq - self.written_seq));
         put_bytes(&mut self.out, pk);
@@ -108,31 +160,47 @@ impl ChangesetWriter {
         Ok(Seq(first))
     }
 
+    /// Refuses a row that would grow beyond its limit by as many bytes.
+    fn check_room(&self, bytes: usize) -> Result<(), EncodeError> {
+        let row = (self.out.len() - self.row_start).saturating_add(bytes);
+        if row > v1::ROW_BYTES_MAX { Err(EncodeError::RowTooLarge) } else { Ok(()) }
+    }
+
     /// The next value of the present row.
-    pub fn value(&mut self, value: ValueRef<'_>) {
+    ///
+    /// # Errors
+    /// [`EncodeError::RowTooLarge`] when the row is beyond its limit; the changeset is of no use then.
+    pub fn value(&mut self, value: ValueRef<'_>) -> Result<(), EncodeError> {
+        match value {
+            ValueRef::Text(text) => self.check_room(text.len())?,
+            ValueRef::Blob(blob) => self.check_room(blob.len())?,
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => {}
+        }
         put_value(&mut self.out, value);
+        Ok(())
     }
 
     /// The next values of the present row, each written by [`put_value`].
-    pub(crate) fn encoded_values(&mut self, values: &[u8]) {
+    ///
+    /// # Errors
+    /// As [`Self::value`].
+    pub(crate) fn encoded_values(&mut self, values: &[u8]) -> Result<(), EncodeError> {
+        self.check_room(values.len())?;
         self.out.extend_from_slice(values);
+        Ok(())
     }
 
     /// Ends the changes of a table.
     pub fn end_table(&mut self) {
         put_varint(&mut self.out, marker::END);
+        self.table_head.clear();
     }
 
     /// Ends the changeset.
-    ///
-    /// # Errors
-    /// [`EncodeError::TooLarge`] if the body is beyond its limit.
-    pub fn finish(mut self) -> Result<Bytes, EncodeError> {
+    #[must_use]
+    pub fn finish(mut self) -> Bytes {
         put_varint(&mut self.out, marker::END);
-        if self.out.len() > v1::BODY_BYTES_MAX {
-            return Err(EncodeError::TooLarge);
-        }
-        Ok(Bytes::from(self.out))
+        Bytes::from(self.out)
     }
 
     fn put_shape(&mut self, shape: &RowShape) {
@@ -188,7 +256,7 @@ pub(crate) fn put_value(out: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
-/// Encodes a changeset that is already in memory.
+/// Encodes a changeset that is already in memory, as one that is a transaction by itself.
 ///
 /// # Errors
 /// If it is beyond the limits, or its sequence numbers are not consecutive within rows and rising between them.
@@ -197,8 +265,8 @@ pub fn encode(changeset: &Changeset) -> Result<EncodedChangeset, EncodeError> {
     for table in &changeset.tables {
         encode_table(&mut writer, table)?;
     }
-    let body = writer.finish()?;
-    Ok(EncodedChangeset { site: changeset.site, version: changeset.version, body })
+    let body = writer.finish();
+    Ok(EncodedChangeset::whole(changeset.site, changeset.version, body))
 }
 
 fn encode_table(writer: &mut ChangesetWriter, table: &TableChanges) -> Result<(), EncodeError> {
@@ -220,7 +288,7 @@ fn encode_table(writer: &mut ChangesetWriter, table: &TableChanges) -> Result<()
             cells,
         };
         writer.row(&shape, &row.pk)?;
-        row.cells.iter().for_each(|cell| writer.value(cell.value.as_ref()));
+        row.cells.iter().try_for_each(|cell| writer.value(cell.value.as_ref()))?;
     }
     writer.end_table();
     Ok(())

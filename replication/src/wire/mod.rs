@@ -1,7 +1,8 @@
 //! The bytes of a changeset.
 //!
 //! A transaction is encoded once, where it was made, and travels and rests in every node's log as those bytes; a site and
-//! a version stand beside them ([`crate::types::EncodedChangeset`]). The first byte names the format, so that a later one
+//! a version stand beside them ([`crate::types::EncodedChangeset`]). A large one is cut into bodies of about
+//! [`v1::CHUNK_BYTES`], so that nobody ever holds more of it. The first byte names the format, so that a later one
 //! can live beside this one.
 
 mod decode;

@@ -15,17 +15,32 @@
 //!
 //! Rows of one statement share their shape, so a row costs two bytes besides its key and values.
 //!
+//! A transaction is one body, or several when it is large: each holds whole rows, repeats the head of a table that goes on
+//! in it, and counts its first `seq_gap` from 0, so that it is read without the others. Messages come in the first ones.
+//!
 //! # Bounds
 //! What a reader refuses, whatever the sender says:
 
 /// First byte of a body.
 pub const FORMAT: u8 = 1;
 
-/// Most bytes in a body: 256 MiB. A larger transaction is refused where it is made.
-pub const BODY_BYTES_MAX: usize = 256 << 20;
+/// Bytes from which on a body is full: 1 MiB. A row begun before that is still written to it.
+pub const CHUNK_BYTES: usize = 1 << 20;
+
+/// Most bytes in a row's key and values: 128 MiB. A larger row is refused where it is written.
+pub const ROW_BYTES_MAX: usize = 128 << 20;
+
+/// Most bytes in a body.
+pub const BODY_BYTES_MAX: usize = CHUNK_BYTES + ROW_BYTES_MAX + (1 << 20);
+
+/// Most bodies in a transaction: 64 GiB of changes. A larger one is refused where it is made.
+pub const CHUNKS_MAX: u32 = 1 << 16;
 
 /// Most `NOTIFY` messages in a transaction.
 pub const MESSAGES_MAX: usize = 1 << 20;
+
+/// Most bytes in a transaction's messages: 64 MiB. Further ones are refused where they are sent.
+pub const MESSAGES_BYTES_MAX: usize = 64 << 20;
 
 /// Longest channel name, in bytes; PostgreSQL's limit for identifiers.
 pub const CHANNEL_BYTES_MAX: usize = 63;

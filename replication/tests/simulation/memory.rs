@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use trellis_replication::protocol::{ApplyResult, ReadLogError};
-use trellis_replication::types::{DbVersion, EncodedChangeset, Heads, SiteId};
+use trellis_replication::types::{
+    Chunk, DbVersion, EncodedChangeset, Heads, Progress, ProgressBySite, SiteId,
+};
 
-/// Logs of all origins. A body that starts with `needs:N` is not applied before `schema` has reached N.
+/// Logs of all origins, each transaction with its chunks, and the chunks that wait for the last of theirs. A body that starts with `needs:N` is not applied before `schema` has reached N.
 #[derive(Default, Debug, Clone)]
 pub struct MemoryStore {
-    logs: BTreeMap<SiteId, Vec<EncodedChangeset>>,
+    logs: BTreeMap<SiteId, Vec<Vec<EncodedChangeset>>>,
+    staged: BTreeMap<SiteId, Vec<EncodedChangeset>>,
     /// The schema this store has.
     pub schema: u64,
     /// Whether changesets that start with `poison` are refused.
@@ -22,34 +25,65 @@ impl MemoryStore {
         held.map(|(&site, log)| (site, DbVersion(log.len() as u64))).collect()
     }
 
+    /// How far each origin's changesets have come.
+    pub fn progress(&self) -> ProgressBySite {
+        let heads = self.heads().into_iter().map(|(site, head)| (site, Progress::from(head)));
+        let mut progress: ProgressBySite = heads.collect();
+        for (&site, staged) in &self.staged {
+            progress.entry(site).or_default().chunks = u32::try_from(staged.len()).unwrap();
+        }
+        progress
+    }
+
     /// Appends a local transaction and returns it.
     pub fn commit(&mut self, site: SiteId, body: Vec<u8>) -> EncodedChangeset {
+        self.commit_chunks(site, vec![body]);
+        self.logs[&site].last().unwrap()[0].clone()
+    }
+
+    /// Appends a local transaction of these chunks and returns its version.
+    pub fn commit_chunks(&mut self, site: SiteId, bodies: Vec<Vec<u8>>) -> DbVersion {
         let log = self.logs.entry(site).or_default();
         let version = DbVersion(log.len() as u64 + 1);
-        let change = EncodedChangeset { site, version, body: body.into() };
-        log.push(change.clone());
-        change
+        let last = u32::try_from(bodies.len()).unwrap() - 1;
+        let chunks = (0..).zip(bodies).map(|(index, body)| {
+            let chunk = Chunk { index, is_last: index == last };
+            EncodedChangeset { site, version, chunk, body: body.into() }
+        });
+        log.push(chunks.collect());
+        version
     }
 
     /// Applies one changeset.
     pub fn apply(&mut self, change: &EncodedChangeset) -> ApplyResult {
         let log = self.logs.entry(change.site).or_default();
-        let head = log.len() as u64;
-        if change.version.0 <= head {
-            let known = &log[usize::try_from(change.version.0).unwrap() - 1];
+        let staged = self.staged.entry(change.site).or_default();
+        let (head, index) = (log.len() as u64, change.chunk.index as usize);
+        let known = match change.version.0 {
+            version if version <= head => log[usize::try_from(version).unwrap() - 1].get(index),
+            version if version == head + 1 => staged.get(index),
+            _ => return ApplyResult::Gap,
+        };
+        if let Some(known) = known {
             assert_eq!(known, change, "two different changesets with one number");
             return ApplyResult::AlreadyKnown;
         }
-        if change.version.0 > head + 1 {
+        assert!(change.version.0 > head, "a transaction has fewer chunks here");
+        if index > staged.len() {
             return ApplyResult::Gap;
         }
         if needed_schema(&change.body) > self.schema {
             return ApplyResult::NeedsSchema;
         }
         if self.refuses_poison && change.body.starts_with(b"poison") {
+            staged.clear();
             return ApplyResult::Rejected("poison".to_owned());
         }
-        log.push(change.clone());
+        staged.push(change.clone());
+        if !change.chunk.is_last {
+            return ApplyResult::Staged;
+        }
+        log.push(std::mem::take(staged));
         ApplyResult::Applied
     }
 
@@ -57,24 +91,27 @@ impl MemoryStore {
     pub fn read_log(
         &self,
         origin: SiteId,
-        after: DbVersion,
+        after: Progress,
         max_bytes: usize,
     ) -> Result<Vec<EncodedChangeset>, ReadLogError> {
         let log = self.logs.get(&origin).map(Vec::as_slice).unwrap_or_default();
         let mut bytes = 0;
-        let suffix = log.iter().skip(usize::try_from(after.0).unwrap());
+        let suffix = log.iter().skip(usize::try_from(after.version.0).unwrap()).flatten();
         let fits = |change: &&EncodedChangeset| {
             let first = bytes == 0;
             bytes += change.body.len() + 1;
             first || bytes <= max_bytes
         };
-        Ok(suffix.take_while(fits).cloned().collect())
+        Ok(suffix.skip(after.chunks as usize).take_while(fits).cloned().collect())
     }
 
-    /// Bodies of one origin, in order.
+    /// Transactions of one origin, in order.
     pub fn bodies(&self, origin: SiteId) -> Vec<Vec<u8>> {
         let log = self.logs.get(&origin).map(Vec::as_slice).unwrap_or_default();
-        log.iter().map(|change| change.body.to_vec()).collect()
+        let whole = |chunks: &Vec<EncodedChangeset>| {
+            chunks.iter().flat_map(|chunk| chunk.body.iter().copied()).collect()
+        };
+        log.iter().map(whole).collect()
     }
 }
 

@@ -186,7 +186,7 @@ impl World {
         node.life += 1;
         node.applying = false;
         node.wake_at = None;
-        node.replica = Some(Replica::new(self.now, config, &node.store.heads()));
+        node.replica = Some(Replica::new(self.now, config, &node.store.progress()));
         self.settle(index);
     }
 
@@ -226,6 +226,18 @@ impl World {
         let change = node.store.commit(node.site, body);
         node.committed_at.insert(change.version, self.now);
         self.input(index, Input::Committed(change));
+        true
+    }
+
+    /// Commits a transaction of several chunks at a node and returns whether it could.
+    pub fn commit_chunks(&mut self, index: NodeIndex, bodies: Vec<Vec<u8>>) -> bool {
+        if self.nodes[index].replica.is_none() {
+            return false;
+        }
+        let node = &mut self.nodes[index];
+        let version = node.store.commit_chunks(node.site, bodies);
+        node.committed_at.insert(version, self.now);
+        self.input(index, Input::CommittedChunks(version));
         true
     }
 
@@ -445,10 +457,10 @@ impl World {
                 let at = Time(self.now.0 + self.rng.random_range(100..1_000));
                 self.schedule(at, index, Event::Input(Input::LogRead { read, result }));
             }
-            Output::ReadHeads => {
-                let heads = self.nodes[index].store.heads();
+            Output::ReadProgress => {
+                let progress = self.nodes[index].store.progress();
                 let at = Time(self.now.0 + 100);
-                self.schedule(at, index, Event::Input(Input::StoreHeads(heads)));
+                self.schedule(at, index, Event::Input(Input::StoreProgress(progress)));
             }
             Output::Persist(state) => self.nodes[index].persisted = state,
         }

@@ -197,9 +197,12 @@ impl Database {
             if transaction.origin == own
                 && let Some(network) = self.network()
             {
-                network.commit(transaction.encoded.clone());
+                match transaction.encoded() {
+                    Some(changeset) => network.commit(changeset),
+                    None => network.commit_chunks(transaction.version),
+                }
             }
-            self.hub.publish(transaction, &schema.catalog);
+            self.hub.publish(&self.store, transaction, &schema.catalog);
         }
     }
 }

@@ -44,6 +44,9 @@ pub(super) fn statement_error(
 pub(super) fn store_error(error: StoreError, catalog: &Catalog, cancel: &CancelSwitch) -> SqlError {
     match error {
         StoreError::Sqlite(error) => statement_error(&from_rusqlite(&error), catalog, cancel),
+        StoreError::Encode(error) => {
+            SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string())
+        }
         other => {
             tracing::error!(error = %other, "the store failed");
             SqlError::new(SqlState::INTERNAL_ERROR, other.to_string())

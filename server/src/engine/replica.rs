@@ -2,13 +2,13 @@
 
 use trellis_replication::net::{ApplyResult, ReadLogError, ReplicaStore};
 use trellis_replication::store::{ApplyOutcome, LogSlice};
-use trellis_replication::types::{DbVersion, EncodedChangeset, Heads, SiteId};
+use trellis_replication::types::{EncodedChangeset, Progress, ProgressBySite, SiteId};
 
 use super::database::Database;
 
 impl ReplicaStore for Database {
-    fn heads(&self) -> Heads {
-        self.store.heads()
+    fn progress(&self) -> ProgressBySite {
+        self.store.progress()
     }
 
     fn apply(&self, batch: &[EncodedChangeset]) -> Vec<ApplyResult> {
@@ -18,7 +18,7 @@ impl ReplicaStore for Database {
     fn read_log(
         &self,
         origin: SiteId,
-        after: DbVersion,
+        after: Progress,
         max_bytes: usize,
     ) -> Result<Vec<EncodedChangeset>, ReadLogError> {
         match self.store.read_log(origin, after, max_bytes) {
@@ -32,6 +32,7 @@ impl ReplicaStore for Database {
 fn apply_result(outcome: ApplyOutcome) -> ApplyResult {
     match outcome {
         ApplyOutcome::Applied => ApplyResult::Applied,
+        ApplyOutcome::Staged => ApplyResult::Staged,
         ApplyOutcome::AlreadyKnown => ApplyResult::AlreadyKnown,
         ApplyOutcome::Gap { .. } => ApplyResult::Gap,
         ApplyOutcome::NeedsSchema { .. } => ApplyResult::NeedsSchema,

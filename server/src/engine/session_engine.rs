@@ -457,10 +457,7 @@ impl Engine for SqliteEngine {
         self.prepare_write()?;
         let message = Message { channel: channel.to_owned(), payload: payload.to_owned() };
         self.connection
-            .with_store(|mut store| {
-                store.notify(message);
-                Ok::<(), StoreError>(())
-            })
+            .with_store(|mut store| store.notify(message))
             .map_err(|error| self.store_failed(error))
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use trellis_replication::crdt::unpack;
-use trellis_replication::store::{AppliedTransaction, RowEvent, RowOp};
+use trellis_replication::store::{AppliedTransaction, RowEvent, RowOp, Store, Visited};
 use trellis_replication::types::{TableId, Value};
 use trellis_sqlcompat::schema::Catalog;
 use trellis_sqlcompat::settings::FormatSettings;
@@ -45,38 +45,79 @@ impl Hub {
     }
 
     /// Tells listeners of a transaction. `catalog` is the schema that it was committed under.
-    pub fn publish(&self, transaction: &AppliedTransaction, catalog: &Catalog) {
+    pub fn publish(&self, store: &Store, transaction: &AppliedTransaction, catalog: &Catalog) {
         let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
         if channels.is_empty() {
             return;
         }
         let position = transaction.position.0;
-        let mut woken: BTreeMap<u32, Arc<Mailbox>> = BTreeMap::new();
-        let mut deliver = |channel: &str, payload: &Arc<str>, pid: u32| {
-            for (listener, mailbox) in channels.get(channel).into_iter().flatten() {
-                let channel = Arc::from(channel);
-                let payload = Arc::clone(payload);
-                mailbox.put(Notification { pid, channel, payload }, position);
-                woken.entry(*listener).or_insert_with(|| Arc::clone(mailbox));
-            }
-        };
-        let mut shapes: BTreeMap<TableId, Option<KeyShape>> = BTreeMap::new();
-        for row in transaction.rows() {
-            let shape = shapes
-                .entry(row.table)
-                .or_insert_with(|| key_shape(catalog, row.table))
-                .as_ref()
-                .filter(|shape| channels.contains_key(&*shape.channel));
-            if let Some(shape) = shape {
-                let payload = Arc::from(change_payload(transaction, &row, shape, catalog));
-                deliver(&shape.channel, &payload, 0);
-            }
-        }
+        let mut delivery = Delivery { channels: &channels, position, woken: BTreeMap::new() };
+        delivery.rows(store, transaction, catalog);
         for message in &transaction.messages {
-            deliver(&message.channel, &Arc::from(message.payload.as_str()), transaction.tag);
+            let payload = Arc::from(message.payload.as_str());
+            delivery.put(&message.channel, &payload, transaction.tag);
         }
-        for mailbox in woken.values() {
-            mailbox.wake();
+        delivery.woken.values().for_each(|mailbox| mailbox.wake());
+    }
+}
+
+/// Chunks of a transaction whose rows are told: 64 MiB of changes. The store waits while they are read.
+const CHUNKS_MAX: u32 = 64;
+
+/// One transaction on its way to the mailboxes.
+struct Delivery<'a> {
+    channels: &'a BTreeMap<String, BTreeMap<u32, Arc<Mailbox>>>,
+    position: u64,
+    /// Who got something.
+    woken: BTreeMap<u32, Arc<Mailbox>>,
+}
+
+impl Delivery<'_> {
+    /// Puts a notification into the mailboxes of a channel. Returns whether any took it.
+    fn put(&mut self, channel: &str, payload: &Arc<str>, pid: u32) -> bool {
+        let mut taken = false;
+        for (listener, mailbox) in self.channels.get(channel).into_iter().flatten() {
+            let (channel, payload) = (Arc::from(channel), Arc::clone(payload));
+            taken |= mailbox.put(Notification { pid, channel, payload }, self.position);
+            self.woken.entry(*listener).or_insert_with(|| Arc::clone(mailbox));
+        }
+        taken
+    }
+
+    /// Tells of the rows that the transaction changed.
+    fn rows(&mut self, store: &Store, transaction: &AppliedTransaction, catalog: &Catalog) {
+        let mut shapes: BTreeMap<TableId, Option<KeyShape>> = BTreeMap::new();
+        let visited = store.visit_rows(transaction, CHUNKS_MAX, |row| {
+            let shape = shapes.entry(row.table).or_insert_with(|| {
+                let shape = key_shape(catalog, row.table);
+                shape.filter(|shape| self.channels.contains_key(&*shape.channel))
+            });
+            let Some(listened) = shape else { return };
+            let payload = Arc::from(change_payload(transaction, &row, listened, catalog));
+            let channel = Arc::clone(&listened.channel);
+            if !self.put(&channel, &payload, 0) {
+                // All mailboxes are full: what follows need not be worded.
+                *shape = None;
+            }
+        });
+        match visited {
+            Ok(Visited::All) => {}
+            Ok(Visited::Some) => self.lose_rows(catalog),
+            Err(error) => {
+                tracing::error!(%error, "changes could not be read for those who listen");
+                self.lose_rows(catalog);
+            }
+        }
+    }
+
+    /// Tells those who listen to tables that they may have missed something.
+    fn lose_rows(&mut self, catalog: &Catalog) {
+        let ids = catalog.tables.values().map(|table| TableId(table.id.0.cast_unsigned()));
+        for shape in ids.filter_map(|id| key_shape(catalog, id)) {
+            for (listener, mailbox) in self.channels.get(&*shape.channel).into_iter().flatten() {
+                mailbox.lose(self.position);
+                self.woken.entry(*listener).or_insert_with(|| Arc::clone(mailbox));
+            }
         }
     }
 }

@@ -40,18 +40,24 @@ impl Mailbox {
         Self { queue: Mutex::default(), wake }
     }
 
-    /// Adds a notification of the transaction at `position`, or notes that it was lost.
-    pub(super) fn put(&self, notification: Notification, position: u64) {
+    /// Adds a notification of the transaction at `position`, or notes that it was lost. Returns whether it was added.
+    pub(super) fn put(&self, notification: Notification, position: u64) -> bool {
         let mut queue = self.lock();
         let bytes = notification.payload.len();
         let full = queue.messages.len() >= MESSAGES_MAX || queue.bytes + bytes > BYTES_MAX;
         if full || queue.lost_to.is_some() {
             // Once behind, everything is dropped until the session catches up: a gap must have an end.
             queue.lost_to = Some(position);
-        } else {
-            queue.bytes += bytes;
-            queue.messages.push_back(notification);
+            return false;
         }
+        queue.bytes += bytes;
+        queue.messages.push_back(notification);
+        true
+    }
+
+    /// Notes that notifications of the transaction at `position` were lost.
+    pub(super) fn lose(&self, position: u64) {
+        self.lock().lost_to = Some(position);
     }
 
     /// Tells the session that something was put in.

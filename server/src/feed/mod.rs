@@ -9,7 +9,8 @@
 //!
 //! # Bounds
 //! A session's [`Mailbox`] holds `mailbox::MESSAGES_MAX` messages and `mailbox::BYTES_MAX` bytes. What does not fit is
-//! replaced by one notice per channel, `{"op":"lag","position":N}`: everything up to position N may have been missed.
+//! replaced by one notice per channel, `{"op":"lag","position":N}`: everything up to position N may have been missed. Of a
+//! large transaction `hub::CHUNKS_MAX` chunks are looked at, one at a time; listeners of tables get the notice for the rest.
 
 mod hub;
 mod mailbox;

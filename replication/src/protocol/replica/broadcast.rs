@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::types::{EncodedChangeset, SiteId};
+use crate::types::{DbVersion, EncodedChangeset, SiteId};
 
 use super::super::delegation::Delegation;
 use super::super::ledger::Offered;
@@ -18,7 +18,8 @@ use super::{Alarm, Replica};
 impl Replica {
     /// A local transaction is durable: broadcasts it.
     pub(super) fn on_committed(&mut self, now: Time, change: &EncodedChangeset) {
-        if change.site != self.own.site || !self.ledger.advance(now, change.site, change.version) {
+        let whole = change.version.into();
+        if change.site != self.own.site || !self.ledger.advance(now, change.site, whole) {
             return;
         }
         self.stats.commits += 1;
@@ -27,6 +28,14 @@ impl Replica {
         if fits {
             self.forwarded.insert(change.site, change.version, HashRange::ALL);
             self.pass_on(now, change, HashRange::ALL, None);
+        }
+    }
+
+    /// A local transaction in chunks is durable: tells of it at once, so that it is pulled.
+    pub(super) fn on_committed_chunks(&mut self, now: Time, version: DbVersion) {
+        if self.ledger.advance(now, self.own.site, version.into()) {
+            self.stats.commits += 1;
+            self.mark_head(now, self.own.site, true);
         }
     }
 

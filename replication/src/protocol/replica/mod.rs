@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::types::{Heads, SiteId};
+use crate::types::{Heads, ProgressBySite, SiteId};
 
 use super::delegation::{Delegations, Forwarded};
 use super::dial::Dials;
@@ -109,9 +109,9 @@ impl std::fmt::Debug for Replica {
 }
 
 impl Replica {
-    /// A node whose store has applied `heads`.
+    /// A node whose store is as far as `stored`.
     #[must_use]
-    pub fn new(now: Time, config: ReplicaConfig, heads: &Heads) -> Self {
+    pub fn new(now: Time, config: ReplicaConfig, stored: &ProgressBySite) -> Self {
         let mut rng = StdRng::seed_from_u64(config.seed);
         let swim_rng = StdRng::from_rng(&mut rng);
         let own = config.identity;
@@ -123,7 +123,7 @@ impl Replica {
             members: BTreeMap::new(),
             links: Links::default(),
             dials: Dials::new(config.join),
-            ledger: Ledger::new(heads),
+            ledger: Ledger::new(stored),
             pulls: Pulls::default(),
             serving: Serving::default(),
             delegations: Delegations::default(),
@@ -171,7 +171,8 @@ impl Replica {
                 }
             }
             Input::Committed(change) => self.on_committed(now, &change),
-            Input::StoreHeads(heads) => self.on_store_heads(now, &heads),
+            Input::CommittedChunks(version) => self.on_committed_chunks(now, version),
+            Input::StoreProgress(stored) => self.on_store_progress(now, &stored),
             Input::Applied(results) => self.on_applied(now, results),
             Input::LogRead { read, result } => self.on_log_read(read, result),
             Input::SchemaChanged => self.ledger.on_schema_changed(now),

@@ -118,7 +118,7 @@ impl Replica {
                 self.on_heads(now, id, &heads);
             }
             Frame::Live { origin, version, range, body } => {
-                let change = crate::types::EncodedChangeset { site: origin, version, body };
+                let change = crate::types::EncodedChangeset::whole(origin, version, body);
                 self.on_live(now, id, peer, change, range);
             }
             Frame::Ack { count } => self.delegations.acknowledge(id, count),

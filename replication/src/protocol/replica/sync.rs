@@ -1,6 +1,6 @@
 //! Anti-entropy: heads that peers tell, pulls of what is missing, and serving the pulls of peers.
 
-use crate::types::{DbVersion, Heads, SiteId};
+use crate::types::{DbVersion, Progress, ProgressBySite, SiteId};
 
 use super::super::ledger::Offered;
 use super::super::limits::{
@@ -31,12 +31,12 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_store_heads(&mut self, now: Time, heads: &Heads) {
+    pub(super) fn on_store_progress(&mut self, now: Time, stored: &ProgressBySite) {
         if std::mem::take(&mut self.expects_set_back) {
-            self.ledger.set_back(now, heads);
+            self.ledger.set_back(now, stored);
         }
-        for (&origin, &version) in heads {
-            if self.ledger.advance(now, origin, version) {
+        for (&origin, &progress) in stored {
+            if self.ledger.advance(now, origin, progress) {
                 self.mark_head(now, origin, true);
             }
         }
@@ -47,7 +47,7 @@ impl Replica {
         self.stats.applied += batch.applied;
         if batch.store_is_behind && !self.expects_set_back {
             self.expects_set_back = true;
-            self.outputs.push_back(Output::ReadHeads);
+            self.outputs.push_back(Output::ReadProgress);
         }
     }
 
@@ -97,7 +97,7 @@ impl Replica {
             let Some(link) = self.links.find(site) else {
                 continue;
             };
-            let holds = link.heads.get(&origin).is_some_and(|&head| head > covered);
+            let holds = link.heads.get(&origin).is_some_and(|&head| head > covered.version);
             if !holds || !self.pulls.may_ask(now, origin, site) {
                 continue;
             }
@@ -129,12 +129,14 @@ impl Replica {
             return self.close_invalid(now, id);
         };
         for change in changes {
-            let origin = change.site;
+            let (origin, is_last) = (change.site, change.chunk.is_last);
             match self.ledger.offer(now, change) {
                 Offered::New => {
                     self.pulls.note_new(pull);
                     self.stats.pulled += 1;
-                    self.mark_head(now, origin, false);
+                    if is_last {
+                        self.mark_head(now, origin, false);
+                    }
                 }
                 Offered::Duplicate => self.stats.pulled_duplicates += 1,
                 Offered::Full => self.stats.live_shed += 1,
@@ -164,11 +166,11 @@ impl Replica {
         link: LinkId,
         id: u64,
         origin: SiteId,
-        after: DbVersion,
+        after: Progress,
         max_bytes: u64,
     ) {
         let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX).min(PULL_BYTES);
-        let status = if self.ledger.applied(origin) <= after {
+        let status = if self.ledger.applied(origin) <= after.version {
             PullStatus::Done
         } else if self.serving.enqueue(Request { link, id, origin, after, max_bytes }) {
             return;

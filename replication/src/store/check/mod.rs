@@ -24,6 +24,7 @@ mod rows;
 mod values;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -147,6 +148,11 @@ impl Findings {
 
     fn is_full(&self) -> bool {
         self.lines.len() >= FINDINGS_MAX
+    }
+
+    /// Whether to look for more.
+    fn go_on(&self) -> ControlFlow<()> {
+        if self.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn is_empty(&self) -> bool {

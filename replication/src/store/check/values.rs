@@ -8,18 +8,21 @@
 //! that was replaced on arrival.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use rusqlite::Connection;
 
+use super::super::chunks;
 use super::super::clocks::{Clocks, RowKey, bind};
 use super::super::error::Result;
 use super::super::hidden;
+use super::super::log;
 use super::super::merge::{Found, can_hold, own_rowid, read_cells};
 use super::super::options::StoreOptions;
 use super::super::registry::{Entry, Registry, RowIdentity, Table};
 use super::{Findings, show_key};
 use crate::crdt::{Stamp, unpack};
-use crate::types::{ColumnId, TableId, Value, ValueRef};
+use crate::types::{ColumnId, Position, TableId, Value, ValueRef};
 use crate::wire::{ChangesetReader, RowView, TableView};
 
 /// Compares cells with what the log says they hold.
@@ -32,18 +35,11 @@ pub(super) fn check_values(
     let changed = changed_columns(sqlite, registry, options)?;
     let stored = registry.tables().iter().map(|table| (table.id, StoredTable::new(sqlite, table)));
     let mut tables: HashMap<TableId, StoredTable<'_>> = stored.collect();
-    let mut log = sqlite
-        .prepare("SELECT position, origin, version, body FROM trellis_log ORDER BY position")?;
-    let mut rows = log.query([])?;
-    while let Some(row) = rows.next()? {
-        if findings.is_full() {
-            return Ok(());
-        }
-        let stamp =
-            Stamp { origin: row.get(1)?, version: row.get::<_, i64>(2)?.cast_unsigned(), seq: 0 };
-        let written = Written { stamp, position: row.get(0)?, changed: &changed };
-        let body: Vec<u8> = row.get(3)?;
-        let mut reader = ChangesetReader::new(&body)?;
+    log::visit(sqlite, |place, body| {
+        let chunks::Transaction { origin, version } = place.transaction;
+        let stamp = Stamp { origin, version: version.0, seq: 0 };
+        let written = Written { stamp, position: place.position, changed: &changed };
+        let mut reader = ChangesetReader::new(body)?;
         let mut values = Vec::new();
         while let Some(view) = reader.next_table()? {
             let mut table = tables.get_mut(&view.table);
@@ -53,8 +49,8 @@ pub(super) fn check_values(
                 }
             }
         }
-    }
-    Ok(())
+        Ok(findings.go_on())
+    })
 }
 
 /// Of each column that was changed itself, the position of the last transaction that did.
@@ -62,25 +58,23 @@ fn changed_columns(
     sqlite: &Connection,
     registry: &Registry,
     options: &StoreOptions,
-) -> Result<HashMap<ColumnId, i64>> {
+) -> Result<HashMap<ColumnId, Position>> {
     let mut changed = HashMap::new();
     let Some(hook) = &options.check else { return Ok(changed) };
-    let mut log = sqlite.prepare("SELECT position, body FROM trellis_log ORDER BY position")?;
-    let mut rows = log.query([])?;
-    while let Some(row) = rows.next()? {
-        let (position, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-        let mut reader = ChangesetReader::new(&body)?;
+    log::visit(sqlite, |place, body| {
+        let mut reader = ChangesetReader::new(body)?;
         let mut values = Vec::new();
         while let Some(view) = reader.next_table()? {
             let is_system =
                 matches!(registry.entry(view.table), Some(Entry::Live(table)) if table.system);
             while let Some(row) = reader.next_row(&view, &mut values)? {
                 if is_system && let Some(column) = hook.column_of(view.table, &unpack(row.pk)?) {
-                    changed.insert(column, position);
+                    changed.insert(column, place.position);
                 }
             }
         }
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(changed)
 }
 
@@ -126,8 +120,8 @@ impl<'c> StoredTable<'c> {
 struct Written<'a> {
     /// Its origin and version.
     stamp: Stamp,
-    position: i64,
-    changed: &'a HashMap<ColumnId, i64>,
+    position: Position,
+    changed: &'a HashMap<ColumnId, Position>,
 }
 
 impl Written<'_> {
@@ -171,7 +165,7 @@ impl Written<'_> {
                 let (table, column) = (&table.name, &column.name);
                 findings.push(format!(
                     "{table}: column {column} of row {key} is not what transaction {} wrote",
-                    self.position
+                    self.position.0
                 ));
             }
         }

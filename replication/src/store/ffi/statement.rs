@@ -171,8 +171,11 @@ impl StoreAccess<'_> {
     }
 
     /// As [`StoreConnection::notify`].
-    pub fn notify(&mut self, message: crate::types::Message) {
-        self.0.notify(message);
+    ///
+    /// # Errors
+    /// As there.
+    pub fn notify(&mut self, message: crate::types::Message) -> Result<()> {
+        self.0.notify(message)
     }
 
     /// As [`StoreConnection::register_table`].
