@@ -9,11 +9,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
-use trellis_replication::store::LogLimits;
+use trellis_replication::store::{LogLimits, StoreError};
 
-use crate::engine::MaintenanceOptions;
+use crate::check::{self, ForeignChanges};
+use crate::demo;
+use crate::engine::{DatabaseError, MaintenanceOptions};
 use crate::node::{Node, NodeOptions};
-use crate::{check, demo};
 
 /// A replicated database server that speaks PostgreSQL.
 #[derive(Debug, Parser)]
@@ -31,11 +32,15 @@ enum Action {
     /// Runs one node until it is interrupted.
     Start(StartArguments),
     /// Checks the files of a node that is not running: SQLite's structures, rows against their clocks and against the log,
-    /// tables against the schema. Prints a line per table, or the first findings and fails. Changes nothing.
+    /// tables against the schema. Prints a line per table, or the first findings and fails. Changes nothing unless told to
+    /// accept.
     Check {
         /// The node's data directory.
         #[arg(long, default_value = "./trellis-data")]
         data_dir: PathBuf,
+        /// Where another program has written to the database and nothing is found wrong with it: let nodes start on it.
+        #[arg(long)]
+        accept: bool,
     },
     /// Runs a cluster of node processes on this machine, in a temporary directory, until interrupted.
     Demo {
@@ -136,7 +141,10 @@ fn start_logging(filter: &str) -> anyhow::Result<()> {
 fn act(action: Action) -> anyhow::Result<()> {
     match action {
         Action::Start(arguments) => start(arguments),
-        Action::Check { data_dir } => check::run(&data_dir),
+        Action::Check { data_dir, accept } => {
+            let changes = if accept { ForeignChanges::Accept } else { ForeignChanges::Refuse };
+            check::run(&data_dir, changes)
+        }
         Action::Demo { nodes } => demo::run(nodes),
     }
 }
@@ -167,7 +175,7 @@ fn start(arguments: StartArguments) -> anyhow::Result<()> {
 async fn serve(options: NodeOptions) -> anyhow::Result<()> {
     let mut interrupted = signal(tokio::signal::unix::SignalKind::interrupt())?;
     let mut terminated = signal(tokio::signal::unix::SignalKind::terminate())?;
-    let node = Node::start(options).await?;
+    let node = Node::start(options).await.map_err(with_advice)?;
     announce(&node);
     tokio::select! {
         _ = interrupted.recv() => {}
@@ -176,6 +184,16 @@ async fn serve(options: NodeOptions) -> anyhow::Result<()> {
     tracing::info!("stopping");
     node.stop().await;
     Ok(())
+}
+
+/// Says what to do about a database that another program has changed.
+fn with_advice(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(DatabaseError::Store(changed @ StoreError::Changed { .. })) => {
+            anyhow::anyhow!("{changed}\n{}", check::ADVICE)
+        }
+        _ => error,
+    }
 }
 
 fn signal(kind: tokio::signal::unix::SignalKind) -> anyhow::Result<tokio::signal::unix::Signal> {

@@ -68,3 +68,35 @@ fn sigterm_ends_a_node_cleanly() -> Result<()> {
     cluster.all_answer("SELECT count(*) FROM t", &["0"])?;
     cluster.finish()
 }
+
+#[test]
+fn a_database_that_another_program_wrote_to_is_refused_with_advice() -> Result<()> {
+    let mut cluster = Cluster::start("foreign", 1)?;
+    cluster.node(1).query("CREATE TABLE t (id int PRIMARY KEY, a text)")?;
+    cluster.node(1).query("INSERT INTO t VALUES (1, 'one'), (2, 'two')")?;
+    cluster.node(1).query("ANALYZE")?;
+    let data = cluster.directory().path().join("node1");
+    let database = data.join(trellis_replication::store::DATABASE_FILE);
+    let data = data.to_str().context("not a text path")?.to_owned();
+    let check = ["check", "--data-dir", &data];
+    assert_refused(&check, "in use")?;
+    cluster.node_mut(1).kill()?;
+    ensure!(trellis(&check)?.status.success(), "a killed node's files are not whole");
+    cluster.node_mut(1).restart()?;
+    cluster.node_mut(1).stop()?;
+    let report = String::from_utf8(trellis(&check)?.stdout)?;
+    ensure!(report.starts_with("t: 2 rows, digest "), "{report}");
+    rusqlite::Connection::open(&database)?
+        .execute_batch("UPDATE t SET a = 'forged' WHERE id = 1")?;
+    let any = "127.0.0.1:0";
+    let start = ["start", "--data-dir", &data, "--listen", any, "--gossip", any, "--http", any];
+    assert_refused(&start, "trellis check")?;
+    let report = String::from_utf8(trellis(&check)?.stdout)?;
+    ensure!(report.contains("finding: t: column a of row 1 is not what"), "{report}");
+    assert_refused(&["check", "--accept", "--data-dir", &data], "1 finding")?;
+    rusqlite::Connection::open(&database)?.execute_batch("UPDATE t SET a = 'one' WHERE id = 1")?;
+    ensure!(trellis(&["check", "--accept", "--data-dir", &data])?.status.success(), "not accepted");
+    cluster.node_mut(1).restart()?;
+    cluster.all_answer("SELECT a FROM t ORDER BY id", &["one", "two"])?;
+    cluster.finish()
+}

@@ -29,6 +29,7 @@ use super::fold;
 use super::images::{ImagePlace, Images};
 use super::messages::Messages;
 use super::registry::{Column, Registry, RowIdentity, Table};
+use super::seal;
 use crate::crdt::PackedKey;
 use crate::types::ValueRef;
 
@@ -308,6 +309,8 @@ pub(super) struct State {
     untracked: bool,
     /// A value could not be read in the hook.
     unreadable: bool,
+    /// SQLite's count of changed rows when the transaction began, if nothing of it is in the log yet.
+    pub unlogged_since: Option<u64>,
     /// What the fold made.
     pub folded: Option<AppliedTransaction>,
     /// Why the fold failed.
@@ -338,6 +341,7 @@ impl Capture {
             stray: false,
             untracked: false,
             unreadable: false,
+            unlogged_since: None,
             folded: None,
             failure: None,
             victims: None,
@@ -369,8 +373,10 @@ impl Capture {
         if state.unreadable {
             return Err(StoreError::Damaged("a changed value could not be read".into()));
         }
+        let unlogged_since = state.unlogged_since;
         if state.log.events.is_empty() && state.messages.is_empty() {
-            return Ok(());
+            drop(state);
+            return self.seal(unlogged_since);
         }
         let log = mem::take(&mut state.log);
         let messages = state.messages.take();
@@ -384,7 +390,18 @@ impl Capture {
         state.log = log;
         state.log.clear();
         state.folded = folded?;
-        Ok(())
+        let is_logged = state.folded.is_some();
+        drop(state);
+        if is_logged { Ok(()) } else { self.seal(unlogged_since) }
+    }
+
+    /// Marks a transaction that has changed rows since that count of them, but appends nothing to the log.
+    fn seal(&self, unlogged_since: Option<u64>) -> Result<()> {
+        let Some(before) = unlogged_since else { return Ok(()) };
+        self.with_inner(|sqlite| {
+            let changed = sqlite.total_changes() != before;
+            if changed { Ok(seal::touch(sqlite)?) } else { Ok(()) }
+        })
     }
 }
 
@@ -407,6 +424,7 @@ impl State {
         self.stray = false;
         self.untracked = false;
         self.unreadable = false;
+        self.unlogged_since = None;
         self.folded = None;
         self.victims = None;
     }

@@ -163,6 +163,8 @@ impl StoreConnection {
         if self.lease.is_none() {
             return Err(StoreError::TransactionState("there is no write transaction in progress"));
         }
+        let is_logged = !self.remote.is_empty();
+        self.capture.state().unlogged_since = (!is_logged).then_some(self.changes_before);
         let committed =
             self.sqlite.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
         if let Err(error) = committed {
@@ -345,6 +347,8 @@ pub(super) fn open_sqlite(core: &Core) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sqlite = Connection::open_with_flags(&core.file, flags)?;
     sqlite.busy_timeout(BUSY_TIMEOUT)?;
+    // The last one to close leaves the write-ahead log to whoever seals the file.
+    sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(sqlite)
 }
 

@@ -10,6 +10,7 @@ use super::lease::WriterLease;
 use super::log::LogState;
 use super::options::{SchemaHook, StoreOptions};
 use super::registry::Registry;
+use super::seal;
 use crate::types::SiteId;
 
 /// What all connections of a database file share.
@@ -110,5 +111,14 @@ impl Core {
             *present = request;
         }
         self.checkpoint.1.notify_one();
+    }
+}
+
+impl Drop for Core {
+    /// All connections are closed by now, since each of them holds the core.
+    fn drop(&mut self) {
+        if let Err(error) = seal::close(&self.file) {
+            tracing::warn!(%error, "the database stays marked as in use");
+        }
     }
 }

@@ -35,6 +35,14 @@ pub enum StoreError {
         /// What is missing or wrong.
         reason: String,
     },
+    /// Another program has written to the database while no node ran on it.
+    #[error("the database in {path} was changed by another program: {evidence}")]
+    Changed {
+        /// The data directory.
+        path: PathBuf,
+        /// What shows it.
+        evidence: String,
+    },
     /// Stored metadata contradicts itself: the file was damaged, or changed by something else than this store.
     #[error("database is damaged: {0}")]
     Damaged(String),

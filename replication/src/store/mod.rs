@@ -55,6 +55,7 @@ mod merge;
 mod messages;
 mod options;
 mod registry;
+mod seal;
 mod set_aside;
 #[expect(clippy::module_inception, reason = "the file of the type `Store`")]
 mod store;
@@ -62,7 +63,7 @@ mod trim;
 
 pub use applied::{AppliedTransaction, RowEvent, RowOp};
 pub use apply::ApplyOutcome;
-pub use check::{CheckReport, CheckedTable, check_directory};
+pub use check::{CheckReport, CheckedTable, accept_directory, check_directory};
 pub use connection::{Pending, StoreConnection};
 pub use digest::TableDigest;
 pub use error::{Result, StoreError};
@@ -73,6 +74,7 @@ pub use lease::{LeaseError, WriteLease, WriterLease};
 pub use log::{LogRange, LogSlice};
 pub use options::{CheckHook, ConnectHook, SchemaHook, StoreOptions};
 pub use registry::TableSpec;
+pub use seal::UNLOGGED_WRITE;
 pub use set_aside::{ResumeError, SetAside};
 pub use store::{DATABASE_FILE, Store, Visited};
 pub use trim::{FLOOR_TABLE_ID, LogLimits, Trimmed, floor_table};

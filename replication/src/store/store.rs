@@ -24,6 +24,7 @@ use super::lease::WriterLease;
 use super::log::{self, LogRange, LogSlice};
 use super::options::{SchemaHook, StoreOptions};
 use super::registry::{self, Registry};
+use super::seal::{self, FoundLog, Verdict};
 use super::trim::{LogLimits, Trimmed, Trimmer};
 use crate::types::{EncodedChangeset, Heads, Position, Progress, ProgressBySite, SiteId};
 
@@ -38,7 +39,6 @@ const LAYOUT: i64 = 0x5472_6c04;
 
 /// A database file, shared by all its connections.
 pub struct Store {
-    core: Arc<Core>,
     /// Applies remote changes.
     applier: Mutex<StoreConnection>,
     /// Reads the log for others.
@@ -48,14 +48,16 @@ pub struct Store {
     /// Serves what has left the log.
     history: Mutex<History>,
     threads: Vec<JoinHandle<()>>,
+    /// Declared last: it seals the file, which no connection may have open then.
+    core: Arc<Core>,
 }
 
 impl Store {
     /// Opens the database in `directory`, which is created if it does not exist, and locks it for this process.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] if another process has it open; [`StoreError::Damaged`] if its contents contradict
-    /// themselves.
+    /// [`StoreError::InUse`] if another process has it open; [`StoreError::Changed`] if another program has written to it
+    /// since; [`StoreError::Damaged`] if its contents contradict themselves.
     pub fn open(directory: &Path, options: StoreOptions) -> Result<Arc<Self>> {
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -64,13 +66,18 @@ impl Store {
         std::fs::create_dir_all(directory).map_err(io(directory))?;
         let lock = lock_directory(directory)?;
         let file = directory.join(DATABASE_FILE);
+        let found_log = FoundLog::look(&file).map_err(io(&file))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let sqlite = Connection::open_with_flags(&file, flags)?;
+        let verdict = seal::examine(&sqlite, &found_log)?;
+        refuse_changed(&sqlite, verdict, directory, &options)?;
         // Before anything else is written: what `Store::vacuum` needs cannot be chosen later.
-        sqlite.execute_batch(
-            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
-        )?;
+        sqlite.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;")?;
         let site = create_system_tables(&sqlite, options.site_id)?;
+        sqlite.execute_batch("PRAGMA journal_mode = WAL")?;
+        // Whatever happens to this process, the write-ahead log stays as it left it.
+        sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        seal::keep_log(&sqlite, &file)?;
         let registry = Registry::load(&sqlite)?;
         let log = log::load(&sqlite, &registry)?;
         // What counts as durable from here on must be: earlier commits of a killed process may still be in memory only.
@@ -90,7 +97,7 @@ impl Store {
             on_connect(&history)?;
         }
         let history = Mutex::new(History::new(history));
-        Ok(Arc::new(Self { core, applier, reader, trimmer, history, threads }))
+        Ok(Arc::new(Self { applier, reader, trimmer, history, threads, core }))
     }
 
     /// This file's identity as a writer.
@@ -339,11 +346,12 @@ fn lock_directory(directory: &Path) -> Result<File> {
     }
 }
 
-/// Opens the database of a node that is not running, to be read only; the file returned is the lock on its directory.
+/// Opens the database of a node that is not running, to be read only; the file returned is the
+/// lock on its directory.
 pub(super) fn open_to_check(
     directory: &Path,
     options: &StoreOptions,
-) -> Result<(File, Connection)> {
+) -> Result<(File, Connection, Verdict)> {
     let file = directory.join(DATABASE_FILE);
     let none = |reason: &str| {
         let (path, reason) = (directory.to_owned(), reason.to_owned());
@@ -353,6 +361,8 @@ pub(super) fn open_to_check(
         return Err(none(&format!("there is no {DATABASE_FILE}")));
     }
     let lock = lock_directory(directory)?;
+    let found_log = FoundLog::look(&file);
+    let found_log = found_log.map_err(|source| StoreError::Io { path: file.clone(), source })?;
     let sqlite = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // What the write-ahead log holds is to stay where it is.
     sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -369,7 +379,8 @@ pub(super) fn open_to_check(
         on_connect(&sqlite)?;
     }
     sqlite.execute_batch("BEGIN")?;
-    Ok((lock, sqlite))
+    let verdict = seal::examine(&sqlite, &found_log)?;
+    Ok((lock, sqlite, verdict))
 }
 
 /// Creates what is not there yet; returns the file's identity.
@@ -379,13 +390,15 @@ fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<Sit
         return Err(StoreError::Damaged(format!("layout {layout} is not known to this version")));
     }
     let tables = format!(
-        "BEGIN IMMEDIATE; {} {} {} {}",
+        "BEGIN IMMEDIATE; {} {} {} {} {}",
         registry::SYSTEM_TABLES,
         log::SYSTEM_TABLES,
         chunks::SYSTEM_TABLES,
-        hidden::SYSTEM_TABLES
+        hidden::SYSTEM_TABLES,
+        seal::SYSTEM_TABLES,
     );
     sqlite.execute_batch(&tables)?;
+    seal::open(sqlite)?;
     let known = sqlite
         .query_row("SELECT site FROM trellis_sites WHERE ordinal = 0", [], |row| row.get(0))
         .optional()?;
@@ -401,8 +414,30 @@ fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<Sit
     Ok(site)
 }
 
+/// Refuses a file that another program has written to, as far as `verdict` or, in doubt, a check of all of it says.
+fn refuse_changed(
+    sqlite: &Connection,
+    verdict: Verdict,
+    directory: &Path,
+    options: &StoreOptions,
+) -> Result<()> {
+    let changed = |evidence| Err(StoreError::Changed { path: directory.to_owned(), evidence });
+    let doubt = match verdict {
+        Verdict::Empty | Verdict::Untouched => return Ok(()),
+        Verdict::Changed(evidence) => return changed(evidence),
+        Verdict::InDoubt(doubt) => doubt,
+    };
+    tracing::warn!(doubt, "another program may have written to the database; checking all of it");
+    if let Some(on_connect) = &options.on_connect {
+        on_connect(sqlite)?;
+    }
+    let findings = check::check(sqlite, &Registry::load(sqlite)?, options)?;
+    tracing::info!(findings = findings.len(), "the database is checked");
+    if findings.is_empty() { Ok(()) } else { changed(findings.join("; ")) }
+}
+
 /// The write-ahead log of a database file.
-fn wal_path(file: &Path) -> PathBuf {
+pub(super) fn wal_path(file: &Path) -> PathBuf {
     let mut wal = file.to_owned().into_os_string();
     wal.push("-wal");
     PathBuf::from(wal)

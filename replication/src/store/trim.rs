@@ -32,6 +32,7 @@ use super::core::Core;
 use super::error::Result;
 use super::log;
 use super::registry::{Entry, Registry, TableSpec};
+use super::seal::UNLOGGED_WRITE;
 use crate::types::{ColumnId, Heads, Position, TableId};
 
 /// How much of the log is kept.
@@ -336,10 +337,9 @@ pub(super) fn vacuum(core: &Core, applier: &mut StoreConnection) -> Result<()> {
     while free > FREE_PAGES_KEPT {
         let _lease = core.lease.acquire_uncancelled();
         let some = VACUUM_PAGES.min(free - FREE_PAGES_KEPT);
-        let mut statement = sqlite.prepare(&format!("PRAGMA incremental_vacuum({some})"))?;
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-        drop(rows);
+        sqlite.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {UNLOGGED_WRITE}; PRAGMA incremental_vacuum({some}); COMMIT"
+        ))?;
         let left = number("PRAGMA freelist_count")?;
         if left >= free {
             return Ok(());

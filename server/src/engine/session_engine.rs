@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use rusqlite::types::ValueRef;
-use trellis_replication::store::{SharedConnection, Statement, StoreError};
+use trellis_replication::store::{SharedConnection, Statement, StoreError, UNLOGGED_WRITE};
 use trellis_replication::types::Message;
 use trellis_sqlcompat::bind::{self, BindContext};
 use trellis_sqlcompat::catalog::Attachment;
@@ -413,7 +413,15 @@ impl Engine for SqliteEngine {
     }
 
     fn maintain(&mut self, steps: &[Step]) -> Result<(), SqlError> {
-        steps.iter().try_for_each(|step| self.execute(&step.sql))
+        for step in steps {
+            // Outside a transaction runs what changes nothing.
+            if self.transaction.is_some() {
+                self.prepare_write()?;
+                self.execute(UNLOGGED_WRITE)?;
+            }
+            self.execute(&step.sql)?;
+        }
+        Ok(())
     }
 
     fn savepoint(&mut self, depth: usize) -> Result<(), SqlError> {

@@ -164,7 +164,7 @@ pub trait Engine {
     /// 55P03 if it was not to be had in time, 57014 if cancelled, 25006 in a read-only transaction.
     fn lock(&mut self, nowait: bool) -> Result<(), SqlError>;
 
-    /// Runs maintenance statements outside any transaction.
+    /// Runs maintenance statements: in the present transaction, as a write, if there is one.
     ///
     /// # Errors
     /// Whatever they raised.

@@ -3,7 +3,7 @@
 //! Source: the PostgreSQL manual's pages of the statements.
 
 use trellis_sqlcompat::bind::resolve::Types;
-use trellis_sqlcompat::plan::{DiscardTarget, ExplainStatement, PlanKind, SessionStatement};
+use trellis_sqlcompat::plan::{DiscardTarget, ExplainStatement, PlanKind, SessionStatement, Step};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
 use super::cursor::Declaration;
@@ -84,14 +84,20 @@ impl<E: Engine> Session<E> {
                 Err(SqlError::unsupported("SET CONSTRAINTS … DEFERRED"))
             }
             SessionStatement::SetConstraints { deferred: false } => done("SET CONSTRAINTS"),
-            SessionStatement::Maintenance { tag, steps } => {
-                if *tag == "VACUUM" {
-                    self.transaction.refuse_block("VACUUM")?;
-                }
-                self.engine.maintain(steps)?;
-                done(tag)
-            }
+            SessionStatement::Maintenance { tag, steps } => self.run_maintenance(tag, steps),
         }
+    }
+
+    /// All but a checkpoint is work inside a transaction; only VACUUM refuses one that the client has opened.
+    fn run_maintenance(&mut self, tag: &str, steps: &[Step]) -> Done<E> {
+        if tag == "VACUUM" {
+            self.transaction.refuse_block("VACUUM")?;
+        }
+        if tag != "CHECKPOINT" {
+            self.begin_statement();
+        }
+        self.engine.maintain(steps)?;
+        done(tag)
     }
 
     fn run_set(&mut self, name: &str, value: Option<&[String]>, local: bool) -> Done<E> {

@@ -34,7 +34,8 @@ use super::error::Result;
 use super::log;
 use super::options::StoreOptions;
 use super::registry::Registry;
-use super::store::open_to_check;
+use super::seal::{self, Verdict};
+use super::store::{DATABASE_FILE, open_to_check};
 
 /// Findings after which a check stops: the first ones are what is of use.
 const FINDINGS_MAX: usize = 20;
@@ -42,6 +43,8 @@ const FINDINGS_MAX: usize = 20;
 /// What a check says of a database file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
+    /// What shows that another program has written to the file since a node last ran on it.
+    pub changed: Option<String>,
     /// What is wrong, at most the first twenty findings; none means that the file is whole.
     pub findings: Vec<String>,
     /// What is there, by name; empty if the tables are not known because of what is wrong.
@@ -71,19 +74,40 @@ impl fmt::Display for CheckedTable {
 /// [`super::StoreError::InUse`] if a node is running on the directory, [`super::StoreError::NotADataDirectory`] if it is
 /// none; that the file cannot be read.
 pub fn check_directory(directory: &Path, options: &StoreOptions) -> Result<CheckReport> {
-    let (_lock, sqlite) = open_to_check(directory, options)?;
+    let (_lock, sqlite, verdict) = open_to_check(directory, options)?;
+    report(&sqlite, verdict, options)
+}
+
+/// As [`check_directory`]; if nothing is wrong, a file that another program has written to is then taken as it is.
+///
+/// # Errors
+/// As [`check_directory`].
+pub fn accept_directory(directory: &Path, options: &StoreOptions) -> Result<CheckReport> {
+    let (_lock, sqlite, verdict) = open_to_check(directory, options)?;
+    let report = report(&sqlite, verdict, options)?;
+    drop(sqlite);
+    if report.findings.is_empty() {
+        seal::close(&directory.join(DATABASE_FILE))?;
+    }
+    Ok(report)
+}
+
+fn report(sqlite: &Connection, verdict: Verdict, options: &StoreOptions) -> Result<CheckReport> {
     let mut report = CheckReport::default();
-    let registry = match Registry::load(&sqlite) {
+    if let Verdict::Changed(evidence) = verdict {
+        report.changed = Some(evidence);
+    }
+    let registry = match Registry::load(sqlite) {
         Ok(registry) => registry,
         Err(error) => {
             report.findings.push(error.to_string());
             return Ok(report);
         }
     };
-    report.findings.extend(check(&sqlite, &registry, options)?);
+    report.findings.extend(check(sqlite, &registry, options)?);
     for table in registry.tables() {
         // A table that cannot be read is among the findings.
-        if let Ok(digest) = table_digest(&sqlite, table) {
+        if let Ok(digest) = table_digest(sqlite, table) {
             let (name, rows, digest) = (table.name.clone(), digest.rows, digest.digest);
             report.tables.push(CheckedTable { name, rows, digest });
         }
