@@ -103,6 +103,14 @@ impl Binder<'_> {
             return Ok(expr);
         }
         let at = expr.at;
+        if matches!(expr.node, Node::Array(_)) {
+            return Err(SqlError::new(
+                SqlState::INDETERMINATE_DATATYPE,
+                "cannot determine type of empty array",
+            )
+            .with_hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+            .at(at.position()));
+        }
         match expr.node {
             // The fields of an interval say how its text is to be read.
             Node::Unknown(text)

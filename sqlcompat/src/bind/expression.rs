@@ -245,11 +245,12 @@ impl Binder<'_> {
                 return Ok(negate(operand, true));
             }
             UnaryOperator::Minus => {
-                if let ast::Expr::Value(ValueWithSpan { value: Value::Number(text, _), span }) =
-                    operand
-                {
-                    let at = self.span_start(*span);
-                    return self.negative_number(text, At(at.0.saturating_sub(1)));
+                if let Some((text, negated)) = number_text(operand) {
+                    let at = At(self.expr_start(operand).0.saturating_sub(1));
+                    return match negated {
+                        true => self.number(text, at),
+                        false => self.negative_number(text, at),
+                    };
                 }
                 "-"
             }
@@ -278,7 +279,12 @@ impl Binder<'_> {
     fn negative_number(&self, text: &str, at: At) -> Result<Expr, SqlError> {
         let mut literal = self.number(text, at)?;
         match &mut literal.node {
-            Node::Literal(Datum::Integer(value)) => *value = -*value,
+            Node::Literal(Datum::Integer(value)) => {
+                *value = -*value;
+                if i32::try_from(*value).is_ok() {
+                    literal.type_oid = Oid::INT4;
+                }
+            }
             _ => {
                 let minimum = format!("-{text}").parse::<i64>();
                 if let Ok(value) = minimum {
@@ -652,6 +658,17 @@ impl Binder<'_> {
                 return Ok(self.column(relation, index, value.at));
             }
         }
+        if let Node::Row(fields) = &value.node {
+            let number = name.strip_prefix('f').and_then(|digits| digits.parse::<usize>().ok());
+            let field = number.and_then(|number| fields.get(number.checked_sub(1)?));
+            return field.cloned().ok_or_else(|| {
+                SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("could not identify column \"{name}\" in record data type"),
+                )
+                .at(value.at.position())
+            });
+        }
         let info = self.types.info(value.type_oid);
         let table = info.and_then(|info| self.cx.catalog.tables.get(&info.relation));
         let found = table.and_then(|table| {
@@ -771,6 +788,21 @@ impl Binder<'_> {
             Node::Call(call) => Ok(*call),
             _ => Err(SqlError::unsupported("this comparison").at(at.position())),
         }
+    }
+}
+
+/// The digits of a number that is written with any count of parentheses and signs, and whether it is negative: PostgreSQL's
+/// grammar takes signs into the constant.
+fn number_text(expr: &ast::Expr) -> Option<(&str, bool)> {
+    match expr {
+        ast::Expr::Value(ValueWithSpan { value: Value::Number(text, _), span: _ }) => {
+            Some((text, false))
+        }
+        ast::Expr::Nested(inner) => number_text(inner),
+        ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => {
+            number_text(inner).map(|(text, negated)| (text, !negated))
+        }
+        _ => None,
     }
 }
 

@@ -343,6 +343,10 @@ impl Binder<'_> {
                 }
                 self.table(name, alias.as_ref())
             }
+            TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } => {
+                let query = all_of(table_with_joins);
+                Ok((self.derived(true, &query, Some(alias))?, None))
+            }
             TableFactor::Derived { lateral, subquery, alias, sample: None } => {
                 Ok((self.derived(*lateral, subquery, alias.as_ref())?, None))
             }
@@ -627,6 +631,9 @@ impl Binder<'_> {
     ) -> Result<RelationId, SqlError> {
         let at = self.start_of(name);
         let (_, local) = self.qualified(name)?;
+        if local == parse::rewrite::ROWS_FROM {
+            return self.rows_from(args, ordinality, alias);
+        }
         if local == "unnest" && args.len() > 1 {
             return self.unnest_several(args, ordinality, alias);
         }
@@ -772,6 +779,44 @@ impl Binder<'_> {
         self.add_aliased(relation, alias)
     }
 
+    /// `ROWS FROM (f(…), g(…))`: several functions in lock-step.
+    fn rows_from(
+        &mut self,
+        args: &[FunctionArg],
+        ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<RelationId, SqlError> {
+        let mut first = None;
+        for arg in args {
+            let FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Function(function))) =
+                arg
+            else {
+                return Err(SqlError::unsupported("this item of ROWS FROM"));
+            };
+            let ast::FunctionArguments::List(list) = &function.args else {
+                return Err(SqlError::unsupported("this item of ROWS FROM"));
+            };
+            let ordinality = ordinality && first.is_none();
+            let id = self.table_function(&function.name, &list.args, ordinality, None)?;
+            let Some(joined) = first else {
+                first = Some(id);
+                continue;
+            };
+            let other = self.relations.get(id).clone();
+            let Source::Function(source) = other.source else { continue };
+            let [(call, _)] = &source.calls[..] else {
+                return Err(SqlError::unsupported("this item of ROWS FROM"));
+            };
+            let [column] = &other.columns[..] else {
+                return Err(SqlError::unsupported("a function of several columns in ROWS FROM"));
+            };
+            self.add_lock_step(joined, &column.name, call.clone());
+        }
+        let id = first.ok_or_else(|| SqlError::unsupported("ROWS FROM without a function"))?;
+        let relation = self.relations.get(id).clone();
+        self.add_aliased(relation, alias)
+    }
+
     /// Adds a relation again under an alias, keeping its qualifier.
     fn add_aliased(
         &mut self,
@@ -864,6 +909,48 @@ fn invalid_view(name: &str) -> SqlError {
         SqlState::INTERNAL_ERROR,
         format!("the definition of view \"{name}\" is no query"),
     )
+}
+
+/// `SELECT * FROM` a join, which is what the join is under an alias.
+fn all_of(join: &TableWithJoins) -> ast::Query {
+    let select = ast::Select {
+        select_token: ast::helpers::attached_token::AttachedToken::empty(),
+        optimizer_hints: Vec::new(),
+        distinct: None,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: false,
+        projection: vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())],
+        exclude: None,
+        into: None,
+        from: vec![join.clone()],
+        lateral_views: Vec::new(),
+        prewhere: None,
+        selection: None,
+        connect_by: Vec::new(),
+        group_by: ast::GroupByExpr::Expressions(Vec::new(), Vec::new()),
+        cluster_by: Vec::new(),
+        distribute_by: Vec::new(),
+        sort_by: Vec::new(),
+        having: None,
+        named_window: Vec::new(),
+        qualify: None,
+        window_before_qualify: false,
+        value_table_mode: None,
+        flavor: ast::SelectFlavor::Standard,
+    };
+    ast::Query {
+        with: None,
+        body: Box::new(ast::SetExpr::Select(Box::new(select))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    }
 }
 
 fn join_kind(operator: &JoinOperator) -> Result<(JoinKind, &JoinConstraint), SqlError> {

@@ -212,7 +212,7 @@ impl Binder<'_> {
         at: At,
     ) -> Result<Expr, SqlError> {
         let ast::FunctionArgumentList { duplicate_treatment, args, clauses } = list;
-        let outer = self.enter_call(&name);
+        let outer = self.enter_call(&name, shape.over.is_some());
         let mut written = Written {
             schema,
             name,
@@ -234,10 +234,10 @@ impl Binder<'_> {
         self.resolve_call(written)
     }
 
-    /// Inside an aggregate's arguments no other may be called. Whether the name is an aggregate's is known by its rows.
-    fn enter_call(&mut self, name: &str) -> bool {
+    /// Inside an aggregate's arguments no other may be called, unless it is called as a window function. Whether the name is an aggregate's is known by its rows.
+    fn enter_call(&mut self, name: &str, window: bool) -> bool {
         let rows = crate::builtin::functions_by_name(name);
-        let aggregate = rows.iter().any(|row| row.kind == FunctionKind::Aggregate);
+        let aggregate = !window && rows.iter().any(|row| row.kind == FunctionKind::Aggregate);
         let scope = self.scope();
         let outer = scope.calls.in_aggregate;
         scope.calls.in_aggregate |= aggregate;
@@ -400,7 +400,10 @@ impl Binder<'_> {
             given.push(self.argument(argument, target)?);
         }
         let arguments = self.fill_parameters(given, function)?;
-        let type_arguments = pseudo_types(row.arguments, &arguments);
+        let mut type_arguments = pseudo_types(row.arguments, &arguments);
+        if function.variadic == VariadicUse::Array && row.variadic == Oid::ANY {
+            type_arguments.push(SPREAD_ARRAY);
+        }
         if row.kind == FunctionKind::Plain {
             let call = Call { row, operator: None, arguments, type_arguments };
             let expr = Expr::new(Node::Call(Box::new(call)), function.result).at(at);
@@ -416,7 +419,8 @@ impl Binder<'_> {
             Some(over) => Some(self.window(over)?),
             None => None,
         };
-        self.note_aggregate(over.is_some(), at)?;
+        let level = if over.is_some() { None } else { self.aggregate_level(&arguments) };
+        self.note_aggregate(over.is_some(), level, at)?;
         let aggregate = Aggregate {
             row,
             arguments,
@@ -483,9 +487,36 @@ impl Binder<'_> {
         })
     }
 
+    /// The query level that an aggregate belongs to: the innermost whose columns its arguments refer to; `None` if they refer to
+    /// none, or have a query inside.
+    fn aggregate_level(&self, arguments: &[Expr]) -> Option<usize> {
+        let mut level = None;
+        let mut note = |expr: &Expr| {
+            let (Node::Column(relation, _) | Node::WholeRow(relation)) = expr.node else {
+                return expr.query().is_some();
+            };
+            let found = self
+                .scopes
+                .iter()
+                .rposition(|scope| scope.relations.iter().any(|it| it.id == relation));
+            level = level.max(found);
+            false
+        };
+        let has_query = arguments.iter().any(|argument| argument.any(&mut note));
+        level.filter(|_| !has_query)
+    }
+
     /// Notes an aggregate or window function, where its clause admits one.
-    fn note_aggregate(&mut self, window: bool, at: At) -> Result<(), SqlError> {
-        let calls = &mut self.scope().calls;
+    fn note_aggregate(
+        &mut self,
+        window: bool,
+        level: Option<usize>,
+        at: At,
+    ) -> Result<(), SqlError> {
+        let calls = match level {
+            Some(level) => &mut self.scopes[level].calls,
+            None => &mut self.scope().calls,
+        };
         if window {
             if let Some(clause) = calls.no_windows {
                 return Err(SqlError::new(
@@ -541,7 +572,14 @@ impl Binder<'_> {
             None => Window::default(),
         };
         let outer = self.scope().calls.no_windows.replace("window definitions");
+        let mut excluded = None;
         for expr in partition_by {
+            if let ast::Expr::Identifier(mark) = expr
+                && let Some(what) = mark.value.strip_prefix(parse::rewrite::EXCLUDE)
+            {
+                excluded = exclusion(what);
+                continue;
+            }
             let expr = self.expr(expr)?;
             let expr = if expr.is_unknown() { self.implicit(expr, Oid::TEXT)? } else { expr };
             window.partition_by.push(expr);
@@ -550,7 +588,7 @@ impl Binder<'_> {
             window.order_by = self.sort_keys(order_by)?;
         }
         if let Some(frame) = window_frame {
-            window.frame = Some(self.frame(frame)?);
+            window.frame = Some(Frame { exclude: excluded, ..self.frame(frame)? });
         }
         self.scope().calls.no_windows = outer;
         Ok(window)
@@ -568,7 +606,7 @@ impl Binder<'_> {
             Some(bound) => Some(self.frame_bound(bound, offset)?),
             None => None,
         };
-        Ok(Frame { units, start, end })
+        Ok(Frame { units, start, end, exclude: None })
     }
 
     fn frame_bound(
@@ -581,7 +619,11 @@ impl Binder<'_> {
             let bound = self.expr(expr)?;
             match offset {
                 Some(oid) => self.implicit(bound, oid).map(Some),
-                None if matches!(bound.type_oid, Oid::INT2 | Oid::INT4 | Oid::INT8) => {
+                None if matches!(
+                    bound.type_oid,
+                    Oid::INT2 | Oid::INT4 | Oid::INT8 | Oid::FLOAT4 | Oid::FLOAT8
+                ) =>
+                {
                     Ok(Some(bound))
                 }
                 None => Err(SqlError::unsupported("RANGE with an offset that is no integer")),
@@ -595,12 +637,20 @@ impl Binder<'_> {
     }
 }
 
+/// Ends the type arguments of a call whose last argument is an array given for `VARIADIC "any"`.
+const SPREAD_ARRAY: Oid = Oid(0);
+
 /// The clauses after a call's parentheses.
 struct Shape<'e> {
     within_group: &'e [ast::OrderByExpr],
     filter: Option<&'e ast::Expr>,
     over: Option<&'e WindowType>,
     in_from: bool,
+}
+
+/// What a window frame excludes, as the parser has marked it.
+fn exclusion(what: &str) -> Option<&'static str> {
+    ["CURRENT ROW", "GROUP", "TIES", "NO OTHERS"].into_iter().find(|it| *it == what)
 }
 
 /// The type of a name that reads the clock.

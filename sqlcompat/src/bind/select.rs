@@ -11,6 +11,7 @@ use super::tree::{
 };
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::parse;
 
 /// The expressions grouped by and, of several grouping sets, the indexes into them.
 type Grouping = (Vec<Expr>, Option<Vec<Vec<usize>>>);
@@ -173,6 +174,18 @@ impl Binder<'_> {
         let mut targets = Targets::default();
         for item in projection {
             match item {
+                SelectItem::UnnamedExpr(ast::Expr::Identifier(mark))
+                    if mark.value == parse::rewrite::NO_ITEMS => {}
+                SelectItem::UnnamedExpr(ast::Expr::Function(call)) if is_expansion(call) => {
+                    let row = match &call.args {
+                        ast::FunctionArguments::List(list) => list.args.first(),
+                        _ => None,
+                    };
+                    if let Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(row))) = row {
+                        let row = self.expr(row)?;
+                        self.expand_row(row, &mut targets)?;
+                    }
+                }
                 SelectItem::UnnamedExpr(expr) => {
                     let bound = self.expr(expr)?;
                     targets.names.push(output_name(expr));
@@ -237,7 +250,7 @@ impl Binder<'_> {
         targets: &mut Targets,
     ) -> Result<(), SqlError> {
         let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
-            return Err(SqlError::unsupported("the expansion of a composite value"));
+            return Err(SqlError::unsupported("this form of *"));
         };
         let at = self.start_of(name);
         let (schema, table) = self.qualified(name)?;
@@ -248,6 +261,40 @@ impl Binder<'_> {
         for (index, column) in (0u16..).zip(columns).filter(|(_, column)| !column.system) {
             targets.names.push(column.name.clone());
             targets.items.push(self.column(relation, index, at));
+        }
+        Ok(())
+    }
+
+    /// `(row).*`: the fields of a composite value.
+    fn expand_row(&mut self, row: Expr, targets: &mut Targets) -> Result<(), SqlError> {
+        let at = row.at;
+        if let Node::WholeRow(relation) = row.node {
+            let columns = self.relations.get(relation).columns.clone();
+            for (index, column) in (0u16..).zip(columns).filter(|(_, column)| !column.system) {
+                targets.names.push(column.name);
+                targets.items.push(self.column(relation, index, at));
+            }
+            return Ok(());
+        }
+        if let Node::Row(fields) = row.node {
+            for (number, field) in (1..).zip(fields) {
+                targets.names.push(format!("f{number}"));
+                targets.items.push(field);
+            }
+            return Ok(());
+        }
+        let info = self.types.info(self.types.base(row.type_oid));
+        let table = info.and_then(|info| self.cx.catalog.tables.get(&info.relation));
+        let Some(table) = table else {
+            let found = self.types.format(row.type_oid);
+            let message = format!("type {found} is not composite");
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(at.position()));
+        };
+        for (index, column) in (0u16..).zip(&table.columns) {
+            let node = Node::Field(Box::new(row.clone()), index);
+            let (type_oid, typmod) = (column.type_oid, column.typmod);
+            targets.names.push(column.name.clone());
+            targets.items.push(Expr { node, type_oid, typmod, at });
         }
         Ok(())
     }
@@ -534,10 +581,12 @@ impl Binder<'_> {
         });
         let matches = leading.into_iter().all(|key| keys.contains(key));
         if !matches {
+            let at = exprs.first().map_or(At(0), |expr| self.expr_start(expr));
             return Err(SqlError::new(
                 SqlState::INVALID_COLUMN_REFERENCE,
                 "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
-            ));
+            )
+            .at(at.position()));
         }
         Ok(Distinct::On(keys))
     }
@@ -614,6 +663,14 @@ impl<'e> SelectParts<'e> {
             having: having.as_ref(),
             windows: named_window,
         })
+    }
+}
+
+/// Whether a call stands for `(row).*`.
+fn is_expansion(call: &ast::Function) -> bool {
+    match &call.name.0[..] {
+        [ast::ObjectNamePart::Identifier(name)] => name.value == parse::rewrite::EXPAND,
+        _ => false,
     }
 }
 

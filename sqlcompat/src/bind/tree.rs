@@ -259,6 +259,8 @@ pub struct Frame {
     pub start: FrameBound,
     /// End.
     pub end: Option<FrameBound>,
+    /// What `EXCLUDE` excludes: `CURRENT ROW`, `GROUP`, `TIES` or `NO OTHERS`.
+    pub exclude: Option<&'static str>,
 }
 
 /// A bound of a window frame.

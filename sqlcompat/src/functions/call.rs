@@ -4,6 +4,8 @@ use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::functions::SessionContext;
 use crate::oid::Oid;
+use crate::types::array::{Array, storage_class};
+use crate::types::codec;
 
 /// Arguments and session of one call.
 pub struct Call<'a> {
@@ -108,6 +110,39 @@ impl<'a> Call<'a> {
     /// XX000 if it is none.
     pub fn oid(&self, index: usize) -> Result<Oid, SqlError> {
         u32::try_from(self.i64(index)?).map(Oid).ok().ok_or_else(|| self.mismatch(index, "an oid"))
+    }
+
+    /// Runs a `VARIADIC "any"` function whose first `fixed` arguments are declared: an array given for the rest, which a last type
+    /// OID of 0 tells, is passed element by element. NULL for a NULL array.
+    ///
+    /// # Errors
+    /// Those of `body`, and XX000 for what is no array.
+    pub fn spread(
+        &self,
+        fixed: usize,
+        body: fn(&Call) -> Result<Datum, SqlError>,
+    ) -> Result<Datum, SqlError> {
+        let rest = self.len().saturating_sub(fixed);
+        if rest.is_multiple_of(2) {
+            return body(self);
+        }
+        let at = fixed + rest / 2 - 1;
+        if self.is_null(at) {
+            return Ok(Datum::Null);
+        }
+        let array_type = self.oid(self.len() - 2)?;
+        let (element, class) = self.session.with_types(|cx| {
+            let element = codec::element_type(array_type, cx).unwrap_or(Oid::TEXT);
+            (element, storage_class(element, cx))
+        });
+        let array = Array::from_storage(self.text(at)?, class)?;
+        let mut arguments: Vec<DatumRef<'_>> = self.arguments.get(..at).unwrap_or(&[]).to_vec();
+        arguments.extend(array.elements.iter().map(Datum::as_ref));
+        let leading = self.arguments.get(at + 1..self.len() - 2).unwrap_or(&[]);
+        arguments.extend(leading);
+        let oid = DatumRef::Integer(i64::from(element.0));
+        arguments.extend(array.elements.iter().map(|_| oid));
+        body(&Call { arguments: &arguments, session: self.session })
     }
 
     /// The call without its first `count` arguments.

@@ -7,6 +7,7 @@
 //! | `pg_convert(value, source, target, typmod)` | out, then in: the cast that PostgreSQL calls I/O conversion |
 //! | `pg_array_cast(value, source, target, typmod)` | casts each element as `source`'s element to `target`'s |
 //! | `pg_row(value, …, type, …)` | an anonymous record |
+//! | `pg_named_row(value, …, type, …, name, …)` | an anonymous record whose fields have names |
 //! | `pg_row_field(row, type, position)` | a field of a row, from 1 |
 
 use super::{Call, ScalarFunction};
@@ -113,6 +114,18 @@ fn row(call: &Call) -> Answer {
     Ok(Datum::Text(record::anonymous_to_storage(&fields)))
 }
 
+/// A row whose fields have names: values, then types, then names.
+fn named_row(call: &Call) -> Answer {
+    let width = call.len() / 3;
+    let fields = (0..width)
+        .map(|index| {
+            let name = call.text(2 * width + index)?;
+            Ok((call.oid(width + index)?, name, call.datum(index).to_datum()))
+        })
+        .collect::<Result<Vec<_>, SqlError>>()?;
+    Ok(Datum::Text(record::named_to_storage(&fields)))
+}
+
 fn row_field(call: &Call) -> Answer {
     let (stored, type_oid) = (call.text(0)?, call.oid(1)?);
     let index = usize::try_from(call.i64(2)? - 1).unwrap_or(usize::MAX);
@@ -126,5 +139,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::strict("pg_convert", convert),
     ScalarFunction::strict("pg_array_cast", array_cast),
     ScalarFunction::lax("pg_row", row),
+    ScalarFunction::lax("pg_named_row", named_row),
     ScalarFunction::strict("pg_row_field", row_field),
 ];

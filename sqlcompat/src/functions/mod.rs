@@ -100,6 +100,15 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
     system_privileges::FUNCTIONS,
 ];
 
+/// Ends the SQLite name of an aggregate that passes over what equals its predecessor: `DISTINCT` of several arguments, over
+/// sorted input.
+pub(crate) const DISTINCT_SUFFIX: &str = "_distinct";
+
+/// Whether there is such a form of an aggregate: of those that keep their rows.
+pub(crate) fn sorts_distinct(name: &str) -> bool {
+    collect::AGGREGATES.iter().any(|it| it.name == name)
+}
+
 /// All aggregates.
 pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
     &[&[aggregate::AGGREGATES, collect::AGGREGATES, guard::AGGREGATES], aggregate::SPREADS];

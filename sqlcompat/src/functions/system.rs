@@ -123,10 +123,15 @@ impl Call<'_> {
     }
 }
 
-/// The number of NULLs, or of others, among the arguments of a VARIADIC "any".
-fn count_nulls(call: &Call, nulls: bool) -> Answer {
+/// The number of NULLs among the arguments of a VARIADIC "any".
+fn count_nulls(call: &Call) -> Answer {
     let width = call.len() / 2;
-    Ok(count((0..width).filter(|index| call.is_null(*index) == nulls).count()))
+    Ok(count((0..width).filter(|index| call.is_null(*index)).count()))
+}
+
+fn count_others(call: &Call) -> Answer {
+    let width = call.len() / 2;
+    Ok(count((0..width).filter(|index| !call.is_null(*index)).count()))
 }
 
 const fn stable(name: &'static str, body: fn(&Call) -> Answer) -> ScalarFunction {
@@ -211,8 +216,8 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::strict("pg_pg_size_pretty_numeric", size_pretty_call),
     stable("pg_pg_trigger_depth", |_| Ok(integer(0))),
     stable("pg_txid_current", |call| ask(call, "pg_pg_current_xact_id")),
-    ScalarFunction::lax("pg_pg_num_nulls", |call| count_nulls(call, true)),
-    ScalarFunction::lax("pg_pg_num_nonnulls", |call| count_nulls(call, false)),
+    ScalarFunction::lax("pg_pg_num_nulls", |call| call.spread(0, count_nulls)),
+    ScalarFunction::lax("pg_pg_num_nonnulls", |call| call.spread(0, count_others)),
     stable("pg_pg_column_size", |call| {
         Ok(count(match call.datum(0) {
             crate::datum::DatumRef::Text(value) => value.len() + 1,

@@ -6,7 +6,7 @@ use crate::bind::tree::{Aggregate, Call, Expr, Frame, FrameBound, Node, SortBy, 
 use crate::builtin::{FunctionRow, implementation_name};
 use crate::datum::Datum;
 use crate::error::SqlError;
-use crate::functions::implemented;
+use crate::functions::{DISTINCT_SUFFIX, implemented, sorts_distinct};
 use crate::oid::Oid;
 
 /// `text || any` and `any || text`, which are written in SQL in PostgreSQL.
@@ -68,7 +68,16 @@ impl Lowering<'_> {
             if index > 0 {
                 self.out.push_str(" || ");
             }
-            self.output(argument)?;
+            // The function is a cast to text in SQL, and that of bool is no output function.
+            if self.types.base(argument.type_oid) == Oid::BOOL {
+                self.out.push_str("iif(");
+                self.expr(argument)?;
+                self.out.push_str(" IS NULL, NULL, iif(");
+                self.expr(argument)?;
+                self.out.push_str(", 'true', 'false'))");
+            } else {
+                self.output(argument)?;
+            }
         }
         self.out.push(')');
         Ok(())
@@ -147,9 +156,14 @@ impl Lowering<'_> {
             return Err(SqlError::unsupported(format!("the aggregate {}", aggregate.row.name)));
         }
         self.out.push_str(&name);
-        self.out.push('(');
-        self.aggregate_arguments(aggregate, native.is_some())?;
-        self.out.push(')');
+        if aggregate.distinct && is_wide(aggregate) && sorts_distinct(&name) {
+            self.out.push_str(DISTINCT_SUFFIX);
+            self.distinct_arguments(aggregate)?;
+        } else {
+            self.out.push('(');
+            self.aggregate_arguments(aggregate, native.is_some())?;
+            self.out.push(')');
+        }
         if let Some(filter) = &aggregate.filter {
             self.out.push_str(" FILTER (WHERE ");
             self.expr(filter)?;
@@ -158,6 +172,34 @@ impl Lowering<'_> {
         if let Some(over) = &aggregate.over {
             self.window(over)?;
         }
+        Ok(())
+    }
+
+    /// The arguments of a `DISTINCT` aggregate that has several, sorted so that equal ones meet.
+    fn distinct_arguments(&mut self, aggregate: &Aggregate) -> Result<(), SqlError> {
+        self.arguments(&aggregate.arguments, &aggregate.type_arguments)?;
+        self.out.pop();
+        self.out.push_str(" ORDER BY ");
+        self.sort_keys(&aggregate.order_by)?;
+        let sorted = |argument: &&Expr| {
+            !aggregate
+                .order_by
+                .iter()
+                .any(|key| matches!(&key.by, SortBy::Expr(it) if it == *argument))
+        };
+        let constant = |argument: &&Expr| matches!(argument.node, Node::Literal(_));
+        let rest = aggregate.arguments.iter().filter(sorted).filter(|it| !constant(it));
+        for (index, argument) in rest.enumerate() {
+            if index > 0 || !aggregate.order_by.is_empty() {
+                self.out.push_str(", ");
+            }
+            self.sort_expr(argument)?;
+            self.out.push_str(" NULLS LAST");
+        }
+        if self.out.ends_with(" ORDER BY ") {
+            self.out.push('1');
+        }
+        self.out.push(')');
         Ok(())
     }
 
@@ -209,7 +251,7 @@ impl Lowering<'_> {
             self.out.push_str(" ORDER BY ");
             self.sort_keys(order_by)?;
         }
-        if let Some(Frame { units, start, end }) = frame {
+        if let Some(Frame { units, start, end, exclude }) = frame {
             self.out.push(' ');
             self.out.push_str(units);
             match end {
@@ -223,6 +265,9 @@ impl Lowering<'_> {
                     self.out.push_str(" AND ");
                     self.frame_bound(end)?;
                 }
+            }
+            if let Some(exclude) = exclude {
+                self.push(format_args!(" EXCLUDE {exclude}"));
             }
         }
         self.out.push(')');
@@ -260,6 +305,11 @@ impl Lowering<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether an aggregate is passed more than one argument, types included.
+fn is_wide(aggregate: &Aggregate) -> bool {
+    aggregate.arguments.len() + aggregate.type_arguments.len() > 1
 }
 
 /// What is under relabelings.

@@ -7,7 +7,7 @@ use super::literal::{quote_identifier, write_datum};
 use crate::bind::resolve::Types;
 use crate::bind::tree::{
     Call, ColumnSql, ELEMENT, Expr, Extreme, Negated, Node, Quantified, Quantity, Query,
-    RelationId, Relations, Subscript, SubscriptIndex,
+    RelationId, Relations, Source, Subscript, SubscriptIndex,
 };
 use crate::error::SqlError;
 use crate::oid::Oid;
@@ -662,12 +662,34 @@ impl<'a> Lowering<'a> {
 
     fn whole_row(&mut self, relation: RelationId) -> Result<(), SqlError> {
         let columns = &self.relations.get(relation).columns;
-        let fields: Vec<Expr> = (0u16..)
-            .zip(columns)
-            .filter(|(_, column)| !column.system)
-            .map(|(index, column)| Expr::new(Node::Column(relation, index), column.type_oid))
+        let plain: Vec<_> = (0u16..).zip(columns).filter(|(_, column)| !column.system).collect();
+        let fields: Vec<Expr> = plain
+            .iter()
+            .map(|(index, column)| Expr::new(Node::Column(relation, *index), column.type_oid))
             .collect();
-        self.json_array(&fields)
+        if self.is_named_row(relation) {
+            return self.json_array(&fields);
+        }
+        // An anonymous record carries the types and names of its fields.
+        let types: Vec<Oid> = fields.iter().map(|field| self.types.base(field.type_oid)).collect();
+        self.out.push_str("pg_named_row");
+        self.arguments(&fields, &types)?;
+        self.out.pop();
+        for (_, column) in plain {
+            self.out.push_str(", ");
+            self.out.push_str(&super::quote_text(&column.name));
+        }
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// Whether a relation's rows have a type of their own.
+    fn is_named_row(&self, relation: RelationId) -> bool {
+        match &self.relations.get(relation).source {
+            Source::Table(_, oid) => self.types.has_row_type(*oid),
+            Source::Given => true,
+            Source::Query(_) | Source::Cte(_) | Source::Function(_) => false,
+        }
     }
 
     /// A value out of JSON whose storage is a blob is hex there.

@@ -47,7 +47,7 @@ impl Lowering<'_> {
         };
         self.ctes(&query.ctes)?;
         if query.with_ties {
-            return Err(SqlError::unsupported("FETCH FIRST … WITH TIES"));
+            return self.with_ties(query);
         }
         match &query.body {
             Body::Select(select) => {
@@ -65,6 +65,44 @@ impl Lowering<'_> {
             Body::SetOperation(operation) => self.compound(query, operation, outputs)?,
         }
         self.limits(query)
+    }
+
+    /// `FETCH FIRST … WITH TIES`: the rows up to the rank of the last one that the count admits.
+    fn with_ties(&mut self, query: &Query) -> Result<(), SqlError> {
+        let Body::Select(select) = &query.body else {
+            return Err(SqlError::unsupported("FETCH FIRST … WITH TIES of this query"));
+        };
+        if select.distinct != Distinct::No {
+            return Err(SqlError::unsupported("FETCH FIRST … WITH TIES with DISTINCT"));
+        }
+        self.out.push_str("SELECT ");
+        self.outputs(&query.columns, false);
+        self.out.push_str(" FROM (SELECT ");
+        self.items(select, Outputs::Named, false)?;
+        for (function, name) in [("rank", "r"), ("row_number", "n")] {
+            self.push(format_args!(", {function}() OVER ("));
+            self.order_by(query, |lowering, index| {
+                // Outputs have no names inside of OVER; the items were lowered once without an error.
+                let written = lowering.sort_expr(&select.items[index]);
+                debug_assert!(written.is_ok(), "the item was lowered above");
+            })?;
+            self.push(format_args!(") AS {name}"));
+        }
+        self.select_tail(select)?;
+        self.out.push_str(") WHERE r <= ");
+        let offset = query.offset.as_ref();
+        match &query.limit {
+            Some(limit) => self.row_count(limit, "trellis_limit(")?,
+            None => self.out.push_str("9223372036854775807"),
+        }
+        if let Some(offset) = offset {
+            self.out.push_str(" + ");
+            self.row_count(offset, "trellis_offset(")?;
+            self.out.push_str(" AND n > ");
+            self.row_count(offset, "trellis_offset(")?;
+        }
+        self.out.push_str(" ORDER BY n");
+        Ok(())
     }
 
     /// Writes the inner query with its outputs named.
@@ -135,11 +173,20 @@ impl Lowering<'_> {
     }
 
     fn items(&mut self, select: &Select, outputs: Outputs, collated: bool) -> Result<(), SqlError> {
+        let is_aggregate = |it: &Expr| it.any(&mut |it| matches!(it.node, Node::Aggregate(_)));
+        // SQLite allows HAVING where an output is an aggregate or there is GROUP BY; PostgreSQL makes one group of all rows.
+        let one_group = select.having.is_some()
+            && select.group_by.is_empty()
+            && !select.items.iter().any(is_aggregate);
         for (index, item) in select.items.iter().enumerate() {
             if index > 0 {
                 self.out.push_str(", ");
             }
-            if collated {
+            if index == 0 && one_group {
+                self.out.push_str("iif(count(*) >= 0, ");
+                self.expr(item)?;
+                self.out.push_str(", NULL)");
+            } else if collated {
                 self.collated(item)?;
             } else {
                 self.expr(item)?;

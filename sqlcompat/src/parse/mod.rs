@@ -12,6 +12,7 @@
 //! - [`TEXT_BYTES_MAX`]: a longer string is refused with 54000.
 //! - [`DEPTH_MAX`]: deeper nesting of parentheses and the like is refused with 54001, before any recursion has begun.
 
+mod dialect;
 pub mod rewrite;
 pub mod split;
 pub mod utility;

@@ -3,11 +3,11 @@
 //! The whole string is tokenized once; a string that holds one statement, the usual case, is parsed from those very tokens.
 //! Pieces of a string with several are tokenized again so that their spans are their own.
 
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use super::dialect::Postgres15;
 use super::{ParsedStatement, StatementAst, rewrite, utility};
 use crate::error::{SqlError, SqlState};
 
@@ -44,6 +44,7 @@ pub fn split(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         ));
     }
     let tokens = tokenize(sql, sql)?;
+    rewrite::refuse_junk(sql, &tokens)?;
     check_depth(&tokens)?;
     let pieces: Vec<&[TokenWithSpan]> =
         tokens.split(|it| it.token == Token::SemiColon).filter(|piece| !is_blank(piece)).collect();
@@ -120,7 +121,7 @@ fn parse_with<T>(
     tokens: Vec<TokenWithSpan>,
     production: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Result<T, SqlError> {
-    let dialect = PostgreSqlDialect {};
+    let dialect = Postgres15;
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(PARSER_DEPTH_MAX)
         .with_tokens_with_locations(tokens);
@@ -135,7 +136,7 @@ fn expect_end(parser: &Parser<'_>) -> Result<(), ParserError> {
 
 /// Tokenizes `text`; `whole` is only for the position of an error when `text` is all of it.
 fn tokenize(text: &str, whole: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
-    let dialect = PostgreSqlDialect {};
+    let dialect = Postgres15;
     Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|error| {
         let start = byte_offset(text, error.location);
         let near = text.get(start..).unwrap_or_default();

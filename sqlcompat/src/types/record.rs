@@ -1,8 +1,9 @@
 //! Rows as values: `ROW(…)`, whole-row references, and type names.
 //!
 //! A row of a named type is stored as a JSON array of its fields' storage forms. An anonymous record has no catalog entry
-//! that would tell its field types, so its stored form carries them: `[{"23": 1}, {"25": "a"}]`. No storage form is a JSON
-//! object, so the two cannot be confused; a plain value in an anonymous record reads as `int8`, `float8` or text.
+//! that would tell its field types, so its stored form carries them: `[{"23": 1}, {"25": "a"}]`; and the names, where the
+//! fields have some: `[{"23 id": 1}]`. No storage form is a JSON object, so the two cannot be confused; a plain value in an
+//! anonymous record reads as `int8`, `float8` or text.
 //!
 //! # Bounds
 //! [`FIELDS_MAX`] fields.
@@ -37,6 +38,28 @@ pub fn anonymous_to_storage(fields: &[(Oid, Datum)]) -> String {
     Value::Array(items.collect()).to_string()
 }
 
+/// The stored form of an anonymous record whose fields have names.
+#[must_use]
+pub fn named_to_storage(fields: &[(Oid, &str, Datum)]) -> String {
+    let items = fields.iter().map(|(oid, name, value)| {
+        let mut field = serde_json::Map::new();
+        field.insert(format!("{oid} {name}"), datum_to_json(value.as_ref()));
+        Value::Object(field)
+    });
+    Value::Array(items.collect()).to_string()
+}
+
+/// The names of the fields of an anonymous record, if they have some.
+#[must_use]
+pub fn stored_names(stored: &str) -> Option<Vec<String>> {
+    let Ok(Value::Array(items)) = serde_json::from_str(stored) else { return None };
+    let name = |item: &Value| {
+        let key = item.as_object()?.keys().next()?;
+        key.split_once(' ').map(|(_, name)| name.to_owned())
+    };
+    items.iter().map(name).collect()
+}
+
 /// Reads the stored form of an anonymous record.
 ///
 /// # Errors
@@ -50,6 +73,7 @@ fn typed_field(item: Value, cx: &TypeContext) -> Option<(Oid, Datum)> {
     Some(match item {
         Value::Object(field) => {
             let (oid, value) = field.into_iter().next()?;
+            let oid = oid.split_once(' ').map_or(oid.as_str(), |(oid, _)| oid);
             let oid = Oid(oid.parse().ok()?);
             (oid, json_to_datum(value, storage_class(oid, cx))?)
         }

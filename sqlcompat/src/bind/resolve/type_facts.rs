@@ -201,6 +201,12 @@ impl<'a> Types<'a> {
         self.info(self.base(oid)).is_some_and(|info| info.kind == TypeKind::Composite)
     }
 
+    /// Whether a relation's rows have a type of their own: those of tables do.
+    #[must_use]
+    pub fn has_row_type(self, relation: Oid) -> bool {
+        self.catalog.tables.contains_key(&relation)
+    }
+
     /// The type with this `typname`, in the given schema or along the `search_path`.
     #[must_use]
     pub fn lookup(self, schema: Option<&str>, name: &str) -> Option<Oid> {

@@ -118,7 +118,7 @@ fn write_row(
     comma: &str,
     out: &mut String,
 ) -> Result<(), SqlError> {
-    let names = cx.names.field_names(type_oid);
+    let names = cx.names.field_names(type_oid).or_else(|| record::stored_names(stored));
     let fields = record::fields(type_oid, stored, cx)?;
     out.push('{');
     for (index, (oid, value)) in fields.iter().enumerate() {
@@ -313,13 +313,13 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_row_to_json_pretty", to_json_pretty).stable(),
     f("pg_array_to_json", to_json).stable(),
     f("pg_array_to_json_pretty", to_json_pretty).stable(),
-    lax("pg_json_build_array", build_array),
+    lax("pg_json_build_array", |call| call.spread(0, build_array)),
     lax("pg_json_build_array_noargs", build_array),
-    lax("pg_json_build_object", build_object),
+    lax("pg_json_build_object", |call| call.spread(0, build_object)),
     lax("pg_json_build_object_noargs", build_object),
-    lax("pg_jsonb_build_array", |call| as_jsonb(build_array(call))),
+    lax("pg_jsonb_build_array", |call| as_jsonb(call.spread(0, build_array))),
     lax("pg_jsonb_build_array_noargs", |call| as_jsonb(build_array(call))),
-    lax("pg_jsonb_build_object", |call| as_jsonb(build_object(call))),
+    lax("pg_jsonb_build_object", |call| as_jsonb(call.spread(0, build_object))),
     lax("pg_jsonb_build_object_noargs", |call| as_jsonb(build_object(call))),
     f("pg_json_object", object_of_texts),
     f("pg_json_object_two_arg", object_of_texts),

@@ -34,8 +34,13 @@ pub fn register(conn: &Connection, context: &SessionContext) -> rusqlite::Result
     }
     for function in functions::aggregate_functions() {
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
-        let adapter = AggregateAdapter { function, context: context.clone() };
+        let adapter = AggregateAdapter { function, distinct: false, context: context.clone() };
         conn.create_window_function(function.name, -1, flags, adapter)?;
+        if functions::sorts_distinct(function.name) {
+            let name = format!("{}{}", function.name, functions::DISTINCT_SUFFIX);
+            let adapter = AggregateAdapter { function, distinct: true, context: context.clone() };
+            conn.create_window_function(name.as_str(), -1, flags, adapter)?;
+        }
     }
     for function in functions::SET_RETURNING_TABLES.iter().flat_map(|table| table.iter()) {
         table_valued::register(conn, function, context.clone())?;
@@ -121,12 +126,44 @@ impl rusqlite::ToSql for Output {
 /// Runs an [`AggregateFunction`] as SQLite's aggregate and window function.
 struct AggregateAdapter {
     function: &'static AggregateFunction,
+    /// Equal arguments in a row count once.
+    distinct: bool,
     context: SessionContext,
+}
+
+/// `DISTINCT` over sorted input: what equals its predecessor is passed over.
+struct Distinct {
+    inner: Box<dyn Accumulator>,
+    last: Option<Vec<Datum>>,
+}
+
+impl Accumulator for Distinct {
+    fn step(&mut self, call: &Call) -> Result<(), SqlError> {
+        let arguments: Vec<Datum> = call.arguments.iter().map(|it| it.to_datum()).collect();
+        if self.last.as_ref() == Some(&arguments) {
+            return Ok(());
+        }
+        self.last = Some(arguments);
+        self.inner.step(call)
+    }
+
+    fn retract(&mut self, call: &Call) -> Result<(), SqlError> {
+        self.inner.retract(call)
+    }
+
+    fn finish(&self, call: &Call) -> Result<Datum, SqlError> {
+        self.inner.finish(call)
+    }
 }
 
 type State = AssertUnwindSafe<Box<dyn Accumulator>>;
 
 impl AggregateAdapter {
+    fn start(&self) -> Box<dyn Accumulator> {
+        let inner = (self.function.start)();
+        if self.distinct { Box::new(Distinct { inner, last: None }) } else { inner }
+    }
+
     fn finish(&self, state: &dyn Accumulator) -> rusqlite::Result<Output> {
         let call = Call { arguments: &[], session: &self.context };
         state.finish(&call).map(Output).map_err(|error| report(&self.context, error))
@@ -135,7 +172,7 @@ impl AggregateAdapter {
 
 impl Aggregate<State, Output> for AggregateAdapter {
     fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<State> {
-        Ok(AssertUnwindSafe((self.function.start)()))
+        Ok(AssertUnwindSafe(self.start()))
     }
 
     fn step(&self, cx: &mut Context<'_>, state: &mut State) -> rusqlite::Result<()> {
@@ -145,7 +182,7 @@ impl Aggregate<State, Output> for AggregateAdapter {
     fn finalize(&self, _: &mut Context<'_>, state: Option<State>) -> rusqlite::Result<Output> {
         match state {
             Some(state) => self.finish(state.as_ref()),
-            None => self.finish((self.function.start)().as_ref()),
+            None => self.finish(self.start().as_ref()),
         }
     }
 }
@@ -154,7 +191,7 @@ impl WindowAggregate<State, Output> for AggregateAdapter {
     fn value(&self, state: Option<&mut State>) -> rusqlite::Result<Output> {
         match state {
             Some(state) => self.finish(state.as_ref()),
-            None => self.finish((self.function.start)().as_ref()),
+            None => self.finish(self.start().as_ref()),
         }
     }
 

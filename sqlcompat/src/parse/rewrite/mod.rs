@@ -12,10 +12,26 @@
 //! | `COLLATION FOR (x)` | `pg_collation_for(x)` |
 //! | `trim(BOTH FROM x)`, without characters to trim | `btrim(x)`; likewise `ltrim` and `rtrim` |
 //! | `'a'` newline `'b'` | one literal |
+//! | `U&'\0061'`, `U&"\0061" UESCAPE '!'` | the string, or the name |
+//! | `money '1'`: a type that is no keyword | `CAST('1' AS money)` |
+//! | `f(a := 1)` | `f(a => 1)` |
+//! | `INSERT INTO t TABLE u` | `INSERT INTO t SELECT * FROM u` |
+//! | `ROWS FROM (f(), g())` | a function under [`ROWS_FROM`] |
+//! | `EXCLUDE TIES` in a window frame | one more key of `PARTITION BY` under [`EXCLUDE`] |
+//! | `ON CONFLICT (lower(a)) WHERE b` | one name under [`CONFLICT`] |
+//! | `substring(a SIMILAR b ESCAPE c)` | `substring(a, b, c)` |
+//! | `normalize(a, NFC)` | `normalize(a, 'NFC')` |
+//! | `(row).*` | a function under [`EXPAND`] |
+//! | `t.* IS NULL`, `(t.*).a` | `t IS NULL`, `(t).a` |
 //!
 //! The marks begin with a NUL, which no name from a client can hold.
 
+mod clause;
+mod literal;
+
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
+
+pub(super) use literal::refuse_junk;
 
 use crate::error::SqlError;
 
@@ -25,23 +41,37 @@ pub const VARIADIC: &str = "\0variadic";
 pub const OVERRIDING_SYSTEM: &str = "\0overriding system";
 /// Stands, as a last column, for `OVERRIDING USER VALUE`.
 pub const OVERRIDING_USER: &str = "\0overriding user";
+/// Stands, as the name of a function, for `ROWS FROM`.
+pub const ROWS_FROM: &str = "\0rows from";
+/// Begins the key of a `PARTITION BY` that stands for `EXCLUDE`; what is excluded follows.
+pub const EXCLUDE: &str = "\0exclude ";
+/// Begins the name that stands for a conflict target; the texts of the target and of its WHERE follow, with a NUL between.
+pub const CONFLICT: &str = "\0conflict ";
+/// Stands, as the name of a function, for `(row).*`.
+pub const EXPAND: &str = "\0expand";
+/// Stands, as the only item of a select list, for an empty one.
+pub const NO_ITEMS: &str = "\0nothing";
 
 /// Rewrites the tokens of one statement.
 ///
 /// # Errors
-/// None so far: what is malformed is left for sqlparser to report.
+/// 42601 for a malformed Unicode escape and for a string where PostgreSQL has none; other mistakes are left for sqlparser.
 pub fn rewrite(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError> {
-    if !tokens.iter().any(|it| is_candidate(&it.token)) {
+    let row_star = |pair: &[TokenWithSpan]| match pair {
+        [dot, star] => dot.token == Token::Period && star.token == Token::Mul,
+        _ => false,
+    };
+    if !tokens.iter().any(|it| is_candidate(&it.token)) && !tokens.windows(2).any(row_star) {
         return Ok(tokens);
     }
-    let solid: Vec<TokenWithSpan> = join_literals(text, tokens)
+    let solid: Vec<TokenWithSpan> = literal::join_literals(tokens)
         .into_iter()
         .filter(|it| !matches!(it.token, Token::Whitespace(_)))
         .collect();
     let mut out = Vec::with_capacity(solid.len() + 8);
     let mut rest = &solid[..];
     while let Some(first) = rest.first() {
-        let used = production(rest, &mut out);
+        let used = production(text, rest, &mut out)?;
         if used == 0 {
             out.push(first.clone());
         }
@@ -54,62 +84,56 @@ pub fn rewrite(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSp
 fn is_candidate(token: &Token) -> bool {
     match token {
         Token::Word(word) if word.quote_style.is_none() => {
-            const WORDS: [&str; 8] =
-                ["TABLE", "ONLY", "VARIADIC", "OVERRIDING", "OPERATOR", "COLLATION", "KEY", "TRIM"];
+            const WORDS: [&str; 14] = [
+                "TABLE",
+                "ONLY",
+                "VARIADIC",
+                "OVERRIDING",
+                "OPERATOR",
+                "COLLATION",
+                "KEY",
+                "TRIM",
+                "U",
+                "ROWS",
+                "EXCLUDE",
+                "CONFLICT",
+                "SUBSTRING",
+                "NORMALIZE",
+            ];
             WORDS.iter().any(|it| word.value.eq_ignore_ascii_case(it))
         }
         Token::CustomBinaryOperator(_)
+        | Token::Assignment
         | Token::Whitespace(Whitespace::Newline)
         | Token::SingleQuotedString(_) => true,
         _ => false,
     }
 }
 
-/// Joins string literals that only blanks with a newline separate.
-fn join_literals(_text: &str, tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    let mut newline = false;
-    let mut literal: Option<usize> = None;
-    for token in tokens {
-        match &token.token {
-            Token::Whitespace(Whitespace::Newline | Whitespace::SingleLineComment { .. }) => {
-                newline = true;
-            }
-            Token::Whitespace(_) => {}
-            Token::SingleQuotedString(more) => {
-                if let (Some(at), true) = (literal, newline)
-                    && let Some(TokenWithSpan { token: Token::SingleQuotedString(first), span }) =
-                        out.get_mut(at)
-                {
-                    first.push_str(more);
-                    span.end = token.span.end;
-                    newline = false;
-                    continue;
-                }
-                literal = Some(out.len());
-                newline = false;
-            }
-            _ => {
-                literal = None;
-                newline = false;
-            }
-        }
-        out.push(token);
-    }
-    out
-}
-
 /// Tries each form at the start of `rest`; gives the number of tokens that it replaced, 0 for none.
-fn production(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+fn production(
+    text: &str,
+    rest: &[TokenWithSpan],
+    out: &mut Vec<TokenWithSpan>,
+) -> Result<usize, SqlError> {
     let word = match rest.first().map(|it| &it.token) {
         Some(Token::Word(word)) => word,
-        Some(Token::CustomBinaryOperator(operator)) => return signed(operator, rest, out),
-        _ => return 0,
+        Some(Token::CustomBinaryOperator(operator)) => return Ok(signed(operator, rest, out)),
+        Some(Token::Period) => return Ok(clause::whole_row(rest, out)),
+        Some(Token::Assignment) => {
+            out.push(TokenWithSpan { token: Token::RArrow, span: rest[0].span });
+            return Ok(1);
+        }
+        Some(Token::SingleQuotedString(_)) => {
+            literal::refuse_string_alias(text, rest, out)?;
+            return Ok(0);
+        }
+        _ => return Ok(0),
     };
     if word.quote_style.is_some() {
-        return 0;
+        return Ok(literal::typed(rest, out));
     }
-    match word.value.to_ascii_uppercase().as_str() {
+    Ok(match word.value.to_ascii_uppercase().as_str() {
         "TABLE" => table(rest, out),
         "ONLY" => only(rest, out),
         "VARIADIC" => variadic(rest, out),
@@ -118,8 +142,14 @@ fn production(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
         "COLLATION" => collation_for(rest, out),
         "TRIM" => trim(rest, out),
         "NO" | "KEY" => key_lock(rest, out),
-        _ => 0,
-    }
+        "U" => literal::unicode(text, rest, out)?,
+        "ROWS" => clause::rows_from(rest, out),
+        "EXCLUDE" => clause::exclude(rest, out),
+        "CONFLICT" => clause::conflict(text, rest, out),
+        "SUBSTRING" => clause::similar_substring(rest, out),
+        "NFC" | "NFD" | "NFKC" | "NFKD" => clause::normal_form(rest, out),
+        _ => literal::typed(rest, out),
+    })
 }
 
 /// `->-1`: an operator ends in `+` or `-` only if it also holds one of the characters below; otherwise that is a sign.
@@ -155,16 +185,27 @@ fn table(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
         None | Some(Token::LParen) => true,
         Some(Token::Word(word)) => {
             ["UNION", "ALL", "INTERSECT", "EXCEPT"].iter().any(|it| is_word(word, it))
+                || is_inserted(out)
         }
+        Some(Token::RParen) => is_inserted(out),
         Some(_) => false,
     };
     if !leads || !matches!(rest.get(1).map(|it| &it.token), Some(Token::Word(_))) {
         return 0;
     }
-    for token in [keyword("SELECT"), Token::Mul, keyword("FROM")] {
+    for token in [keyword_token("SELECT"), Token::Mul, keyword_token("FROM")] {
         out.push(TokenWithSpan { token, span: rest[0].span });
     }
     1
+}
+
+/// Whether the statement so far is `INSERT INTO name`, perhaps with an alias or columns.
+fn is_inserted(out: &[TokenWithSpan]) -> bool {
+    let word = |at: usize, text: &str| match out.get(at).map(|it| &it.token) {
+        Some(Token::Word(word)) => is_word(word, text),
+        _ => false,
+    };
+    word(0, "INSERT") && word(1, "INTO") && out.len() > 2
 }
 
 fn only(rest: &[TokenWithSpan], out: &mut [TokenWithSpan]) -> usize {
@@ -239,7 +280,7 @@ fn collation_for(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize 
     if !is_for || rest.get(2).map(|it| &it.token) != Some(&Token::LParen) {
         return 0;
     }
-    out.push(TokenWithSpan { token: keyword("pg_collation_for"), span: rest[0].span });
+    out.push(TokenWithSpan { token: keyword_token("pg_collation_for"), span: rest[0].span });
     2
 }
 
@@ -258,7 +299,7 @@ fn trim(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
         "TRAILING" if from_next() => ("rtrim", 4),
         _ => return 0,
     };
-    out.push(TokenWithSpan { token: keyword(name), span: rest[0].span });
+    out.push(TokenWithSpan { token: keyword_token(name), span: rest[0].span });
     out.push(open.clone());
     used
 }
@@ -288,7 +329,7 @@ fn is_word(word: &Word, text: &str) -> bool {
     word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text)
 }
 
-fn keyword(text: &str) -> Token {
+fn keyword_token(text: &str) -> Token {
     Token::make_keyword(text)
 }
 
