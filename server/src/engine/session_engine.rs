@@ -179,10 +179,14 @@ impl SqliteEngine {
         let word = |error| surroundings.word(&error);
         let (text, mut statement) = self.statements.take(&self.connection, sql).map_err(word)?;
         let count = statement.parameter_count();
-        for (number, value) in (1..=count).zip(parameters) {
-            statement.bind(number, as_value(value)).map_err(|error| surroundings.word(&error))?;
+        let mut values = (1..=count).zip(parameters);
+        match values.try_for_each(|(number, value)| statement.bind(number, as_value(value))) {
+            Ok(()) => Ok((text, statement)),
+            Err(error) => {
+                self.statements.put_back(text, statement);
+                Err(word(error))
+            }
         }
-        Ok((text, statement))
     }
 
     /// Runs one step of a write; the number of rows that it changed, or returned.
