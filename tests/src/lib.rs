@@ -33,6 +33,7 @@
 pub mod churn;
 pub mod clients;
 pub mod cluster;
+pub mod compat;
 pub mod node;
 pub mod oracle;
 pub mod relay;

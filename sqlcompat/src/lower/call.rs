@@ -19,7 +19,7 @@ impl Lowering<'_> {
             Some(Native::Comparison(operator)) => self.comparison(operator, call),
             Some(Native::Identity) => self.argument(call, 0),
             Some(Native::Template(template)) => self.template(template, call),
-            None if TEXT_ANY_CONCATENATION.contains(&call.row.oid) => self.concatenation(call),
+            None if is_text_any_concatenation(call.row) => self.concatenation(call),
             None => {
                 self.like_range(call)?;
                 self.library_call(call)
@@ -310,6 +310,11 @@ impl Lowering<'_> {
 /// Whether an aggregate is passed more than one argument, types included.
 fn is_wide(aggregate: &Aggregate) -> bool {
     aggregate.arguments.len() + aggregate.type_arguments.len() > 1
+}
+
+/// Whether it is an operator of [`TEXT_ANY_CONCATENATION`].
+pub(super) fn is_text_any_concatenation(row: &FunctionRow) -> bool {
+    TEXT_ANY_CONCATENATION.contains(&row.oid)
 }
 
 /// What is under relabelings.

@@ -7,18 +7,17 @@
 //! | `expression` | every other node |
 //! | `query` | queries, joins, lateral subqueries, set operations |
 //! | `literal` | names and storage forms |
+//! | [`coverage`] | nothing: it tells what of PostgreSQL's built-ins the tables above cover |
 //!
 //! # Invariants
 //! 1. Every identifier is quoted; every relation has an alias of its own; no `*`.
 //! 2. What compares, sorts or groups a type whose storage order is not its order carries the type's collation.
 //! 3. Where NULLs sort is written out, except on columns that have none, so that indexes can be used.
 //! 4. Whatever is neither native nor in the function library is refused with 0A000 here, not at execution.
-//!
-//! # Left out
-//! A scalar subquery that yields several rows takes the first of them, where PostgreSQL raises 21000.
 
 mod call;
 mod collation;
+pub mod coverage;
 mod expression;
 mod literal;
 mod native;
