@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::catalog::{Attachment, CatalogImage, ImageOptions, Names};
 use trellis_sqlcompat::functions::{SessionContext, register};
 use trellis_sqlcompat::plan::PlanKind;
@@ -36,7 +36,7 @@ fn plan(sql: &str, catalog: &Catalog) -> Result<PlanKind, SqlError> {
         user: "postgres",
         database: "postgres",
         settings: &settings,
-        parameter_types: &[],
+        parameters: Parameters::Inferred(&[]),
     };
     let statements = parse::split(sql)?;
     bind::plan(statements.first().expect("a statement"), &cx).map(|plan| plan.kind)
@@ -125,7 +125,7 @@ impl Fixture {
             user: "postgres",
             database: "postgres",
             settings: &settings,
-            parameter_types: &[],
+            parameters: Parameters::Inferred(&[]),
         };
         let statements = parse::split(sql)?;
         let plan = bind::plan(statements.first().expect("a statement"), &cx)?;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::functions::{SessionContext, register};
 use trellis_sqlcompat::plan::PlanKind;
 use trellis_sqlcompat::schema::{
@@ -83,7 +83,7 @@ impl Node {
                 user: "postgres",
                 database: "app",
                 settings: &FormatSettings::default(),
-                parameter_types: &[],
+                parameters: Parameters::Inferred(&[]),
             };
             let plan = bind::plan(statement, &context)?;
             let PlanKind::Schema(schema) = plan.kind else {

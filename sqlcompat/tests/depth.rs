@@ -4,7 +4,7 @@
 use std::thread;
 
 use rusqlite::Connection;
-use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::functions::{SessionContext, register};
 use trellis_sqlcompat::parse;
 use trellis_sqlcompat::plan::PlanKind;
@@ -32,7 +32,7 @@ fn outcome(sql: &str) -> Result<(), String> {
         user: "alice",
         database: "app",
         settings: &settings,
-        parameter_types: &[],
+        parameters: Parameters::Inferred(&[]),
     };
     let describe =
         |error: trellis_sqlcompat::SqlError| format!("{} {}", error.state, error.message);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use trellis_sqlcompat::bind::{BindContext, plan};
+use trellis_sqlcompat::bind::{BindContext, Parameters, plan};
 use trellis_sqlcompat::functions::{SessionContext, register};
 use trellis_sqlcompat::parse::split;
 use trellis_sqlcompat::plan::PlanKind;
@@ -41,7 +41,7 @@ impl Session {
             user: "postgres",
             database: "postgres",
             settings: &self.settings,
-            parameter_types: &[],
+            parameters: Parameters::Inferred(&[]),
         };
         let plan = plan(&statements[0], &cx)?;
         let type_oid = plan.columns.as_ref().expect("a query has columns")[0].type_oid;

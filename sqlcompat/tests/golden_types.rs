@@ -8,7 +8,7 @@ use std::fs;
 
 use serde_json::Value;
 use trellis_sqlcompat::bind::resolve::Types;
-use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::parse;
 use trellis_sqlcompat::plan::PlanKind;
 use trellis_sqlcompat::schema::{Catalog, SchemaHost};
@@ -51,7 +51,7 @@ impl Session {
             user: "postgres",
             database: "app",
             settings: &self.settings,
-            parameter_types: &[],
+            parameters: Parameters::Inferred(&[]),
         }
     }
 

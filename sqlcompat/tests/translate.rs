@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use trellis_sqlcompat::bind::resolve::Types;
-use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::functions::{SessionContext, register};
 use trellis_sqlcompat::plan::{Plan, PlanKind, ResultColumn, Step};
 use trellis_sqlcompat::schema::{Catalog, SchemaHost, SchemaStatement, materialize};
@@ -65,7 +65,7 @@ impl Session {
             user: "alice",
             database: "app",
             settings: &self.settings,
-            parameter_types: &[],
+            parameters: Parameters::Inferred(&[]),
         };
         let statement = parse::split(sql)?.pop().expect("a statement");
         bind::plan(&statement, &cx)

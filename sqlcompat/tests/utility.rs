@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::parse;
 use trellis_sqlcompat::plan::{PlanKind, SessionStatement};
 use trellis_sqlcompat::schema::{Catalog, SchemaHost};
@@ -33,7 +33,7 @@ impl Runner {
                 user: "postgres",
                 database: "app",
                 settings: &FormatSettings::default(),
-                parameter_types: &[],
+                parameters: Parameters::Inferred(&[]),
             };
             let plan = bind::plan(&statement, &context)?;
             match plan.kind {

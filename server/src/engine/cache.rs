@@ -84,7 +84,8 @@ impl StatementCache {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PlanKey {
     pub(super) text: String,
-    pub(super) parameter_types: Vec<Oid>,
+    /// Declared types; `None` where the statement may have no parameters.
+    pub(super) parameter_types: Option<Vec<Oid>>,
     pub(super) epoch: u64,
     pub(super) search_path: Vec<String>,
     /// Address of the format settings.

@@ -6,13 +6,13 @@ use std::time::Instant;
 use rusqlite::types::ValueRef;
 use trellis_replication::store::{SharedConnection, Statement, StoreError, UNLOGGED_WRITE};
 use trellis_replication::types::Message;
-use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::catalog::Attachment;
 use trellis_sqlcompat::functions::{self, SessionContext, SessionState};
 use trellis_sqlcompat::parse::{self, ParsedStatement};
 use trellis_sqlcompat::plan::{Plan, PlanKind, Step, WritePlan};
 use trellis_sqlcompat::schema::{Catalog, SchemaRow, SchemaStatement};
-use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
+use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
 use super::advisory::LockScope;
 use super::cache::{PlanCache, PlanKey, StatementCache};
@@ -265,13 +265,16 @@ impl Engine for SqliteEngine {
     fn plan(
         &mut self,
         statement: &ParsedStatement,
-        parameter_types: &[Oid],
+        parameters: Parameters<'_>,
         environment: &Environment,
     ) -> Result<Arc<Plan>, SqlError> {
         self.follow_schema();
         let key = PlanKey {
             text: statement.text.clone(),
-            parameter_types: parameter_types.to_vec(),
+            parameter_types: match parameters {
+                Parameters::None => None,
+                Parameters::Inferred(types) => Some(types.to_vec()),
+            },
             epoch: self.schema.epoch,
             search_path: environment.search_path.clone(),
             format: Arc::as_ptr(&environment.format).addr(),
@@ -287,7 +290,7 @@ impl Engine for SqliteEngine {
                 user: &environment.user,
                 database: &environment.database,
                 settings: &environment.format,
-                parameter_types,
+                parameters,
             },
         )?;
         if matches!(plan.kind, PlanKind::Write(_) | PlanKind::Schema(_)) {

@@ -6,7 +6,7 @@
 //! Source: PostgreSQL 15 manual, `CREATE TABLE`, ON COMMIT.
 
 use trellis_sqlcompat::SqlError;
-use trellis_sqlcompat::bind::{self, BindContext};
+use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::builtin::quote_identifier;
 use trellis_sqlcompat::parse;
 use trellis_sqlcompat::plan::PlanKind;
@@ -53,7 +53,7 @@ impl SqliteEngine {
             user: "",
             database: "",
             settings: &FormatSettings::default(),
-            parameter_types: &[],
+            parameters: Parameters::None,
         };
         let Some(parsed) = parse::split(&text)?.pop() else { return Ok(None) };
         Ok(match bind::plan(&parsed, &context)?.kind {

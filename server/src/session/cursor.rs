@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use trellis_sqlcompat::bind::Parameters;
 use trellis_sqlcompat::plan::{FetchDirection, Plan, PlanKind, SessionStatement};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
@@ -37,7 +38,7 @@ impl<E: Engine> Session<E> {
         if !declaration.hold {
             self.transaction.require_block("DECLARE CURSOR")?;
         }
-        let prepared = self.prepare(declaration.query, &[], true)?;
+        let prepared = self.prepare(declaration.query, Parameters::None, true)?;
         let plan = prepared.plan;
         let PlanKind::Query(step) = &plan.kind else {
             let message = "DECLARE CURSOR must be used with a SELECT or VALUES command";

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use trellis_sqlcompat::bind::Parameters;
 use trellis_sqlcompat::catalog::Names;
 use trellis_sqlcompat::plan::{Plan, PlanKind, ResultColumn};
 use trellis_sqlcompat::types::{TypeContext, decode_binary, decode_text};
@@ -24,7 +25,7 @@ impl<E: Engine> Session<E> {
         parameter_types: &[u32],
     ) -> Result<(), SqlError> {
         let declared: Vec<Oid> = parameter_types.iter().map(|oid| Oid(*oid)).collect();
-        let prepared = self.prepare(query, &declared, false)?;
+        let prepared = self.prepare(query, Parameters::Inferred(&declared), false)?;
         self.keep_statement(name, prepared)?;
         self.out.parse_complete();
         Ok(())
@@ -34,7 +35,7 @@ impl<E: Engine> Session<E> {
     pub(super) fn prepare(
         &mut self,
         query: &str,
-        declared: &[Oid],
+        parameters: Parameters<'_>,
         from_sql: bool,
     ) -> Result<Prepared, SqlError> {
         let statements = self.engine.parse(query)?;
@@ -49,7 +50,7 @@ impl<E: Engine> Session<E> {
             }
         };
         let plan = match &statement {
-            Some(statement) => self.plan_statement(statement, declared)?,
+            Some(statement) => self.plan_statement(statement, parameters)?,
             None => Arc::new(empty_plan()),
         };
         Ok(Prepared {
@@ -94,7 +95,7 @@ impl<E: Engine> Session<E> {
             return Ok(prepared);
         };
         let types = prepared.plan.parameters.clone();
-        let plan = self.plan_statement(&statement, &types)?;
+        let plan = self.plan_statement(&statement, Parameters::Inferred(&types))?;
         refuse_other_shape(prepared.plan.columns.as_deref(), plan.columns.as_deref())?;
         let epoch = self.engine.schema_epoch();
         let fresh = Prepared { plan, epoch, generation, ..prepared };

@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
+use trellis_sqlcompat::bind::Parameters;
 use trellis_sqlcompat::parse::ParsedStatement;
 use trellis_sqlcompat::plan::{IsolationLevel, Plan, Step, WritePlan};
 use trellis_sqlcompat::schema::{Catalog, SchemaStatement};
 use trellis_sqlcompat::settings::FormatSettings;
-use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError};
+use trellis_sqlcompat::{Datum, DatumRef, SqlError};
 
 /// What binding and running depend on, besides the schema.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ pub trait Engine {
     fn plan(
         &mut self,
         statement: &ParsedStatement,
-        parameter_types: &[Oid],
+        parameters: Parameters<'_>,
         environment: &Environment,
     ) -> Result<Arc<Plan>, SqlError>;
 

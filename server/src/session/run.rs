@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use trellis_sqlcompat::bind::Parameters;
 use trellis_sqlcompat::plan::{
     Plan, PlanKind, ResultColumn, SessionStatement, WritePlan, WriteVerb,
 };
@@ -61,7 +62,7 @@ impl<E: Engine> Session<E> {
             return Ok(None);
         }
         let Some(source) = &plan.source else { return Ok(None) };
-        let fresh = self.plan_statement(source, &plan.parameters)?;
+        let fresh = self.plan_statement(source, Parameters::Inferred(&plan.parameters))?;
         refuse_other_shape(plan.columns.as_deref(), fresh.columns.as_deref())?;
         Ok(Some(fresh))
     }

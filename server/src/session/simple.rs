@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use trellis_sqlcompat::SqlError;
+use trellis_sqlcompat::bind::Parameters;
 use trellis_sqlcompat::parse::ParsedStatement;
 use trellis_sqlcompat::plan::Plan;
-use trellis_sqlcompat::{Oid, SqlError};
 
 use super::port::Engine;
 use super::portal::{Formats, Ran};
@@ -98,7 +99,7 @@ impl<E: Engine> Session<E> {
         last: bool,
         wire: &mut dyn Wire,
     ) -> Result<Option<Box<super::copying::CopyIn>>, Interrupted> {
-        let plan = self.plan_statement(statement, &[])?;
+        let plan = self.plan_statement(statement, Parameters::None)?;
         match self.run_bound(&plan, &[])? {
             Ran::Rows(mut rows, tag) => {
                 let columns = self.result_columns(&plan).unwrap_or_default();
@@ -136,10 +137,10 @@ impl<E: Engine> Session<E> {
     pub(super) fn plan_statement(
         &mut self,
         statement: &ParsedStatement,
-        parameter_types: &[Oid],
+        parameters: Parameters<'_>,
     ) -> Result<Arc<Plan>, SqlError> {
         let environment = self.environment();
-        let plan = self.engine.plan(statement, parameter_types, &environment);
+        let plan = self.engine.plan(statement, parameters, &environment);
         if !self.transaction.failed {
             return plan;
         }

@@ -2,6 +2,7 @@
 //!
 //! Source: the PostgreSQL manual's pages of the statements.
 
+use trellis_sqlcompat::bind::Parameters;
 use trellis_sqlcompat::bind::resolve::Types;
 use trellis_sqlcompat::plan::{DiscardTarget, ExplainStatement, PlanKind, SessionStatement, Step};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
@@ -51,7 +52,8 @@ impl<E: Engine> Session<E> {
             }
             SessionStatement::Notify { channel, payload } => self.run_notify(channel, payload),
             SessionStatement::Prepare { name, parameter_types, statement } => {
-                let prepared = self.prepare(statement, parameter_types, true)?;
+                let prepared =
+                    self.prepare(statement, Parameters::Inferred(parameter_types), true)?;
                 if name.is_empty() {
                     let message = "invalid statement name: must not be empty";
                     return Err(SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message));
@@ -202,7 +204,8 @@ impl<E: Engine> Session<E> {
             format!("CAST({argument} AS {})", Types::new(&catalog, &[]).format(*oid))
         };
         let casts: Vec<String> = arguments.iter().zip(types).map(cast).collect();
-        let prepared = self.prepare(&format!("SELECT {}", casts.join(", ")), &[], true)?;
+        let prepared =
+            self.prepare(&format!("SELECT {}", casts.join(", ")), Parameters::None, true)?;
         self.single_row(&prepared.plan, arguments.len())
     }
 

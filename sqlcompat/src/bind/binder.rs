@@ -5,7 +5,7 @@ use std::cell::Cell;
 use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Spanned};
 use sqlparser::tokenizer::{Location, Span};
 
-use super::context::BindContext;
+use super::context::{BindContext, Parameters};
 use super::resolve::Types;
 use super::scope::{CteEntry, Scope};
 use super::tree::{At, Relations};
@@ -74,7 +74,7 @@ impl<'a> Binder<'a> {
             text,
             ascii: text.is_ascii(),
             relations: Relations::default(),
-            parameters: cx.parameter_types.iter().map(undeclared).collect(),
+            parameters: cx.parameters.declared().iter().map(undeclared).collect(),
             scopes: Vec::new(),
             ctes: Vec::new(),
             reads: CatalogReads::default(),
@@ -198,10 +198,14 @@ impl<'a> Binder<'a> {
     /// Notes the use of `$n` and gives its type so far.
     ///
     /// # Errors
-    /// 42P02 for a number that no statement can have.
+    /// 42P02 for a number that no statement can have, and for any where there are no parameters.
     pub(crate) fn parameter(&mut self, text: &str, at: At) -> Result<(u16, Oid), SqlError> {
         let number = text.strip_prefix('$').and_then(|digits| digits.parse::<u32>().ok());
-        let number = number.filter(|n| (1..=PARAMETER_MAX).contains(n)).ok_or_else(|| {
+        let admitted = |n: &u32| match self.cx.parameters {
+            Parameters::None => false,
+            Parameters::Inferred(_) => (1..=PARAMETER_MAX).contains(n),
+        };
+        let number = number.filter(admitted).ok_or_else(|| {
             SqlError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {text}"))
                 .at(at.position())
         })?;

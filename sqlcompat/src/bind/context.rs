@@ -24,8 +24,28 @@ pub struct BindContext<'a> {
     pub database: &'a str,
     /// Settings that literals are read by.
     pub settings: &'a FormatSettings,
-    /// Declared types of `$1`, `$2`, …; 0 or `unknown` is to be inferred; there may be fewer than are used.
-    pub parameter_types: &'a [Oid],
+    /// The parameters that the statement may have.
+    pub parameters: Parameters<'a>,
+}
+
+/// The parameters that a statement may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameters<'a> {
+    /// None: the statement is run as it is bound, as in a simple query.
+    None,
+    /// Any, with the declared types of `$1`, `$2`, …; 0 or `unknown` is to be inferred; there may be fewer than are used.
+    Inferred(&'a [Oid]),
+}
+
+impl<'a> Parameters<'a> {
+    /// The declared types.
+    #[must_use]
+    pub fn declared(self) -> &'a [Oid] {
+        match self {
+            Self::None => &[],
+            Self::Inferred(types) => types,
+        }
+    }
 }
 
 /// Binds and lowers one statement.

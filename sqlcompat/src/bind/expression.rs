@@ -9,10 +9,11 @@ use sqlparser::ast::{
 
 use super::binder::Binder;
 use super::data_type::interval_typmod;
-use super::tree::{At, Call, Expr, Extreme, Negated, Node, Subscript, SubscriptIndex};
+use super::tree::{At, Call, Expr, Extreme, Let, Negated, Node, Subscript, SubscriptIndex};
 use crate::builtin::CastContext;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
+use crate::lower::is_native_comparison;
 use crate::oid::Oid;
 
 impl Binder<'_> {
@@ -430,13 +431,40 @@ impl Binder<'_> {
         conditions: &[CaseWhen],
         else_result: Option<&ast::Expr>,
     ) -> Result<Expr, SqlError> {
-        let operand = match operand {
-            Some(operand) => {
-                let bound = self.expr(operand)?;
-                Some(if bound.is_unknown() { self.implicit(bound, Oid::TEXT)? } else { bound })
-            }
-            None => None,
+        let Some(operand) = operand else {
+            return self.branches(None, conditions, else_result);
         };
+        let bound = self.expr(operand)?;
+        let bound = if bound.is_unknown() { self.implicit(bound, Oid::TEXT)? } else { bound };
+        self.computed_once(bound, |binder, operand| {
+            binder.branches(Some(operand), conditions, else_result)
+        })
+    }
+
+    /// Gives `body` a value that is computed once: itself if computing it again changes nothing, else a name for it.
+    pub(crate) fn computed_once(
+        &mut self,
+        value: Expr,
+        body: impl FnOnce(&mut Self, Expr) -> Result<Expr, SqlError>,
+    ) -> Result<Expr, SqlError> {
+        let aggregated = value.any(&mut |it| matches!(it.node, Node::Aggregate(_)));
+        if aggregated || !value.is_volatile(&self.relations) {
+            return body(self, value);
+        }
+        let relation = self.add_given("c1", value.type_oid, value.typmod);
+        let named = self.column(relation, 0, value.at);
+        let body = body(self, named)?;
+        let (type_oid, typmod, at) = (body.type_oid, body.typmod, body.at);
+        Ok(Expr { node: Node::Let(Box::new(Let { relation, value, body })), type_oid, typmod, at })
+    }
+
+    /// The branches of a `CASE`: conditions, or values to compare the operand with.
+    fn branches(
+        &mut self,
+        operand: Option<Expr>,
+        conditions: &[CaseWhen],
+        else_result: Option<&ast::Expr>,
+    ) -> Result<Expr, SqlError> {
         let mut tests = Vec::with_capacity(conditions.len());
         let mut results = Vec::with_capacity(conditions.len() + 1);
         // The ELSE comes first: it is the one whose type PostgreSQL prefers in a tie.
@@ -457,8 +485,14 @@ impl Binder<'_> {
         }
         let (mut results, type_oid, typmod) = self.unify(results, "CASE")?;
         let otherwise = Box::new(results.remove(0));
-        let whens = tests.into_iter().zip(results).collect();
-        let mut case = Expr::new(Node::Case(whens, Some(otherwise)), type_oid);
+        let node = match operand.and_then(|_| switch_values(&tests)) {
+            Some((operand, values)) => {
+                let whens = values.into_iter().zip(results).collect();
+                Node::Switch(Box::new(operand), whens, Some(otherwise))
+            }
+            None => Node::Case(tests.into_iter().zip(results).collect(), Some(otherwise)),
+        };
+        let mut case = Expr::new(node, type_oid);
         case.typmod = typmod;
         Ok(case)
     }
@@ -478,11 +512,12 @@ impl Binder<'_> {
                 let [left, right] = arguments else { return Ok(None) };
                 let (left, right) = (self.expr(left)?, self.expr(right)?);
                 let typmod = left.typmod;
-                let call = self.operator_call("=", left, right, at)?;
-                let type_oid = call.arguments[0].type_oid;
-                let mut node = Expr::new(Node::NullIf(Box::new(call)), type_oid);
-                node.typmod = typmod;
-                return Ok(Some(node.at(at)));
+                let null_if = self.computed_once(left, |binder, left| {
+                    let call = binder.operator_call("=", left, right, at)?;
+                    let type_oid = call.arguments[0].type_oid;
+                    Ok(Expr { node: Node::NullIf(Box::new(call)), type_oid, typmod, at })
+                });
+                return null_if.map(Some);
             }
             _ => return Ok(None),
         };
@@ -804,6 +839,21 @@ fn number_text(expr: &ast::Expr) -> Option<(&str, bool)> {
         }
         _ => None,
     }
+}
+
+/// The one operand of equalities that SQLite itself decides, and the values that it is compared with.
+fn switch_values(tests: &[Expr]) -> Option<(Expr, Vec<Expr>)> {
+    let mut operand = None;
+    let mut values = Vec::with_capacity(tests.len());
+    for test in tests {
+        let Node::Call(call) = &test.node else { return None };
+        let [left, right] = &call.arguments[..] else { return None };
+        if !is_native_comparison(call.row.oid) || *operand.get_or_insert(left) != left {
+            return None;
+        }
+        values.push(right.clone());
+    }
+    Some((operand?.clone(), values))
 }
 
 /// `NOT` of a condition, if `negated`.

@@ -439,6 +439,17 @@ impl Binder<'_> {
         Ok(self.relations.add(relation))
     }
 
+    /// A relation of one column whose row the statement itself provides.
+    pub(crate) fn add_given(&mut self, name: &str, type_oid: Oid, typmod: i32) -> RelationId {
+        let column = plain_column(name.to_owned(), ColumnSql::Name(name.to_owned()), type_oid);
+        self.relations.add(Relation {
+            alias: String::new(),
+            qualifier: self.fresh_qualifier(),
+            columns: vec![RelationColumn { typmod, ..column }],
+            source: Source::Given,
+        })
+    }
+
     fn cte_relation(&mut self, name: &str, at: At) -> Result<Option<Relation>, SqlError> {
         let Some(entry) = self.ctes.iter_mut().rev().find(|it| it.name == name && !it.hidden)
         else {

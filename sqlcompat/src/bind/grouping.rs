@@ -2,8 +2,8 @@
 
 use super::binder::Binder;
 use super::tree::{
-    Body, Distinct, Expr, FromItem, Node, Query, RelationId, Select, SetKind, SetOperation, SortBy,
-    SortKey, Source,
+    Body, Distinct, Expr, Node, Query, RelationId, Select, SetKind, SetOperation, SortBy, SortKey,
+    Source,
 };
 use super::walk::query_expressions;
 use crate::error::{SqlError, SqlState};
@@ -21,7 +21,7 @@ impl Binder<'_> {
     ) -> Result<(), SqlError> {
         let mut check = GroupingCheck { relations: Vec::new(), determined: Vec::new(), select };
         for item in &select.from {
-            collect_relations(item, &mut check.relations);
+            item.relations(&mut check.relations);
         }
         check.determined = check
             .relations
@@ -171,16 +171,6 @@ fn replace_with_null(expr: &mut Expr, absent: &[&Expr]) {
     }
     for child in expr.children_mut() {
         replace_with_null(child, absent);
-    }
-}
-
-fn collect_relations(item: &FromItem, relations: &mut Vec<RelationId>) {
-    match item {
-        FromItem::Relation(relation) => relations.push(*relation),
-        FromItem::Join(join) => {
-            collect_relations(&join.left, relations);
-            collect_relations(&join.right, relations);
-        }
     }
 }
 

@@ -33,5 +33,5 @@ mod update;
 mod utility;
 mod walk;
 
-pub use context::{BindContext, plan};
+pub use context::{BindContext, Parameters, plan};
 pub use scalar::{LoweredQuery, LoweredScalar, ScalarScope, bind_query, bind_scalar_expression};

@@ -178,11 +178,13 @@ impl Binder<'_> {
                 return Ok(Expr::new(node, Oid::BOOL).at(at));
             }
         }
-        let mut tests = Vec::with_capacity(items.len());
-        for item in items {
-            tests.push(self.binary_operator("=", operand.clone(), item, at)?);
-        }
-        Ok(negate(Expr::new(Node::Or(tests), Oid::BOOL).at(at), negated))
+        self.computed_once(operand, |binder, operand| {
+            let mut tests = Vec::with_capacity(items.len());
+            for item in items {
+                tests.push(binder.binary_operator("=", operand.clone(), item, at)?);
+            }
+            Ok(negate(Expr::new(Node::Or(tests), Oid::BOOL).at(at), negated))
+        })
     }
 
     /// `operand [NOT] BETWEEN low AND high`.

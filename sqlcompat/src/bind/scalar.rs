@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr, Query};
 
 use super::binder::Binder;
-use super::context::BindContext;
+use super::context::{BindContext, Parameters};
 use super::scope::{CallRules, Scope};
 use super::tree::{ColumnSql, Node, Relation, RelationColumn, Source};
 use crate::builtin::CastContext;
@@ -66,7 +66,7 @@ pub fn bind_scalar_expression(
     expected: Option<(Oid, i32)>,
     cx: &BindContext<'_>,
 ) -> Result<LoweredScalar, SqlError> {
-    let cx = BindContext { parameter_types: &[], ..*cx };
+    let cx = BindContext { parameters: Parameters::None, ..*cx };
     let mut binder = Binder::new(&cx, text);
     let clause = binder.enter_scalar_scope(scope)?;
     let rules = CallRules {
@@ -101,7 +101,7 @@ pub fn bind_query(
     text: &str,
     cx: &BindContext<'_>,
 ) -> Result<LoweredQuery, SqlError> {
-    let cx = BindContext { parameter_types: &[], ..*cx };
+    let cx = BindContext { parameters: Parameters::None, ..*cx };
     let mut binder = Binder::new(&cx, text);
     let bound = binder.subquery(query)?;
     binder.refuse_parameters()?;

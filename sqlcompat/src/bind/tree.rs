@@ -84,6 +84,8 @@ pub enum Node {
     InList(Box<Expr>, Vec<Expr>, Negated),
     /// `CASE`: conditions with results, and `ELSE`.
     Case(Vec<(Expr, Expr)>, Option<Box<Expr>>),
+    /// `CASE operand`: values that SQLite itself compares the operand with, results, and `ELSE`.
+    Switch(Box<Expr>, Vec<(Expr, Expr)>, Option<Box<Expr>>),
     /// `COALESCE`.
     Coalesce(Vec<Expr>),
     /// `NULLIF`, with the `=` of its operands.
@@ -114,6 +116,8 @@ pub enum Node {
     WholeRow(RelationId),
     /// An aggregate, or a window function.
     Aggregate(Box<Aggregate>),
+    /// A value computed once for all of its uses.
+    Let(Box<Let>),
 }
 
 /// Whether a predicate is under NOT.
@@ -181,6 +185,17 @@ pub enum Quantity {
 
 /// Stands for the current element inside [`Quantified::call`].
 pub const ELEMENT: RelationId = RelationId(u32::MAX);
+
+/// A value that the body reads as the only column of a relation, so that it is computed once however often it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Let {
+    /// The relation, whose source is [`Source::Given`].
+    pub relation: RelationId,
+    /// The value.
+    pub value: Expr,
+    /// What reads it.
+    pub body: Expr,
+}
 
 /// Comparison of rows: the calls compare column by column.
 #[derive(Clone, Debug, PartialEq)]

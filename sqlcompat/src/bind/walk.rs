@@ -1,9 +1,10 @@
 //! Walking the typed tree: the direct subexpressions of a node, and the expressions of a query.
 
 use super::tree::{
-    Aggregate, Body, Expr, FrameBound, FromItem, Node, Quantity, Query, Select, SortBy, SortKey,
-    Subscript, SubscriptIndex,
+    Aggregate, Body, Expr, FrameBound, FromItem, Node, Quantity, Query, RelationId, Relations,
+    Select, SortBy, SortKey, Source, Subscript, SubscriptIndex,
 };
+use crate::builtin::Volatility;
 
 impl Expr {
     /// The direct subexpressions; queries inside are not entered, see `queries`.
@@ -43,6 +44,12 @@ impl Expr {
                 .flat_map(|(test, result)| [test, result])
                 .chain(otherwise.as_deref())
                 .collect(),
+            Node::Switch(operand, whens, otherwise) => [&**operand]
+                .into_iter()
+                .chain(whens.iter().flat_map(|(value, result)| [value, result]))
+                .chain(otherwise.as_deref())
+                .collect(),
+            Node::Let(it) => vec![&it.value, &it.body],
             Node::Quantified(quantified) => {
                 let array = match &quantified.over {
                     Quantity::Array(array) => Some(array),
@@ -88,6 +95,12 @@ impl Expr {
                 .flat_map(|(test, result)| [test, result])
                 .chain(otherwise.as_deref_mut())
                 .collect(),
+            Node::Switch(operand, whens, otherwise) => [&mut **operand]
+                .into_iter()
+                .chain(whens.iter_mut().flat_map(|(value, result)| [value, result]))
+                .chain(otherwise.as_deref_mut())
+                .collect(),
+            Node::Let(it) => vec![&mut it.value, &mut it.body],
             _ => Vec::new(),
         }
     }
@@ -111,6 +124,76 @@ impl Expr {
     /// Whether this node or one below it, queries not entered, satisfies `test`.
     pub fn any(&self, test: &mut impl FnMut(&Expr) -> bool) -> bool {
         test(self) || self.children().into_iter().any(|child| child.any(test))
+    }
+
+    /// Whether it may have another value each time it is computed: it calls a volatile function, here or in a query inside.
+    #[must_use]
+    pub fn is_volatile(&self, relations: &Relations) -> bool {
+        self.any(&mut |it| match &it.node {
+            Node::Call(call) => call.row.volatility == Volatility::Volatile,
+            _ => it.query().is_some_and(|query| query.is_volatile(relations)),
+        })
+    }
+}
+
+impl Query {
+    /// Whether it calls a volatile function anywhere inside.
+    #[must_use]
+    pub fn is_volatile(&self, relations: &Relations) -> bool {
+        let within = |relation: &RelationId| match &relations.get(*relation).source {
+            Source::Query(query) => query.is_volatile(relations),
+            Source::Function(function) => {
+                function.calls.iter().any(|(call, _)| call.is_volatile(relations))
+            }
+            Source::Table(..) | Source::Cte(_) | Source::Given => false,
+        };
+        query_expressions(self).into_iter().any(|expr| expr.is_volatile(relations))
+            || query_relations(self).iter().any(within)
+            || self.ctes.iter().any(|cte| cte.query.is_volatile(relations))
+    }
+
+    /// Whether its columns may have other values each time they are computed.
+    #[must_use]
+    pub(crate) fn has_volatile_outputs(&self, relations: &Relations) -> bool {
+        match &self.body {
+            Body::Select(select) => select.items.iter().any(|item| item.is_volatile(relations)),
+            Body::Values(rows) => rows.iter().flatten().any(|item| item.is_volatile(relations)),
+            Body::SetOperation(operation) => {
+                operation.left.has_volatile_outputs(relations)
+                    || operation.right.has_volatile_outputs(relations)
+            }
+        }
+    }
+}
+
+/// The relations of `FROM` clauses at a query's own level, the parts of set operations included.
+fn query_relations(query: &Query) -> Vec<RelationId> {
+    let mut found = Vec::new();
+    let mut pending = vec![query];
+    while let Some(query) = pending.pop() {
+        match &query.body {
+            Body::Select(select) => {
+                for item in &select.from {
+                    item.relations(&mut found);
+                }
+            }
+            Body::Values(_) => {}
+            Body::SetOperation(operation) => pending.extend([&operation.right, &operation.left]),
+        }
+    }
+    found
+}
+
+impl FromItem {
+    /// Adds the relations of the item, from left to right.
+    pub(crate) fn relations(&self, found: &mut Vec<RelationId>) {
+        match self {
+            FromItem::Relation(relation) => found.push(*relation),
+            FromItem::Join(join) => {
+                join.left.relations(found);
+                join.right.relations(found);
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::collation::collation;
 use super::literal::{quote_identifier, write_datum};
 use crate::bind::resolve::Types;
 use crate::bind::tree::{
-    Call, ColumnSql, ELEMENT, Expr, Extreme, Negated, Node, Quantified, Quantity, Query,
+    Call, ColumnSql, ELEMENT, Expr, Extreme, Let, Negated, Node, Quantified, Quantity, Query,
     RelationId, Relations, Source, Subscript, SubscriptIndex,
 };
 use crate::error::SqlError;
@@ -92,6 +92,10 @@ impl<'a> Lowering<'a> {
             Node::Between(parts, negated) => self.between(parts, *negated)?,
             Node::InList(operand, list, negated) => self.in_list(operand, list, *negated)?,
             Node::Case(whens, otherwise) => self.case(whens, otherwise.as_deref())?,
+            Node::Switch(operand, whens, otherwise) => {
+                self.switch(operand, whens, otherwise.as_deref())?;
+            }
+            Node::Let(it) => self.computed_once(it)?,
             Node::Coalesce(terms) => self.coalesce(terms)?,
             Node::NullIf(call) => self.null_if(call)?,
             Node::Extreme(extreme, terms) => self.extreme(*extreme, terms)?,
@@ -130,8 +134,29 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
+    /// `(WITH name(c1) AS MATERIALIZED (SELECT value) SELECT body FROM name)`.
+    fn computed_once(&mut self, it: &Let) -> Result<(), SqlError> {
+        let name = quote_identifier(&self.relations.get(it.relation).qualifier);
+        self.push(format_args!("(WITH {name}(c1) AS MATERIALIZED (SELECT "));
+        self.expr(&it.value)?;
+        self.out.push_str(") SELECT ");
+        self.expr(&it.body)?;
+        self.push(format_args!(" FROM {name})"));
+        Ok(())
+    }
+
     /// `NULLIF`, whose equality may not be SQLite's.
     fn null_if(&mut self, equality: &Call) -> Result<(), SqlError> {
+        if let ([left, right], true) =
+            (&equality.arguments[..], super::is_native_comparison(equality.row.oid))
+        {
+            self.out.push_str("nullif(");
+            self.collated(left)?;
+            self.out.push_str(", ");
+            self.expr(right)?;
+            self.out.push(')');
+            return Ok(());
+        }
         self.out.push_str("CASE WHEN ");
         self.call(equality)?;
         self.out.push_str(" THEN NULL ELSE ");
@@ -316,6 +341,14 @@ impl<'a> Lowering<'a> {
 
     fn case(&mut self, whens: &[(Expr, Expr)], otherwise: Option<&Expr>) -> Result<(), SqlError> {
         self.out.push_str("CASE");
+        self.branches(whens, otherwise)
+    }
+
+    fn branches(
+        &mut self,
+        whens: &[(Expr, Expr)],
+        otherwise: Option<&Expr>,
+    ) -> Result<(), SqlError> {
         for (test, result) in whens {
             self.out.push_str(" WHEN ");
             self.expr(test)?;
@@ -328,6 +361,17 @@ impl<'a> Lowering<'a> {
         }
         self.out.push_str(" END");
         Ok(())
+    }
+
+    fn switch(
+        &mut self,
+        operand: &Expr,
+        whens: &[(Expr, Expr)],
+        otherwise: Option<&Expr>,
+    ) -> Result<(), SqlError> {
+        self.out.push_str("CASE ");
+        self.collated(operand)?;
+        self.branches(whens, otherwise)
     }
 
     /// SQLite's `coalesce` wants at least two arguments.
@@ -448,14 +492,9 @@ impl<'a> Lowering<'a> {
 
     /// `ARRAY(SELECT …)`, in the order of the query.
     fn array_query(&mut self, query: &Query) -> Result<(), SqlError> {
-        let element = query.columns[0].type_oid;
-        let hex = is_blob(self.types.base(element));
-        let is_array = self.types.element(element).is_some();
-        self.out.push_str(match (hex, is_array) {
-            (true, _) => "(SELECT json_group_array(lower(hex(c1))) FROM ",
-            (false, true) => "(SELECT json_group_array(json(c1)) FROM ",
-            (false, false) => "(SELECT json_group_array(c1) FROM ",
-        });
+        self.out.push_str("(SELECT json_group_array(");
+        let (open, close) = self.json_wrapper(query.columns[0].type_oid);
+        self.push(format_args!("{open}c1{close}) FROM "));
         self.named_outputs = true;
         self.parenthesized(query)?;
         self.out.push(')');
@@ -558,30 +597,26 @@ impl<'a> Lowering<'a> {
 
     /// A value as it goes into a JSON array.
     pub(super) fn json_element(&mut self, element: &Expr) -> Result<(), SqlError> {
-        let base = self.types.base(element.type_oid);
-        let function = if is_blob(base) {
-            "lower(hex("
+        let (open, close) = self.json_wrapper(element.type_oid);
+        self.out.push_str(open);
+        self.expr(element)?;
+        self.out.push_str(close);
+        Ok(())
+    }
+
+    /// What a value of the type is wrapped in where it goes into a JSON array: blobs are hex there, arrays and rows JSON.
+    pub(super) fn json_wrapper(&self, type_oid: Oid) -> (&'static str, &'static str) {
+        let base = self.types.base(type_oid);
+        if is_blob(base) {
+            ("pg_binary_encode(", ", 'hex')")
         } else if self.types.element(base).is_some()
             || self.types.is_composite(base)
             || base == Oid::RECORD
         {
-            "json(("
+            ("json(", ")")
         } else {
-            return self.expr(element);
-        };
-        // A NULL blob must stay NULL: hex(NULL) is ''.
-        if function.starts_with("lower") {
-            self.out.push_str("CASE WHEN ");
-            self.expr(element)?;
-            self.out.push_str(" IS NOT NULL THEN ");
+            ("", "")
         }
-        self.out.push_str(function);
-        self.expr(element)?;
-        self.out.push_str("))");
-        if function.starts_with("lower") {
-            self.out.push_str(" END");
-        }
-        Ok(())
     }
 
     fn row_compare(&mut self, operator: &str, pairs: &[Call]) -> Result<(), SqlError> {

@@ -6,6 +6,7 @@
 //! | `DISTINCT ON` | `row_number()` over the keys, and the first of each |
 //! | `INTERSECT ALL`, `EXCEPT ALL` | the plain operation over rows numbered within their equals |
 //! | `VALUES`, set operations with ORDER BY | a subquery, so that names and collations can be put on its columns |
+//! | a subquery or CTE with volatile outputs | a materialized CTE, so that each output is computed once a row |
 //! | `SELECT` of no columns | one NULL column, which the plan does not list |
 
 use super::expression::Lowering;
@@ -124,7 +125,9 @@ impl Lowering<'_> {
             let Cte { sql_name, query, recursive: _, materialized } = cte;
             self.out.push_str(&quote_identifier(sql_name));
             self.column_names(query.columns.len());
+            let volatile = query.has_volatile_outputs(self.relations);
             self.out.push_str(match materialized {
+                _ if volatile => " AS MATERIALIZED (",
                 None => " AS (",
                 Some(true) => " AS MATERIALIZED (",
                 Some(false) => " AS NOT MATERIALIZED (",
@@ -309,7 +312,11 @@ impl Lowering<'_> {
             Source::Query(query) if query.lateral => self.lateral(query)?,
             Source::Query(query) => {
                 self.out.push('(');
-                self.named(query)?;
+                if query.has_volatile_outputs(relations) {
+                    self.materialized(query, &relation.qualifier)?;
+                } else {
+                    self.named(query)?;
+                }
                 self.out.push(')');
             }
             Source::Function(function) if function.calls.len() > 1 => {
@@ -324,6 +331,20 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// A query as a CTE of its own, which SQLite computes once. A subquery it would merge into the query around it, and compute
+    /// its outputs wherever they are read.
+    fn materialized(&mut self, query: &Query, name: &str) -> Result<(), SqlError> {
+        let name = quote_identifier(name);
+        self.push(format_args!("WITH {name}"));
+        self.column_names(query.columns.len());
+        self.out.push_str(" AS MATERIALIZED (");
+        self.query(query)?;
+        self.out.push_str(") SELECT ");
+        self.outputs(&query.columns, false);
+        self.push(format_args!(" FROM {name}"));
+        Ok(())
+    }
+
     /// A lateral subquery as one JSON array of rows.
     fn lateral(&mut self, query: &Query) -> Result<(), SqlError> {
         self.out.push_str("json_each((SELECT json_group_array(json_array(");
@@ -331,15 +352,8 @@ impl Lowering<'_> {
             if index > 0 {
                 self.out.push_str(", ");
             }
-            let base = self.types.base(column.type_oid);
-            let name = format!("c{}", index + 1);
-            if super::expression::is_blob(base) {
-                self.push(format_args!("iif({name} IS NULL, NULL, lower(hex({name})))"));
-            } else if self.types.element(base).is_some() {
-                self.push(format_args!("json({name})"));
-            } else {
-                self.out.push_str(&name);
-            }
+            let (open, close) = self.json_wrapper(column.type_oid);
+            self.push(format_args!("{open}c{}{close}", index + 1));
         }
         self.out.push_str(")) FROM (");
         self.named(query)?;
@@ -392,6 +406,12 @@ impl Lowering<'_> {
             self.out.push_str("json_each(json_array(");
             self.json_element(expr)?;
             self.out.push_str("))");
+            return Ok(());
+        }
+        if expr.is_volatile(self.relations) {
+            self.out.push_str("(WITH w(value) AS MATERIALIZED (SELECT ");
+            self.expr(expr)?;
+            self.out.push_str(") SELECT value FROM w)");
             return Ok(());
         }
         self.out.push_str("(SELECT ");

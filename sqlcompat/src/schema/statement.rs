@@ -14,7 +14,7 @@
 
 use super::catalog::Catalog;
 use super::row::SchemaRow;
-use crate::bind::BindContext;
+use crate::bind::{BindContext, Parameters};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::parse::utility::DdlStatement;
@@ -114,7 +114,7 @@ impl SchemaStatement {
             user: &self.user,
             database: &self.database,
             settings: &self.settings,
-            parameter_types: &[],
+            parameters: Parameters::None,
         }
     }
 

@@ -24,7 +24,7 @@ use super::change::expression;
 use super::link::PUBLIC_NAMESPACE;
 use super::physical::{self, quote};
 use super::storage::storage_form;
-use crate::bind::BindContext;
+use crate::bind::{BindContext, Parameters};
 use crate::error::SqlError;
 use crate::settings::FormatSettings;
 
@@ -52,7 +52,7 @@ impl<'a> SchemaContext<'a> {
             user: "",
             database: "",
             settings: &self.settings,
-            parameter_types: &[],
+            parameters: Parameters::None,
         }
     }
 }

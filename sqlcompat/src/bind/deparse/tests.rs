@@ -6,7 +6,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use super::*;
-use crate::bind::bind_scalar_expression;
+use crate::bind::{Parameters, bind_scalar_expression};
 use crate::schema::{
     Catalog, Column, ColumnGeneration, DomainType, EnumType, Namespace, ObjectId, UserType,
 };
@@ -128,7 +128,7 @@ fn expressions_read_as_postgresql_shows_them() {
         user: "u",
         database: "d",
         settings: &settings,
-        parameter_types: &[],
+        parameters: Parameters::None,
     };
     let recorded = fs::read_to_string("testscripts/deparse/answers.tsv").expect("recorded answers");
     let columns = columns();

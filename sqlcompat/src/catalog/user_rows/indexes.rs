@@ -8,7 +8,7 @@ use super::identifiers::{columns_named, expression_column_name};
 use super::relations::{AttributeRow, Attributes, ClassRow, attnum_of};
 use super::types::oid_list;
 use super::{Dependencies, PG_CLASS, numbers};
-use crate::bind::{BindContext, ScalarScope, bind_scalar_expression};
+use crate::bind::{BindContext, Parameters, ScalarScope, bind_scalar_expression};
 use crate::oid::Oid;
 use crate::parse;
 use crate::schema::{Catalog, Column, Index, IndexKey, Table, TableKind, UniqueConstraint};
@@ -259,7 +259,7 @@ fn key_type(catalog: &Catalog, table: &Table, key: &Key<'_>) -> (Oid, i32) {
         user: "",
         database: "",
         settings: &settings,
-        parameter_types: &[],
+        parameters: Parameters::None,
     };
     let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
     parse::expression(expression)

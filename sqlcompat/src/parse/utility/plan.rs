@@ -6,7 +6,7 @@
 use super::ast::ObjectName;
 use super::copy::{CopyAst, CopySource};
 use super::{TypeName, UtilityAst};
-use crate::bind::{self, BindContext};
+use crate::bind::{self, BindContext, Parameters};
 use crate::builtin::quote_identifier;
 use crate::error::{SqlError, SqlState};
 use crate::parse;
@@ -46,7 +46,10 @@ pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
             let steps = step.iter().map(|sql| Step { sql: (*sql).to_owned() }).collect();
             PlanKind::Session(SessionStatement::Maintenance { tag, steps })
         }
-        UtilityAst::Ddl(ddl) => PlanKind::Schema(Box::new(schema::bind_ddl(ddl, cx)?)),
+        UtilityAst::Ddl(ddl) => PlanKind::Schema(Box::new(schema::bind_ddl(
+            ddl,
+            &BindContext { parameters: Parameters::None, ..*cx },
+        )?)),
         UtilityAst::Unsupported(what) => return Err(SqlError::unsupported(what)),
     };
     let reads = CatalogReads::default();
@@ -91,7 +94,11 @@ fn copy(ast: &CopyAst, cx: &BindContext<'_>) -> Result<CopyStatement, SqlError> 
         CopySource::Query(query) => (String::new(), Vec::new(), query.clone()),
         CopySource::Table(name, columns) => copy_table(ast.direction, name, columns, cx)?,
     };
-    let plan = plan_text(&text, cx)?;
+    let parameters = match ast.direction {
+        CopyDirection::FromStdin => Parameters::Inferred(&[]),
+        CopyDirection::ToStdout => Parameters::None,
+    };
+    let plan = plan_text(&text, &BindContext { parameters, ..*cx })?;
     let columns = if columns.is_empty() {
         plan.columns.iter().flatten().map(|column| column.name.clone()).collect()
     } else {
