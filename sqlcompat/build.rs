@@ -42,8 +42,19 @@ struct Row<'a> {
 
 impl Table {
     fn read(name: &str) -> Self {
-        let text =
-            fs::read_to_string(format!("data/pg15/{name}.tsv")).expect("the data file is there");
+        Self::read_from("pg15", name)
+    }
+
+    /// PostgreSQL's rows and, after them, our own.
+    fn read_with_own(name: &str) -> Self {
+        let mut table = Self::read(name);
+        table.rows.extend(Self::read_from("trellis", name).rows);
+        table
+    }
+
+    fn read_from(directory: &str, name: &str) -> Self {
+        let file = format!("data/{directory}/{name}.tsv");
+        let text = fs::read_to_string(file).expect("the data file is there");
         let mut lines = text.lines();
         let header = lines.next().expect("a header line");
         let columns =
@@ -183,7 +194,7 @@ fn functions() -> String {
     for row in Table::read("function_defaults").rows() {
         defaults.entry(row.number("oid")).or_default().push(row.text("default").to_owned());
     }
-    let table = Table::read("pg_proc");
+    let table = Table::read_with_own("pg_proc");
     let mut rows: Vec<Row> = table.rows().collect();
     rows.sort_by_key(|row| (row.text("proname").to_owned(), row.number("oid")));
     let literals: Vec<String> = rows
@@ -315,7 +326,7 @@ fn aggregates() -> String {
         let earlier = by_name.insert(name, value);
         assert!(earlier.is_none_or(|earlier| earlier == value), "overloads differ in kind");
     }
-    let table = Table::read("pg_proc");
+    let table = Table::read_with_own("pg_proc");
     let mut rows: Vec<Row> = table.rows().filter(|row| row.text("prokind") == "a").collect();
     rows.sort_by_key(|row| row.number("oid"));
     let literals: Vec<String> = rows
@@ -367,7 +378,7 @@ fn ordering() -> String {
 }
 
 fn relations() -> String {
-    let table = Table::read("columns");
+    let table = Table::read_with_own("columns");
     let mut relations: BTreeMap<(String, String), Vec<Row>> = BTreeMap::new();
     for row in table.rows() {
         let key = (row.text("relation").to_owned(), row.text("schema").to_owned());

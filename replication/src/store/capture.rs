@@ -306,7 +306,7 @@ pub(super) struct State {
     /// A tracked row was changed outside a write transaction.
     stray: bool,
     /// A row of a table that is not replicated was changed.
-    untracked: bool,
+    pub(super) untracked: bool,
     /// A value could not be read in the hook.
     unreadable: bool,
     /// SQLite's count of changed rows when the transaction began, if nothing of it is in the log yet.

@@ -6,7 +6,8 @@
 //!
 //! Inserting a row merges it by the same rules as a changeset, inside a write transaction that changes nothing else. Such
 //! an import has no place in the log: it is merged here, moves no head, and other nodes hear of it only by being given it
-//! too. `ts` is read as `'0'` and ignored when inserted.
+//! too. `ts` is read as `'0'` and ignored when inserted. A value may be given as text in `val_text` instead of `val`; what
+//! type it has then is said by the column that it is for.
 //!
 //! # Sources
 //! cr-sqlite 0.17, `crsql_changes`: columns, sentinel `-1`, what is emitted when.
@@ -25,7 +26,7 @@ use super::error::{Result, StoreError};
 use super::ffi::{RowCursor, RowTable, register_row_table};
 use super::functions;
 use super::merge::{MergeError, TableMerger};
-use super::registry::{Registry, RowIdentity, Table};
+use super::registry::{Column, Registry, RowIdentity, Table};
 use crate::crdt::{Block, IncomingCell, IncomingRow, RowClock, Stamp, pack, unpack};
 use crate::types::{SiteId, Value, ValueRef};
 
@@ -51,7 +52,7 @@ struct ChangesTable {
 impl RowTable for ChangesTable {
     fn schema(&self) -> &'static CStr {
         c"CREATE TABLE crsql_changes(\"table\" TEXT, pk BLOB, cid TEXT, val, col_version INTEGER, db_version INTEGER,
-            site_id BLOB, cl INTEGER, seq INTEGER, ts TEXT)"
+            site_id BLOB, cl INTEGER, seq INTEGER, ts TEXT, val_text TEXT HIDDEN)"
     }
 
     fn open(&self) -> Box<dyn RowCursor> {
@@ -92,6 +93,8 @@ struct Change {
     site: SiteId,
     causal_length: u64,
     seq: u32,
+    /// The value as text, instead of `value`.
+    value_text: Option<String>,
 }
 
 impl Change {
@@ -123,6 +126,11 @@ impl Change {
             site: SiteId(blob(&mut values)?.try_into().ok()?),
             causal_length: number(&mut values, 1)?,
             seq: u32::try_from(number(&mut values, 0)?).ok()?,
+            // What is between is `ts`.
+            value_text: match values.nth(1) {
+                Some(SqliteValue::Text(text)) => Some(text),
+                _ => None,
+            },
         };
         let sentinel = change.cid == SENTINEL;
         (!sentinel || change.col_version == change.causal_length).then_some(change)
@@ -148,6 +156,8 @@ impl ChangesTable {
         });
         let mut state = self.capture.state();
         state.mode = Mode::Tracking;
+        // What is merged is not among the events, so the transaction cannot be put aside and repeated from them.
+        state.untracked = true;
         if !Arc::ptr_eq(&state.registry, &registry) {
             state.set_registry(registry);
         }
@@ -162,18 +172,26 @@ fn merge_change(
     change: &Change,
 ) -> Result<(), MergeError> {
     let malformed = |reason: &str| MergeError::Malformed(format!("{reason} of {}", change.table));
+    if change.table.starts_with("trellis_") {
+        return Err(malformed("no import into the server's own tables"));
+    }
     let index =
         registry.index_of(change.table.as_bytes()).ok_or_else(|| malformed("no registration"))?;
     let table = registry.tables().get(index).ok_or_else(|| malformed("no registration"))?;
     let origin = registry.ordinal(change.site).unwrap_or_default();
-    let value = borrowed((&change.value).into())?;
+    let mut value = borrowed((&change.value).into())?;
+    let given;
     let is_sentinel = change.cid == SENTINEL || change.causal_length.is_multiple_of(2);
     let mut cells = Vec::new();
     if !is_sentinel {
         let column = table.cells.iter().find(|cell| cell.name == change.cid);
-        let column = column.ok_or_else(|| malformed("no such column"))?.ordinal;
+        let column = column.ok_or_else(|| malformed("no such column"))?;
+        if let Some(text) = &change.value_text {
+            given = value_of_text(column, text).ok_or_else(|| malformed("no value"))?;
+            value = given.as_ref();
+        }
         cells.push(IncomingCell {
-            column,
+            column: column.ordinal,
             col_version: change.col_version,
             seq: change.seq,
             value,
@@ -191,6 +209,21 @@ fn merge_change(
     let mut merger = TableMerger::new(sqlite, capture, registry, table)?;
     merger.merge(&change.pk, &incoming)?;
     Ok(merger.finish()?)
+}
+
+/// The value that `crsql_value_text` shows as this text in that column.
+fn value_of_text(column: &Column, text: &str) -> Option<Value> {
+    Some(match column.declared.as_str() {
+        "INT" | "INTEGER" => Value::Integer(text.parse().ok()?),
+        "REAL" => Value::Real(text.parse().ok().filter(|real: &f64| !real.is_nan())?),
+        // Floating point numbers, and NaN as text.
+        "ANY" => match text.parse::<f64>() {
+            Ok(real) if !real.is_nan() => Value::Real(real),
+            _ => Value::Text(text.to_owned()),
+        },
+        "BLOB" => Value::Blob(functions::unhex(text.strip_prefix("\\x")?)?),
+        _ => Value::Text(text.to_owned()),
+    })
 }
 
 /// Which of a table's clocks are read.

@@ -8,8 +8,8 @@ use rusqlite::types::ValueRef as SqliteValue;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::error::{Result, StoreError};
-use super::registry::Table;
-use crate::crdt::{Block, RowClock, Stamp};
+use super::registry::{RowIdentity, Table};
+use crate::crdt::{Block, RowClock, Stamp, unpack};
 use crate::types::{Value, ValueRef};
 
 /// A row as its clock is found.
@@ -180,6 +180,24 @@ impl<'c> Clocks<'c> {
         self.stored = true;
         Ok(())
     }
+}
+
+/// The clock of the row with that key, if it is visible.
+pub(super) fn clock_of(sqlite: &Connection, table: &Table, pk: &[u8]) -> Result<Option<RowClock>> {
+    let key = unpack(pk)?;
+    let mut clocks = Clocks::new(sqlite, table);
+    let place = match (table.identity, &key[..]) {
+        (RowIdentity::IntegerKey, [Value::Integer(row)]) => RowKey::Number(*row),
+        (RowIdentity::WithoutRowid, _) => RowKey::Packed(pk),
+        _ => {
+            let mut select = sqlite.prepare_cached(&table.sql.select_rowid)?;
+            bind(&mut select, 1, key.iter().map(Value::as_ref))?;
+            let mut rows = select.raw_query();
+            let Some(row) = rows.next()? else { return Ok(None) };
+            RowKey::Number(row.get(0)?)
+        }
+    };
+    Ok(clocks.get(place)?.cloned())
 }
 
 /// The tombstone of a key of a table with hidden rowids.

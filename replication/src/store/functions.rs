@@ -6,6 +6,7 @@
 //! | `crsql_db_version()` | the last committed version of this site |
 //! | `crsql_next_db_version()`, `crsql_peek_next_db_version()` | the version after it |
 //! | `crsql_pack_columns(…)` | packed key |
+//! | `crsql_value_text(value)` | the value as text: blobs in hexadecimal after `\x`, not in cr-sqlite |
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use rusqlite::functions::{Context, FunctionFlags};
 use super::clocks::borrowed;
 use super::core::Core;
 use crate::crdt::{KEY_COLUMNS_MAX, PackedKey};
+use crate::types::ValueRef;
 
 /// Registers the functions on a connection.
 pub(super) fn register(sqlite: &Connection, core: &Arc<Core>) -> rusqlite::Result<()> {
@@ -32,7 +34,32 @@ pub(super) fn register(sqlite: &Connection, core: &Arc<Core>) -> rusqlite::Resul
         })?;
     }
     let flags = flags | FunctionFlags::SQLITE_DETERMINISTIC;
+    sqlite.create_scalar_function("crsql_value_text", 1, flags, value_text)?;
     sqlite.create_scalar_function("crsql_pack_columns", -1, flags, pack_columns)
+}
+
+fn value_text(context: &Context<'_>) -> rusqlite::Result<Option<String>> {
+    let value = borrowed(context.get_raw(0));
+    let value = value.map_err(|error| rusqlite::Error::UserFunctionError(error.into()))?;
+    Ok(match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(integer) => Some(integer.to_string()),
+        ValueRef::Real(real) => Some(real.to_string()),
+        ValueRef::Text(text) => Some(text.to_owned()),
+        ValueRef::Blob(blob) => {
+            Some(blob.iter().fold("\\x".to_owned(), |text, byte| format!("{text}{byte:02x}")))
+        }
+    })
+}
+
+/// Reads pairs of hexadecimal digits.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |digit: &u8| char::from(*digit).to_digit(16);
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
+        _ => None,
+    };
+    text.as_bytes().chunks(2).map(byte).collect()
 }
 
 fn pack_columns(context: &Context<'_>) -> rusqlite::Result<Vec<u8>> {

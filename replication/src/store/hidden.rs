@@ -16,10 +16,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Result;
-use super::registry::Table;
+use super::registry::{Registry, Table};
 use crate::crdt::bytes::{Reader, put_bytes, put_varint};
 use crate::crdt::{Block, RowClock, pack, unpack};
-use crate::types::{ColumnId, TableId, Value};
+use crate::types::{ColumnId, DbVersion, SiteId, TableId, Value};
 
 /// The table that holds hidden rows.
 pub(super) const SYSTEM_TABLES: &str = "
@@ -29,12 +29,36 @@ pub(super) const SYSTEM_TABLES: &str = "
 ";
 
 /// A row that is kept out of sight because a visible one conflicts with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Conflict {
     /// The table.
     pub table: TableId,
     /// The hidden row's packed primary key.
     pub pk: Vec<u8>,
+    /// Its other values.
+    pub cells: Vec<(ColumnId, Value)>,
+    /// The last transaction that wrote it; of several the one with the larger version, then site.
+    pub since: Option<(DbVersion, SiteId)>,
+}
+
+/// The last transaction that a row's clock names.
+pub(super) fn last_stamp(registry: &Registry, clock: &RowClock) -> Option<(DbVersion, SiteId)> {
+    let stamps = clock.sentinel.into_iter().chain(clock.runs().iter().map(|run| run.stamp));
+    stamps.map(|stamp| (DbVersion(stamp.version), registry.site(stamp.origin))).max()
+}
+
+/// All rows that are hidden.
+pub(super) fn all(sqlite: &Connection, registry: &Registry) -> Result<Vec<Conflict>> {
+    let mut conflicts = Vec::new();
+    for table in registry.tables() {
+        for pk in keys(sqlite, table)? {
+            let Some(row) = get(sqlite, table, &pk)? else { continue };
+            let since = last_stamp(registry, &row.clock);
+            let cells = table.cells.iter().map(|column| column.id).zip(row.cells).collect();
+            conflicts.push(Conflict { table: table.id, pk, cells, since });
+        }
+    }
+    Ok(conflicts)
 }
 
 /// A hidden row.

@@ -23,10 +23,12 @@ use super::history::History;
 use super::lease::WriterLease;
 use super::log::{self, LogRange, LogSlice};
 use super::options::{SchemaHook, StoreOptions};
-use super::registry::{self, Registry};
+use super::registry::{self, Entry, Registry};
 use super::seal::{self, FoundLog, Verdict};
 use super::trim::{LogLimits, Trimmed, Trimmer};
-use crate::types::{EncodedChangeset, Heads, Position, Progress, ProgressBySite, SiteId};
+use crate::types::{
+    DbVersion, EncodedChangeset, Heads, Position, Progress, ProgressBySite, SiteId, TableId,
+};
 
 /// Name of the database file in the data directory.
 pub const DATABASE_FILE: &str = "trellis.db";
@@ -216,12 +218,28 @@ impl Store {
     /// If the file cannot be read.
     pub fn conflicts(&self) -> Result<Vec<Conflict>> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut conflicts = Vec::new();
-        for table in self.core.registry().tables() {
-            let keys = hidden::keys(&reader, table)?.into_iter();
-            conflicts.extend(keys.map(|pk| Conflict { table: table.id, pk }));
-        }
-        Ok(conflicts)
+        hidden::all(&reader, &self.core.registry())
+    }
+
+    /// Whether any row is hidden.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn has_conflicts(&self) -> Result<bool> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(reader.prepare_cached("SELECT 1 FROM trellis_hidden LIMIT 1")?.exists([])?)
+    }
+
+    /// The last transaction that wrote a row, by version and site; none if there is no such row.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn last_writer(&self, table: TableId, pk: &[u8]) -> Result<Option<(DbVersion, SiteId)>> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = self.core.registry();
+        let Some(Entry::Live(table)) = registry.entry(table) else { return Ok(None) };
+        let clock = super::clocks::clock_of(&reader, table, pk)?;
+        Ok(clock.and_then(|clock| hidden::last_stamp(&registry, &clock)))
     }
 
     /// Shows hidden rows whose conflicts have ended by local changes. Applying remote changes to a table does so as well.

@@ -2,10 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use trellis_replication::protocol::{MemberState, MemberStatus, OriginStatus};
 use trellis_sqlcompat::Datum;
 use trellis_sqlcompat::builtin::SettingRow;
 use trellis_sqlcompat::catalog::live_columns;
 
+use super::conflicts;
 use super::database::Database;
 use crate::registry::Activity;
 use crate::session::Settings;
@@ -34,8 +36,60 @@ pub(super) fn rows(
                 .map(|(pid, activity)| arrange(&columns, |c| session(c, *pid, activity)))
                 .collect()
         }
+        "trellis.conflicts" => {
+            let conflicts = conflicts::list(database).unwrap_or_else(|error| {
+                tracing::error!(%error, "conflicts could not be listed");
+                Vec::new()
+            });
+            conflicts.iter().map(|it| arrange(&columns, |c| it.value(c))).collect()
+        }
+        "trellis.members" => {
+            let members = database.network().map_or_else(Vec::new, |network| network.members());
+            members.iter().map(|it| arrange(&columns, |c| member(c, it))).collect()
+        }
+        "trellis.origins" => {
+            let status = database.network().map(|network| network.status());
+            let origins = status.iter().flat_map(|status| &status.origins);
+            origins.map(|it| arrange(&columns, |c| origin(c, it))).collect()
+        }
         _ => Vec::new(),
     })
+}
+
+fn count(number: u64) -> Datum {
+    Datum::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn member(column: &str, member: &MemberStatus) -> Datum {
+    match column {
+        "site" => Datum::Blob(member.site.0.to_vec()),
+        "address" => text(member.address.to_string()),
+        "state" => text(match member.state {
+            MemberState::Local => "local",
+            MemberState::Alive => "alive",
+            MemberState::Suspect => "suspect",
+            MemberState::Down => "down",
+        }),
+        "connected" => Datum::Integer(i64::from(member.connected)),
+        "round_trip_us" => member.rtt_us.map_or(Datum::Null, count),
+        "behind" => count(member.behind.values().sum()),
+        "queued_bytes" => count(member.queued_bytes),
+        "lagging" => Datum::Integer(i64::from(member.lagging)),
+        _ => Datum::Null,
+    }
+}
+
+fn origin(column: &str, origin: &OriginStatus) -> Datum {
+    match column {
+        "site" => Datum::Blob(origin.origin.0.to_vec()),
+        "applied" => count(origin.applied.0),
+        "known" => count(origin.known.0),
+        "waiting" => count(origin.waiting),
+        "waiting_bytes" => count(origin.waiting_bytes),
+        "blocked" => optional(origin.blocked.as_deref()),
+        "attempts" => count(u64::from(origin.attempts)),
+        _ => Datum::Null,
+    }
 }
 
 fn arrange(columns: &[&str], value: impl Fn(&str) -> Datum) -> Vec<Datum> {

@@ -20,6 +20,7 @@
 mod advisory;
 pub mod cache;
 mod cancel;
+mod conflicts;
 mod database;
 mod error;
 mod explain;

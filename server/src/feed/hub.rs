@@ -153,15 +153,7 @@ fn change_payload(
         RowOp::Update => "update",
         RowOp::Delete => "delete",
     };
-    let values = unpack(row.pk).unwrap_or_default();
-    let settings = FormatSettings::default();
-    let types = TypeContext { settings: &settings, names: catalog, now_us: 0 };
-    let key: serde_json::Map<String, serde_json::Value> = shape
-        .columns
-        .iter()
-        .zip(&values)
-        .map(|((name, oid), value)| (name.clone(), key_json(*oid, value, &types)))
-        .collect();
+    let key = key_object(&shape.columns, &unpack(row.pk).unwrap_or_default(), catalog);
     serde_json::json!({
         "op": operation,
         "pk": key,
@@ -169,6 +161,18 @@ fn change_payload(
         "origin": transaction.origin.to_string(),
     })
     .to_string()
+}
+
+/// Columns and their values as a JSON object.
+pub(crate) fn key_object(
+    columns: &[(String, Oid)],
+    values: &[Value],
+    catalog: &Catalog,
+) -> serde_json::Map<String, serde_json::Value> {
+    let settings = FormatSettings::default();
+    let types = TypeContext { settings: &settings, names: catalog, now_us: 0 };
+    let pairs = columns.iter().zip(values);
+    pairs.map(|((name, oid), value)| (name.clone(), key_json(*oid, value, &types))).collect()
 }
 
 /// A key value as JSON: numbers and booleans as such, everything else as PostgreSQL's text.

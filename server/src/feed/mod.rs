@@ -15,5 +15,6 @@
 mod hub;
 mod mailbox;
 
+pub(crate) use hub::key_object;
 pub use hub::{Hub, KeyShape};
 pub use mailbox::{Mailbox, Notification};

@@ -10,6 +10,7 @@ use sqlparser::ast::{
 };
 
 use super::binder::Binder;
+use super::changes::{self, CHANGES};
 use super::resolve::ResolvedFunction;
 use super::scope::{ScopeColumn, ScopeRelation};
 use super::tree::{
@@ -17,6 +18,7 @@ use super::tree::{
     RelationColumn, RelationId, Source,
 };
 use crate::builtin;
+use crate::catalog::live_name;
 use crate::error::{SqlError, SqlState};
 use crate::lower::quote_identifier;
 use crate::oid::Oid;
@@ -25,19 +27,6 @@ use crate::schema;
 
 /// Deepest nesting of views in views.
 const VIEW_DEPTH_MAX: usize = 32;
-
-/// Relations of `pg_catalog` whose rows the server supplies at execution; sorted. The catalog image has the same list.
-const LIVE_RELATIONS: &[&str] = &[
-    "pg_cursors",
-    "pg_locks",
-    "pg_prepared_statements",
-    "pg_settings",
-    "pg_stat_activity",
-    "pg_stat_replication",
-    "pg_stat_ssl",
-    "pg_timezone_abbrevs",
-    "pg_timezone_names",
-];
 
 /// The names that an item brings into scope.
 #[derive(Debug, Default)]
@@ -501,12 +490,13 @@ impl Binder<'_> {
     }
 
     fn system(&mut self, row: &'static builtin::RelationRow) -> Relation {
-        let live = row.schema == "pg_catalog" && LIVE_RELATIONS.contains(&row.name);
-        let table = if live {
-            if let Err(slot) = self.reads.live.binary_search(&row.name) {
-                self.reads.live.insert(slot, row.name);
+        let table = if let Some(live) = live_name(row.schema, row.name) {
+            if let Err(slot) = self.reads.live.binary_search(&live) {
+                self.reads.live.insert(slot, live);
             }
-            format!("\"temp\".\"pg_live_{}\"", row.name)
+            format!("\"temp\".\"pg_live_{live}\"")
+        } else if (row.schema, row.name) == ("trellis", CHANGES) {
+            changes::SELECT.to_owned()
         } else if row.schema == "pg_catalog" {
             format!("\"pg_catalog\".\"{}\"", row.name)
         } else {
@@ -902,9 +892,13 @@ pub(crate) fn output_columns(columns: &[OutputColumn]) -> Vec<RelationColumn> {
         .collect()
 }
 
-fn system_relation(schema: Option<&str>, name: &str) -> Option<&'static builtin::RelationRow> {
+pub(crate) fn system_relation(
+    schema: Option<&str>,
+    name: &str,
+) -> Option<&'static builtin::RelationRow> {
     match schema {
         Some(schema) => builtin::relation(schema, name),
+        None if name == CHANGES => builtin::relation("trellis", name),
         None => builtin::relation("pg_catalog", name),
     }
 }

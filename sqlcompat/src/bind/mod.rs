@@ -9,6 +9,7 @@
 //! not translate it refuses with 0A000.
 
 mod binder;
+mod changes;
 mod coerce;
 mod context;
 mod data_type;

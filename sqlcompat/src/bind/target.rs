@@ -3,11 +3,12 @@
 use sqlparser::ast::{self, Ident, ObjectName, SelectItem};
 
 use super::binder::Binder;
+use super::changes::{self, CHANGES};
 use super::context::BindContext;
-use super::from::{table_relation, table_sql, undefined_table};
+use super::from::{system_relation, table_relation, table_sql, undefined_table};
 use super::scope::Scope;
 use super::tree::{At, Expr, Node, OutputColumn, RelationId, Source};
-use crate::builtin::{self, CastContext};
+use crate::builtin::CastContext;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::lower::{Lowering, quote_identifier, quote_text};
@@ -66,7 +67,11 @@ impl<'a> Binder<'a> {
                 .at(at));
             }
             None => {
-                let system = builtin::relation(schema.as_deref().unwrap_or("pg_catalog"), &local);
+                let system = system_relation(schema.as_deref(), &local);
+                let changes = system.is_some_and(|it| (it.schema, it.name) == ("trellis", CHANGES));
+                if changes && verb == "inserting into" {
+                    return self.as_target(changes::target(), alias, schema);
+                }
                 return Err(match system {
                     Some(_) => SqlError::new(
                         SqlState::INSUFFICIENT_PRIVILEGE,
@@ -77,6 +82,15 @@ impl<'a> Binder<'a> {
                 .at(at));
             }
         };
+        self.as_target(table, alias, schema)
+    }
+
+    fn as_target(
+        &mut self,
+        table: &'a Table,
+        alias: Option<&Ident>,
+        schema: Option<String>,
+    ) -> Result<Target<'a>, SqlError> {
         let mut relation = table_relation(table);
         relation.qualifier.clone_from(&table.physical_name);
         relation.source = Source::Given;

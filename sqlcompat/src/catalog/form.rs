@@ -18,6 +18,8 @@ use crate::datum::Datum;
 
 /// Columns of all relations of `pg_catalog` and `information_schema`.
 pub(crate) const COLUMNS: &str = include_str!("../../data/pg15/columns.tsv");
+/// Columns of the relations of the schema `trellis`.
+pub(crate) const OWN_COLUMNS: &str = include_str!("../../data/trellis/columns.tsv");
 /// Default expressions of function arguments.
 const FUNCTION_DEFAULTS: &str = include_str!("../../data/pg15/function_defaults.tsv");
 

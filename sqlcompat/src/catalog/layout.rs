@@ -1,7 +1,7 @@
 //! The relations of the image: their columns, as PostgreSQL 15 declares them, and the SQLite tables and indexes for them.
 //!
 //! Relation `X` of `pg_catalog` is the SQLite table `"X"`; relation `X` of `information_schema` is
-//! `"information_schema.X"`. A column `oid` is the table's rowid, so that a lookup by OID needs no index; the other
+//! `"information_schema.X"`, and of `trellis` `"trellis.X"`. A column `oid` is the table's rowid, so that a lookup by OID needs no index; the other
 //! indexes are those that `pg_index` lists for the system catalogs, and a few that introspection queries need besides.
 //!
 //! The system columns that clients name on catalog relations are virtual columns of each table: `tableoid` is right,
@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::form::{COLUMNS, Form};
+use super::form::{COLUMNS, Form, OWN_COLUMNS};
 use super::tsv::Table;
 
 /// A column of a system relation.
@@ -97,7 +97,7 @@ pub(crate) fn quote(name: &str) -> String {
 /// All relations, by table name.
 pub(crate) fn relations() -> BTreeMap<String, Relation> {
     let mut relations: BTreeMap<String, Relation> = BTreeMap::new();
-    for row in Table::new(COLUMNS) {
+    for row in Table::new(COLUMNS).chain(Table::new(OWN_COLUMNS)) {
         let text = |position| row.text(position).unwrap_or_default();
         let table = match &*text(0) {
             "pg_catalog" => text(1).into_owned(),

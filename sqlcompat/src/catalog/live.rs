@@ -11,7 +11,7 @@ use super::image::declared_columns;
 #[cfg(feature = "sqlite")]
 use crate::datum::Datum;
 
-/// Relations of `pg_catalog` that the server fills; sorted.
+/// Relations that the server fills, those of `pg_catalog` without their schema; sorted.
 pub const LIVE_RELATIONS: &[&str] = &[
     "pg_cursors",
     "pg_locks",
@@ -20,7 +20,20 @@ pub const LIVE_RELATIONS: &[&str] = &[
     "pg_stat_activity",
     "pg_stat_replication",
     "pg_stat_ssl",
+    "trellis.conflicts",
+    "trellis.members",
+    "trellis.origins",
 ];
+
+/// The name under which a relation is live, if it is.
+#[must_use]
+pub fn live_name(schema: &str, name: &str) -> Option<&'static str> {
+    let wanted = match schema {
+        "pg_catalog" => name.to_owned(),
+        schema => format!("{schema}.{name}"),
+    };
+    LIVE_RELATIONS.iter().copied().find(|live| *live == wanted)
+}
 
 /// Names of the columns of a live relation, in the order in which [`fill_live`] takes their values.
 #[cfg(feature = "sqlite")]

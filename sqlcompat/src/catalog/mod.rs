@@ -20,6 +20,7 @@
 //!
 //! # Left out
 //!
+//! - The schema `trellis` is not listed in the catalogs, which show what PostgreSQL's would.
 //! - Rows of TOAST tables, triggers that enforce foreign keys, and statistics.
 //! - What PostgreSQL has and Trellis does not (languages other than the built-in ones, extensions, policies, …): empty tables.
 
@@ -39,7 +40,7 @@ mod views;
 
 #[cfg(feature = "sqlite")]
 pub use image::{Attachment, CatalogImage, DATABASE, ImageOptions};
-pub use live::LIVE_RELATIONS;
+pub use live::{LIVE_RELATIONS, live_name};
 #[cfg(feature = "sqlite")]
 pub use live::{fill_live, live_columns};
 pub use names::{NamedCatalog, Names, class_of, identifiers, json_array, qualified_name};

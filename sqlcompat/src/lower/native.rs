@@ -90,6 +90,9 @@ fn other(source: &str) -> Option<Native> {
     Some(match source {
         "i2toi4" | "int28" | "int48" | "oidtoi8" | "ftod" | "bool_int4" | "char_text"
         | "name_text" | "json_in" | "textin" => Native::Identity,
+        "crsql_site_id" => Native::Template("crsql_site_id()"),
+        "crsql_db_version" => Native::Template("crsql_db_version()"),
+        "crsql_peek_next_db_version" => Native::Template("crsql_peek_next_db_version()"),
         "int4_bool" => Native::Template("(#1 <> 0)"),
         "i2tod" | "i4tod" | "i8tod" | "i2tof" => Native::Template("CAST(#1 AS REAL)"),
         "int2_numeric" | "int4_numeric" | "int8_numeric" => Native::Template("CAST(#1 AS TEXT)"),

@@ -28,6 +28,7 @@ mod statement;
 mod storage;
 mod table_sql;
 mod violation;
+mod violation_query;
 
 pub use catalog::{
     Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, DomainType, EnumType,
@@ -47,3 +48,4 @@ pub use violation::{
     ForeignKeySide, ViolatedKey, constraint_error, constraint_error_with_values, foreign_key_error,
     not_null_error,
 };
+pub use violation_query::{UniqueSet, ViolationQuery, key_columns, unique_sets, violation_queries};

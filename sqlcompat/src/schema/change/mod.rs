@@ -113,6 +113,11 @@ impl Edit<'_> {
             let detail = "The prefix \"pg_\" is reserved for system schemas.";
             return Err(SqlError::new(SqlState::RESERVED_NAME, message).with_detail(detail));
         }
+        if name == "trellis" {
+            let message = format!("unacceptable schema name \"{name}\"");
+            let detail = "The schema \"trellis\" is the server's own.";
+            return Err(SqlError::new(SqlState::RESERVED_NAME, message).with_detail(detail));
+        }
         let exists = name == "information_schema" || self.catalog.namespace(name).is_some();
         let message = format!("schema \"{name}\" already exists");
         if exists && if_not_exists {
