@@ -21,6 +21,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::wait::PATIENCE;
 
+/// How much COPY data goes into one message, bytes.
+const COPY_CHUNK_BYTES: usize = 64 << 10;
+
 /// The longest frame that is read; a longer one means that the stream is out of step.
 const FRAME_BYTES_MAX: usize = 1 << 30;
 
@@ -264,7 +267,9 @@ impl Connection {
             let message = self.receive()?;
             match &message {
                 Message::CopyIn => {
-                    self.send(b'd', data)?;
+                    for chunk in data.chunks(COPY_CHUNK_BYTES) {
+                        self.send(b'd', chunk)?;
+                    }
                     self.send(b'c', b"")?;
                 }
                 Message::Notification(channel, payload) => {

@@ -37,13 +37,14 @@ pub struct StoreConnection {
     pub(super) staged: ProgressBySite,
 }
 
-/// A commit on its way to the disk.
+/// A commit on its way to the disk. Who waits may be the one who syncs, for others too; dropped, it gets there without.
 #[derive(Debug)]
 #[must_use = "the commit is not durable until `wait` has returned"]
 pub struct Pending {
     core: PendingCore,
     number: u64,
     position: Option<Position>,
+    waited: bool,
 }
 
 /// Keeps `Debug` off the shared state.
@@ -60,8 +61,9 @@ impl Pending {
     ///
     /// # Errors
     /// [`StoreError::NotDurable`] if the log could not be synced: whether the commit survives is then unknown.
-    pub fn wait(self) -> Result<()> {
-        self.core.0.durability.wait(self.number)
+    pub fn wait(mut self) -> Result<()> {
+        self.waited = true;
+        self.core.0.durability.wait(self.number, &self.core.0.lease)
     }
 
     /// Whether [`Self::wait`] would return at once.
@@ -74,6 +76,14 @@ impl Pending {
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.position
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.waited {
+            self.core.0.durability.nudge();
+        }
     }
 }
 
@@ -196,7 +206,7 @@ impl StoreConnection {
         let number = changed.then(|| self.core.durability.enqueue(applied));
         self.end();
         let core = || PendingCore(Arc::clone(&self.core));
-        Ok(number.map(|number| Pending { core: core(), number, position }))
+        Ok(number.map(|number| Pending { core: core(), number, position, waited: false }))
     }
 
     /// Undoes the write transaction, if there is one, and hands the lease on.

@@ -11,6 +11,7 @@ use super::log::LogState;
 use super::options::{SchemaHook, StoreOptions};
 use super::registry::Registry;
 use super::seal;
+use super::store::wal_path;
 use crate::types::SiteId;
 
 /// What all connections of a database file share.
@@ -67,7 +68,8 @@ impl Core {
         committed: Committed,
         options: StoreOptions,
     ) -> Self {
-        let durability = Durability::new(committed.log.heads.clone(), committed.log.position);
+        let (heads, position) = (committed.log.heads.clone(), committed.log.position);
+        let durability = Durability::new(heads, position, &wal_path(&file));
         Self {
             directory,
             file,

@@ -1,14 +1,19 @@
 //! Group commit: one sync of the write-ahead log for all who committed meanwhile.
 //!
 //! COMMIT writes the log without waiting for the disk (`synchronous = NORMAL`) and hands the write lease on; the committer
-//! joins the queue here. One thread takes the whole queue, syncs the log once, and only then makes the transactions known:
-//! heads and position first, then the listener, then those who wait. While it syncs, the next commits gather.
+//! joins the queue here. One of those who wait takes the whole queue, syncs the log once, and only then makes the
+//! transactions known: heads and position first, then the listener, then those who wait. While it syncs, the next commits
+//! gather; when it is done it wakes one of their committers to sync for them. So a commit that meets no other costs no
+//! change of threads. Commits that nobody waits for are synced by a thread of their own.
 //!
 //! ```text
-//!   session A  BEGIN … COMMIT ─ queue ┐                      ┌ wait() returns
-//!   session B      BEGIN … COMMIT ────┤ fdatasync ─ publish ─┤ wait() returns
-//!   session C           BEGIN … COMMIT ─ queue (next round)
+//!   session A  BEGIN … COMMIT ─ queue ─ fdatasync ─ publish ─ wake B, C ─ wait() returns
+//!   session B      BEGIN … COMMIT ─ queue ─ sleep ─────────── fdatasync ─ publish ─ …
+//!   session C           BEGIN … COMMIT ─ queue ─ sleep ──────────────────────────── wait() returns
 //! ```
+//!
+//! Who would sync while others are about to commit, which the queue for the lease tells, lets them come first: a sync for
+//! eight costs hardly more than one for one. [`GATHERED_COMMITS`] and [`GATHER_TIME`] bound that patience.
 //!
 //! Why a sync of the log at any time after a commit makes it durable: its frames are in the log and are synced with it;
 //! or they were checkpointed and the log started over, which SQLite does only after it has synced first the log and then
@@ -17,27 +22,37 @@
 //! that is lost was seen by no peer and no listener; its version number is free to be used again.
 //!
 //! # Invariants
-//! 1. The listener is called in the order of positions, and after durability.
+//! 1. The listener is called in the order of positions, by one thread at a time, and after durability.
 //! 2. After a failed sync nothing is acknowledged any more: what the system has dropped cannot be known.
+//! 3. Whoever ends a sync wakes one of those whose commits it did not cover, if there is any.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::Thread;
+use std::time::Duration;
 
 use super::applied::AppliedTransaction;
 use super::error::{Result, StoreError};
+use super::lease::WriterLease;
 use crate::types::{Heads, Position};
 
 /// Called with transactions that have become durable, in the order of their positions.
 pub type Listener = Box<dyn Fn(&[Arc<AppliedTransaction>]) + Send + Sync>;
 
+/// Commits from which on a sync does not wait for more.
+const GATHERED_COMMITS: u64 = 8;
+
+/// Longest time for which a commit waits for others before it is synced.
+const GATHER_TIME: Duration = Duration::from_micros(300);
+
 /// The queue of commits that wait for the disk.
 pub(super) struct Durability {
     state: Mutex<State>,
-    /// Wakes the flusher.
-    queued: Condvar,
-    /// Wakes those who wait for durability.
-    flushed: Condvar,
+    /// Locked by whoever syncs.
+    log: Mutex<LogFile>,
+    /// Wakes the thread that syncs what nobody waits for.
+    nudged: Condvar,
     listener: RwLock<Option<Listener>>,
 }
 
@@ -47,22 +62,42 @@ struct State {
     committed: u64,
     /// Number of the last commit that is durable.
     durable: u64,
+    /// Whether someone syncs.
+    syncing: bool,
+    /// Those who sleep until their commit is durable, or it is their turn to sync.
+    sleeping: Vec<Sleeper>,
     heads: Heads,
     position: Position,
     failed: Option<String>,
+    /// Whether there are commits that nobody waits for.
+    nudged: bool,
     stopping: bool,
+}
+
+struct Sleeper {
+    number: u64,
+    thread: Thread,
 }
 
 impl Durability {
     /// Starts from what is in the file, all of which counts as durable once it has been synced.
-    pub(super) fn new(heads: Heads, position: Position) -> Self {
-        let (queue, failed) = (Vec::new(), None);
-        let state =
-            State { queue, committed: 0, durable: 0, heads, position, failed, stopping: false };
+    pub(super) fn new(heads: Heads, position: Position, wal: &Path) -> Self {
+        let state = State {
+            queue: Vec::new(),
+            committed: 0,
+            durable: 0,
+            syncing: false,
+            sleeping: Vec::new(),
+            heads,
+            position,
+            failed: None,
+            nudged: false,
+            stopping: false,
+        };
         Self {
             state: Mutex::new(state),
-            queued: Condvar::new(),
-            flushed: Condvar::new(),
+            log: Mutex::new(LogFile { path: wal.to_owned(), file: None }),
+            nudged: Condvar::new(),
             listener: RwLock::new(None),
         }
     }
@@ -84,25 +119,44 @@ impl Durability {
         *self.listener.write().unwrap_or_else(PoisonError::into_inner) = Some(listener);
     }
 
-    /// Queues a commit; called in commit order, by the holder of the write lease. Returns its number.
+    /// Queues a commit; called in commit order, by the holder of the write lease. Returns its number. Somebody must
+    /// [`Self::wait`] for it or [`Self::nudge`].
     pub(super) fn enqueue(&self, applied: Vec<Arc<AppliedTransaction>>) -> u64 {
         let mut state = self.lock();
         state.queue.extend(applied);
         state.committed += 1;
-        self.queued.notify_one();
         state.committed
     }
 
-    /// Waits until the commit of that number is durable.
-    pub(super) fn wait(&self, number: u64) -> Result<()> {
-        let mut state = self.lock();
-        while state.durable < number {
+    /// Waits until the commit of that number is durable, and syncs it if nobody else does.
+    pub(super) fn wait(&self, number: u64, lease: &WriterLease) -> Result<()> {
+        let me = std::thread::current();
+        let mut patient = true;
+        loop {
+            let mut state = self.lock();
+            state.sleeping.retain(|sleeper| sleeper.thread.id() != me.id());
+            if state.durable >= number {
+                return Ok(());
+            }
             if let Some(reason) = &state.failed {
                 return Err(StoreError::NotDurable(reason.clone()));
             }
-            state = self.flushed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let gathered = state.committed - state.durable;
+            let gathers = patient && gathered < GATHERED_COMMITS && lease.waiters() > 0;
+            if !state.syncing && !gathers {
+                self.sync(state);
+                continue;
+            }
+            let others_sync = state.syncing;
+            state.sleeping.push(Sleeper { number, thread: me.clone() });
+            drop(state);
+            if others_sync {
+                std::thread::park();
+            } else {
+                std::thread::park_timeout(GATHER_TIME);
+                patient = false;
+            }
         }
-        Ok(())
     }
 
     /// Whether the commit of that number is durable.
@@ -110,53 +164,98 @@ impl Durability {
         self.lock().durable >= number
     }
 
-    /// Makes [`Self::run`] return once the queue is flushed.
-    pub(super) fn stop(&self) {
-        self.lock().stopping = true;
-        self.queued.notify_one();
-    }
-
-    /// The flusher's thread: flushes the queue until stopped.
-    pub(super) fn run(&self, wal: &Path) {
-        let mut log = LogFile { path: wal.to_owned(), file: None };
-        loop {
-            let mut state = self.lock();
-            while state.durable == state.committed && !state.stopping {
-                state = self.queued.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            let (queue, committed) = (std::mem::take(&mut state.queue), state.committed);
-            let done = state.stopping && state.durable == state.committed;
-            drop(state);
-            if done {
-                return self.fail("the store is closed");
-            }
-            if let Err(error) = log.sync() {
-                tracing::error!(%error, "cannot sync the write-ahead log");
-                return self.fail(&error.to_string());
-            }
-            self.publish(&queue, committed);
+    /// Has what nobody waits for synced.
+    pub(super) fn nudge(&self) {
+        if !std::mem::replace(&mut self.lock().nudged, true) {
+            self.nudged.notify_one();
         }
     }
 
-    fn publish(&self, queue: &[Arc<AppliedTransaction>], committed: u64) {
+    /// Makes [`Self::run`] return once the queue is flushed.
+    pub(super) fn stop(&self) {
+        self.lock().stopping = true;
+        self.nudged.notify_one();
+    }
+
+    /// The flusher's thread: syncs what nobody waits for, until stopped.
+    pub(super) fn run(&self, lease: &WriterLease) {
+        loop {
+            let mut state = self.lock();
+            while !state.nudged && !state.stopping {
+                state = self.nudged.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            state.nudged = false;
+            let (committed, stopping) = (state.committed, state.stopping);
+            drop(state);
+            // Who syncs reports an error.
+            let _result = self.wait(committed, lease);
+            if stopping {
+                return;
+            }
+        }
+    }
+
+    /// Syncs the log for all who have committed, and tells them.
+    fn sync(&self, mut state: MutexGuard<'_, State>) {
+        state.syncing = true;
+        let (queue, committed) = (std::mem::take(&mut state.queue), state.committed);
+        drop(state);
+        let mut turn = Turn { durability: self, outcome: Err("a listener panicked".to_owned()) };
+        let synced = self.log.lock().unwrap_or_else(PoisonError::into_inner).sync();
+        if let Err(error) = synced {
+            tracing::error!(%error, "cannot sync the write-ahead log");
+            turn.outcome = Err(error.to_string());
+            return;
+        }
+        self.publish(&queue);
+        turn.outcome = Ok(committed);
+    }
+
+    fn publish(&self, queue: &[Arc<AppliedTransaction>]) {
+        if queue.is_empty() {
+            return;
+        }
         let mut state = self.lock();
         for applied in queue {
             state.heads.insert(applied.origin, applied.version);
             state.position = applied.position;
         }
         drop(state);
-        if !queue.is_empty()
-            && let Some(listener) = &*self.listener.read().unwrap_or_else(PoisonError::into_inner)
-        {
+        if let Some(listener) = &*self.listener.read().unwrap_or_else(PoisonError::into_inner) {
             listener(queue);
         }
-        self.lock().durable = committed;
-        self.flushed.notify_all();
     }
+}
 
-    fn fail(&self, reason: &str) {
-        self.lock().failed = Some(reason.to_owned());
-        self.flushed.notify_all();
+/// The turn of one who syncs. Its end wakes those whose turn or end of waiting has come, whatever happened.
+struct Turn<'a> {
+    durability: &'a Durability,
+    /// The number of the last commit that is durable, or what went wrong.
+    outcome: Result<u64, String>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.durability.lock();
+        state.syncing = false;
+        let durable = match &self.outcome {
+            Ok(durable) => {
+                state.durable = *durable;
+                *durable
+            }
+            Err(reason) => {
+                state.failed = Some(reason.clone());
+                u64::MAX
+            }
+        };
+        let sleeping = std::mem::take(&mut state.sleeping);
+        let (done, mut rest): (Vec<_>, Vec<_>) =
+            sleeping.into_iter().partition(|sleeper| sleeper.number <= durable);
+        let next = rest.pop();
+        state.sleeping = rest;
+        drop(state);
+        // The next sync goes first: the disk is idle.
+        next.into_iter().chain(done).for_each(|sleeper| sleeper.thread.unpark());
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! SQLite has one writer per file. Who wants to write takes the lease first, so that SQLite's own lock is never contended
 //! and its order is fair: sessions and the application of remote changes queue alike. Waiting costs no spinning; each
-//! waiter is woken by itself when it is its turn, when it is cancelled, or when its deadline passes.
+//! waiter is woken by itself when the lease has been handed to it, when it is cancelled, or when its deadline passes.
 //!
 //! # Invariants
 //! 1. At most one [`WriteLease`] of a [`WriterLease`] exists.
 //! 2. A waiter gets it only when all that asked before it had it or gave up.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Instant;
@@ -28,7 +28,14 @@ pub enum LeaseError {
 /// The queue for the one writer of a database file. Clones are the same queue.
 #[derive(Clone, Debug, Default)]
 pub struct WriterLease {
-    queue: Arc<Mutex<Queue>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// How many wait, to be looked at without the lock.
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +52,8 @@ struct Queue {
 struct Waiter {
     ticket: u64,
     thread: Thread,
+    /// Set when the lease has been handed to the waiter, who is then no longer in the queue.
+    granted: Arc<AtomicBool>,
 }
 
 impl WriterLease {
@@ -58,36 +67,64 @@ impl WriterLease {
         cancelled: &AtomicBool,
     ) -> Result<WriteLease, LeaseError> {
         let mut queue = self.lock();
-        if !queue.held && queue.waiting.is_empty() {
+        if !queue.held {
             queue.held = true;
             return Ok(WriteLease { lease: self.clone() });
         }
         let ticket = queue.next_ticket;
         queue.next_ticket += 1;
-        queue.waiting.push_back(Waiter { ticket, thread: std::thread::current() });
+        let granted = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::current();
+        queue.waiting.push_back(Waiter { ticket, thread, granted: Arc::clone(&granted) });
+        self.count(&queue);
+        drop(queue);
         loop {
-            if !queue.held && queue.waiting.front().is_some_and(|first| first.ticket == ticket) {
-                queue.waiting.pop_front();
-                queue.held = true;
-                return Ok(WriteLease { lease: self.clone() });
-            }
-            if cancelled.load(Ordering::Acquire) {
-                queue.leave(ticket);
-                return Err(LeaseError::Cancelled);
-            }
             let remaining =
                 deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if remaining.is_some_and(|remaining| remaining.is_zero()) {
-                queue.leave(ticket);
-                return Err(LeaseError::TimedOut);
+            if cancelled.load(Ordering::Acquire) {
+                return self.give_up(ticket, LeaseError::Cancelled);
             }
-            drop(queue);
             match remaining {
+                Some(remaining) if remaining.is_zero() => {
+                    return self.give_up(ticket, LeaseError::TimedOut);
+                }
                 Some(remaining) => std::thread::park_timeout(remaining),
                 None => std::thread::park(),
             }
-            queue = self.lock();
+            if granted.load(Ordering::Acquire) {
+                return Ok(WriteLease { lease: self.clone() });
+            }
         }
+    }
+
+    /// Leaves the queue; if the lease has been handed over at the last moment, it is taken after all.
+    fn give_up(&self, ticket: u64, error: LeaseError) -> Result<WriteLease, LeaseError> {
+        let mut queue = self.lock();
+        let before = queue.waiting.len();
+        queue.waiting.retain(|waiter| waiter.ticket != ticket);
+        self.count(&queue);
+        if queue.waiting.len() == before {
+            Ok(WriteLease { lease: self.clone() })
+        } else {
+            Err(error)
+        }
+    }
+
+    /// Hands the lease to the next in the queue, or frees it.
+    fn hand_on(&self) {
+        let mut queue = self.lock();
+        let next = queue.waiting.pop_front();
+        queue.held = next.is_some();
+        self.count(&queue);
+        drop(queue);
+        if let Some(next) = next {
+            next.granted.store(true, Ordering::Release);
+            next.thread.unpark();
+        }
+    }
+
+    fn count(&self, queue: &Queue) {
+        self.shared.waiting.store(queue.waiting.len(), Ordering::Relaxed);
     }
 
     /// Waits for the lease as long as it takes.
@@ -109,28 +146,12 @@ impl WriterLease {
     /// Number of those who wait; the holder can tell from it whether it keeps anyone from writing.
     #[must_use]
     pub fn waiters(&self) -> usize {
-        self.lock().waiting.len()
+        self.shared.waiting.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing panics while it holds this lock; the queue is whole even if something did.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Queue {
-    /// Removes a waiter who gave up, and passes its turn on.
-    fn leave(&mut self, ticket: u64) {
-        self.waiting.retain(|waiter| waiter.ticket != ticket);
-        self.wake_next();
-    }
-
-    fn wake_next(&self) {
-        if !self.held
-            && let Some(first) = self.waiting.front()
-        {
-            first.thread.unpark();
-        }
+        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,9 +163,7 @@ pub struct WriteLease {
 
 impl Drop for WriteLease {
     fn drop(&mut self) {
-        let mut queue = self.lease.lock();
-        queue.held = false;
-        queue.wake_next();
+        self.lease.hand_on();
     }
 }
 

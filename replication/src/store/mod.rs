@@ -14,7 +14,7 @@
 //!
 //! One writer at a time holds the [`WriterLease`]; any number of connections read. A write transaction's row changes are
 //! noted as they happen (`capture.rs`) and folded into clocks, a changeset and a log entry inside its own COMMIT
-//! (`fold.rs`), so the file never has one without the other. COMMIT does not wait for the disk; the flusher syncs once for
+//! (`fold.rs`), so the file never has one without the other. COMMIT does not wait for the disk; one committer syncs for
 //! all who committed meanwhile and only then tells anyone (`flush.rs`).
 //!
 //! # Invariants

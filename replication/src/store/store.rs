@@ -468,9 +468,8 @@ fn start_threads(core: &Arc<Core>, checkpointer: Connection) -> Result<Vec<JoinH
             .spawn(run)
             .map_err(|source| StoreError::Io { path: core.directory.clone(), source })
     };
-    let wal = wal_path(&core.file);
     let flusher = Arc::clone(core);
-    let flusher = spawn("flusher", Box::new(move || flusher.durability.run(&wal)))?;
+    let flusher = spawn("flusher", Box::new(move || flusher.durability.run(&flusher.lease)))?;
     let checkpoints = Arc::clone(core);
     let checkpoints =
         spawn("checkpointer", Box::new(move || checkpoint::run(&checkpoints, &checkpointer)))?;

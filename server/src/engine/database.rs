@@ -1,6 +1,7 @@
 //! What the sessions of a node share: the store, the schema as of the last commit, the feeds, the network.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rusqlite::Connection;
@@ -48,6 +49,18 @@ pub struct Database {
     reader: Mutex<StoreConnection>,
     network: OnceLock<NetHandle>,
     uncommitted: Mutex<Option<Arc<Catalog>>>,
+    /// How many [`SchemaCommit`]s there are.
+    schema_commits: AtomicUsize,
+}
+
+/// The commit of a transaction that changes the schema, until its session has read the schema again. As long as there is
+/// one, whoever tells of commits reads the schema first.
+pub(super) struct SchemaCommit(Arc<Database>);
+
+impl Drop for SchemaCommit {
+    fn drop(&mut self) {
+        self.0.schema_commits.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Database {
@@ -80,6 +93,7 @@ impl Database {
             reader: Mutex::new(reader),
             network: OnceLock::new(),
             uncommitted: Mutex::default(),
+            schema_commits: AtomicUsize::new(0),
             store: Arc::clone(&store),
         });
         store.set_schema_hook(Box::new(RemoteSchema::new(context)));
@@ -164,6 +178,12 @@ impl Database {
         Ok(())
     }
 
+    /// To be called before a transaction that changes the schema is committed.
+    pub(super) fn schema_commit(self: &Arc<Self>) -> SchemaCommit {
+        self.schema_commits.fetch_add(1, Ordering::SeqCst);
+        SchemaCommit(Arc::clone(self))
+    }
+
     /// A sequence that a session has created in a transaction that is still open.
     pub(super) fn uncommitted_sequence(&self, oid: u32) -> Option<Sequence> {
         let uncommitted = self.uncommitted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,7 +209,9 @@ impl Database {
     /// Tells peers and listeners of transactions that are durable and visible.
     fn publish(&self, applied: &[Arc<AppliedTransaction>]) {
         let own = self.store.site_id();
-        if let Err(error) = self.refresh_schema() {
+        let may_have_moved = self.schema_commits.load(Ordering::SeqCst) > 0
+            || applied.iter().any(|transaction| transaction.origin != own);
+        if may_have_moved && let Err(error) = self.refresh_schema() {
             tracing::error!(%error, "the schema could not be read after a commit");
         }
         let schema = self.schema();

@@ -483,6 +483,7 @@ impl Engine for SqliteEngine {
             self.prepare_write()?;
         }
         let Some(transaction) = &self.transaction else { return Ok(()) };
+        let schema_commit = transaction.schema_changed.then(|| self.database.schema_commit());
         match transaction.progress {
             Progress::Writing => {
                 self.act_on_commit()?;
@@ -491,9 +492,9 @@ impl Engine for SqliteEngine {
             Progress::Snapshot => self.execute("COMMIT")?,
             Progress::Unopened | Progress::SetAside(_) | Progress::Lost(_) => {}
         }
-        let changed = self.transaction.take().is_some_and(|transaction| transaction.schema_changed);
+        self.transaction = None;
         self.database.advisory.release(self.identity.pid, LockScope::Transaction);
-        if changed {
+        if schema_commit.is_some() {
             self.database.refresh_schema().map_err(|error| schema::internal(&error))?;
         }
         Ok(())

@@ -5,8 +5,11 @@
 //! | name | value |
 //! |---|---|
 //! | `select/8/postgresql`, `select/8/trellis` | prepared point selects a second, 8 clients, median of the rounds |
-//! | `insert/8/postgresql`, `insert/8/trellis` | single-row inserts a second, each durable when acknowledged |
-//! | `select/8/ratio` | Trellis divided by PostgreSQL |
+//! | `select_simple/8/…` | the same in the simple protocol |
+//! | `insert/16/…` | single-row inserts a second of 16 clients, each durable when acknowledged |
+//! | `tpcb/8/…` | transactions a second like those of TPC-B: three updates, a select and an insert; 8 branches |
+//! | `copy/1/…` | rows a second of a COPY of 1,000,000 into an empty table with a primary key |
+//! | `select/8/ratio` | Trellis divided by PostgreSQL; so for each of the above |
 //! | `visible/p50_ms`, `visible/p99_ms` | from the acknowledged commit on node 1 to the row on node 3 |
 //! | `sent_to_visible/p50_ms`, … | the same, from sending the INSERT |
 //!
@@ -36,6 +39,18 @@ const SECONDS_DEFAULT: u64 = 3;
 /// Rows in the table that is read.
 const POINTS: u32 = 10_000;
 
+/// Branches, tellers and accounts of the TPC-B-like load: as many branches as clients, so that PostgreSQL's do not all
+/// wait for one row.
+const BRANCHES: u32 = 8;
+const TELLERS: u32 = 10 * BRANCHES;
+const ACCOUNTS: u32 = 100_000;
+
+/// Rows copied in.
+const COPIED_ROWS: u32 = 1_000_000;
+
+/// How long a server may take for them.
+const COPY_TIME_MAX: Duration = Duration::from_secs(300);
+
 /// How many commits are followed to the other node.
 const FOLLOWED_COMMITS: u32 = 300;
 
@@ -45,20 +60,45 @@ struct Load {
     name: &'static str,
     /// The pgbench script.
     script: &'static str,
+    /// The protocol that pgbench speaks.
+    protocol: &'static str,
     /// Numbers of clients to measure with.
     clients: &'static [u32],
 }
 
-const LOADS: [Load; 2] = [
+const LOADS: [Load; 4] = [
     Load {
         name: "select",
         script: "\\set id random(1, 10000)\nSELECT v FROM points WHERE id = :id;\n",
+        protocol: "prepared",
         clients: &[1, 8],
+    },
+    Load {
+        name: "select_simple",
+        script: "\\set id random(1, 10000)\nSELECT v FROM points WHERE id = :id;\n",
+        protocol: "simple",
+        clients: &[8],
+    },
+    Load {
+        name: "tpcb",
+        script: "\\set account random(1, 100000)\n\\set branch random(1, 8)\n\\set teller random(1, 80)\n\
+                 \\set delta random(-5000, 5000)\n\
+                 BEGIN;\n\
+                 UPDATE accounts SET balance = balance + :delta WHERE id = :account;\n\
+                 SELECT balance FROM accounts WHERE id = :account;\n\
+                 UPDATE tellers SET balance = balance + :delta WHERE id = :teller;\n\
+                 UPDATE branches SET balance = balance + :delta WHERE id = :branch;\n\
+                 INSERT INTO history (teller, branch, account, delta, at) \
+                 VALUES (:teller, :branch, :account, :delta, CURRENT_TIMESTAMP);\n\
+                 END;\n",
+        protocol: "prepared",
+        clients: &[8],
     },
     Load {
         name: "insert",
         script: "\\set id random(1, 9000000000000000000)\n\
                  INSERT INTO inserts (id, v) VALUES (:id, 'a row of some forty bytes, as they come');\n",
+        protocol: "prepared",
         clients: &[1, 8, 16],
     },
 ];
@@ -83,14 +123,12 @@ fn main() -> Result<()> {
         let script = scripts.path().join(load.name);
         fs::write(&script, load.script)?;
         for clients in load.clients {
-            let rates = compare(&script, *clients, servers, seconds)?;
-            for ((server, _), rate) in servers.iter().zip(rates) {
-                println!("{}/{clients}/{server}\t{rate:.0}", load.name);
-            }
-            let [postgresql, trellis] = rates;
-            println!("{}/{clients}/ratio\t{:.2}", load.name, trellis / postgresql);
+            let run = |address| rate(&script, load.protocol, *clients, address, seconds);
+            print_rates(load.name, *clients, compare(servers, run)?);
         }
     }
+    let copied = copy_data();
+    print_rates("copy", 1, compare(servers, |address| copy_rate(address, &copied))?);
     single.finish()?;
     drop(oracle);
     for (name, value) in visibility()? {
@@ -101,36 +139,82 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "the figures are the program's output")]
+fn print_rates(name: &str, clients: u32, [postgresql, trellis]: [f64; 2]) {
+    println!("{name}/{clients}/postgresql\t{postgresql:.0}");
+    println!("{name}/{clients}/trellis\t{trellis:.0}");
+    println!("{name}/{clients}/ratio\t{:.2}", trellis / postgresql);
+}
+
 /// Creates and fills the tables.
 fn prepare(address: SocketAddr) -> Result<()> {
     let mut session = Connection::open(address)?;
     session.execute("CREATE TABLE points (id int PRIMARY KEY, v text NOT NULL)")?;
     session.execute("CREATE TABLE inserts (id bigint PRIMARY KEY, v text NOT NULL)")?;
+    for (table, rows) in [("accounts", ACCOUNTS), ("tellers", TELLERS), ("branches", BRANCHES)] {
+        session.execute(&format!(
+            "CREATE TABLE {table} (id int PRIMARY KEY, balance int NOT NULL, filler text NOT NULL)"
+        ))?;
+        session.execute(&format!(
+            "INSERT INTO {table} SELECT g, 0, repeat('x', 80) FROM generate_series(1, {rows}) g"
+        ))?;
+    }
+    session.execute(
+        "CREATE TABLE history (teller int, branch int, account int, delta int, at timestamptz)",
+    )?;
     session.execute(&format!(
         "INSERT INTO points SELECT g, 'value ' || g FROM generate_series(1, {POINTS}) g"
     ))
 }
 
-/// Runs a script against both servers in turn, several times, and returns the median rate of each.
+/// What is copied, in COPY's text format.
+fn copy_data() -> Vec<u8> {
+    (1..=COPIED_ROWS).fold(Vec::new(), |mut data, id| {
+        data.extend_from_slice(
+            format!("{id}\t{}\ta row of some forty bytes\n", id % 1000).as_bytes(),
+        );
+        data
+    })
+}
+
+/// Rows a second of one COPY.
+fn copy_rate(address: SocketAddr, data: &[u8]) -> Result<f64> {
+    let mut session = Connection::open(address)?;
+    session.set_read_timeout(COPY_TIME_MAX)?;
+    session.execute("DROP TABLE IF EXISTS copied")?;
+    session.execute("CREATE TABLE copied (id int PRIMARY KEY, n int NOT NULL, v text NOT NULL)")?;
+    let started = Instant::now();
+    session.query_with_data("COPY copied FROM STDIN", data)?;
+    let rate = f64::from(COPIED_ROWS) / started.elapsed().as_secs_f64();
+    let counted = session.rows("SELECT count(*) FROM copied")?;
+    ensure!(counted == [[Some(COPIED_ROWS.to_string())]], "not all rows were copied: {counted:?}");
+    Ok(rate)
+}
+
+/// Measures both servers in turn, several times, and returns the median rate of each.
 fn compare(
-    script: &Path,
-    clients: u32,
     servers: [(&str, SocketAddr); 2],
-    seconds: u64,
+    mut measure: impl FnMut(SocketAddr) -> Result<f64>,
 ) -> Result<[f64; 2]> {
     let mut rates = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
         for ((_, address), rates) in servers.iter().zip(&mut rates) {
-            rates.push(rate(script, clients, *address, seconds)?);
+            rates.push(measure(*address)?);
         }
     }
     Ok(rates.map(median))
 }
 
 /// Transactions a second of one run of pgbench.
-fn rate(script: &Path, clients: u32, address: SocketAddr, seconds: u64) -> Result<f64> {
+fn rate(
+    script: &Path,
+    protocol: &str,
+    clients: u32,
+    address: SocketAddr,
+    seconds: u64,
+) -> Result<f64> {
     let output = Command::new(clients::pgbench()?)
-        .args(["-n", "-M", "prepared", "-U", "postgres", "-h", "127.0.0.1"])
+        .args(["-n", "-M", protocol, "-U", "postgres", "-h", "127.0.0.1"])
         .args(["-p", &address.port().to_string(), "-T", &seconds.to_string()])
         .args(["-c", &clients.to_string(), "-j", &clients.min(2).to_string(), "-f"])
         .arg(script)
