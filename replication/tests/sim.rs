@@ -365,3 +365,30 @@ fn catch_up_brings_nothing_twice() {
     assert_eq!((stats.pulled, stats.pulled_duplicates), (5_000, 0));
     assert_eq!(world.nodes[3].store.bodies(site(0)).len(), 1_667);
 }
+
+/// A large transaction that only its origin still has in the chunks that are staged is fetched from its start elsewhere.
+#[test]
+fn a_transaction_without_its_rest_is_started_over() {
+    let mut world = World::new(9, 3, quiet());
+    (0..3).for_each(|node| world.start(node));
+    world.run_until(world.now + Span::from_ms(3_000));
+    world.crash(2);
+    world.nodes[2].store_us = 100_000;
+    world.commit_chunks(0, (0..60).map(|_| vec![1; 500_000]).collect());
+    world.run_until(world.now + Span::from_ms(20_000));
+    assert!(world.is_converged());
+    world.nodes[1].store.refuses_rest.set(true);
+    world.block(1, 2);
+    world.block(2, 1);
+    world.start(2);
+    while world.nodes[2].store.progress().get(&site(0)).is_none_or(|it| it.chunks < 10) {
+        world.run_until(world.now + Span::from_ms(10));
+    }
+    world.crash(0);
+    world.heal();
+    converge(&mut world);
+    assert_eq!(world.nodes[2].store.bodies(site(0)).len(), 1);
+    world.start(0);
+    converge(&mut world);
+    check_outcome(&world);
+}

@@ -9,12 +9,17 @@
 //!   missing: 21 and 22, then 24 and 25; a pull after 20 brings them
 //! ```
 //!
+//! A large transaction comes as chunks. The store stages each as it comes, so an origin is as far as its head and the
+//! chunks that are staged of the next version ([`Progress`]), and what waits here is a few chunks, not the transaction. A
+//! peer whose log was trimmed has the transaction cut in other chunks, for those who begin with its first one.
+//!
 //! A changeset that the store refuses blocks its own origin only. One that waits for a schema stays, and is offered
-//! again at every schema change and, ever more rarely, from [`SCHEMA_RETRY`] on. One that is rejected for another reason is dropped, fetched
-//! again and offered again, ever more rarely, for as long as it is refused. Nothing is ever skipped.
+//! again at every schema change and, ever more rarely, from [`SCHEMA_RETRY`] on. One that is rejected for another reason
+//! is dropped with what was staged of its transaction, fetched again and offered again, ever more rarely, for as long as
+//! it is refused. Nothing is ever skipped.
 //!
 //! # Invariants
-//! 1. `stored` of an origin never goes back, unless the store itself says that it is behind.
+//! 1. The head that is `stored` of an origin never goes back, unless the store itself says that it is behind.
 //! 2. The changesets in a batch continue their origin's `stored` without a gap.
 //! 3. At most one batch is with the store.
 //!
@@ -196,6 +201,18 @@ impl Ledger {
             if stored < assumed && !self.is_with_store(site) {
                 self.set_stored(now, site, stored);
             }
+        }
+    }
+
+    /// A peer has the rest of a transaction only in another copy, cut in other chunks: it is fetched from its start, and what
+    /// is staged gives way when that comes.
+    pub(super) fn start_over(&mut self, now: Time, site: SiteId, staged: Progress) {
+        if self.is_with_store(site) {
+            return;
+        }
+        if let Some(origin) = self.origins.get_mut(&site).filter(|it| it.covered == staged) {
+            origin.stored.chunks = 0;
+            self.drop_waiting(now, site);
         }
     }
 

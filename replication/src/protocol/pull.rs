@@ -33,6 +33,8 @@ pub(super) struct Pull {
     pub(super) peer: SiteId,
     /// When something last arrived.
     pub(super) progress_at: Time,
+    /// What was asked for: what comes after this.
+    pub(super) after: Progress,
     /// Changesets that arrived and were new.
     pub(super) new: u64,
     records: Records,
@@ -95,7 +97,7 @@ impl Pulls {
     ) -> u64 {
         self.next_id += 1;
         let records = Records { last: after, buffer: BytesMut::new() };
-        let pull = Pull { origin, link, peer, progress_at: now, new: 0, records };
+        let pull = Pull { origin, link, peer, progress_at: now, after, new: 0, records };
         self.by_id.insert(self.next_id, pull);
         self.cursor = Some(origin);
         self.next_id

@@ -285,19 +285,29 @@ fn stage(
     stored: Transaction,
 ) -> Result<(), Refusal> {
     let EncodedChangeset { version, chunk, body, .. } = changeset;
-    let staged = stored.count(applier.sqlite())?;
-    if chunk.index != staged {
-        return Err(Refusal::Outcome(if chunk.index < staged {
-            ApplyOutcome::AlreadyKnown
-        } else {
-            ApplyOutcome::Gap { head: DbVersion(version.0 - 1) }
-        }));
+    let sqlite = applier.sqlite();
+    let reader = ChangesetReader::new(body)?;
+    let committed_at_us = reader.committed_at_us;
+    let same_copy = stored.committed_at_us(sqlite)?.is_none_or(|it| it == committed_at_us);
+    if !same_copy && chunk.index == 0 {
+        // The rest of the present copy is not to be had any more.
+        stored.discard(sqlite)?;
+    }
+    let staged = stored.count(sqlite)?;
+    if chunk.index < staged {
+        return Err(Refusal::Outcome(ApplyOutcome::AlreadyKnown));
+    }
+    if chunk.index > staged {
+        return Err(Refusal::Outcome(ApplyOutcome::Gap { head: DbVersion(version.0 - 1) }));
+    }
+    if !same_copy && chunk.index > 0 {
+        return Err(DecodeError::Invalid("chunk: it is of another copy").into());
     }
     if chunk.index >= v1::CHUNKS_MAX {
         return Err(DecodeError::Bounds("chunks").into());
     }
-    ChangesetReader::new(body)?.skip_all()?;
-    Ok(stored.put(applier.sqlite(), chunk.index, body)?)
+    reader.skip_all()?;
+    Ok(stored.put(sqlite, chunk.index, committed_at_us, body)?)
 }
 
 /// A transaction being merged, changeset by changeset.

@@ -10,6 +10,8 @@
 //! # Invariants
 //! 1. Chunks of an origin's version above its head are those of one version, the next, from 0 without gaps: they are staged.
 //! 2. The chunks of a version in the log are complete.
+//! 3. Chunks that are together are of one copy: they say the same time of commit. A transaction that has left the log is cut
+//!    otherwise when it is made again (`history.rs`), and says another time.
 //!
 //! # Bounds
 //! A chunk is at most [`v1::BODY_BYTES_MAX`], and about [`v1::CHUNK_BYTES`] unless a row is larger; a transaction has at most
@@ -27,7 +29,8 @@ use crate::wire::{ChangesetWriter, EncodeError, RowShape, v1};
 /// The tables.
 pub(super) const SYSTEM_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS trellis_log_chunks (
-        origin INTEGER NOT NULL, version INTEGER NOT NULL, chunk INTEGER NOT NULL, body BLOB NOT NULL,
+        origin INTEGER NOT NULL, version INTEGER NOT NULL, chunk INTEGER NOT NULL,
+        committed_at_us INTEGER NOT NULL, body BLOB NOT NULL,
         PRIMARY KEY (origin, version, chunk)) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS trellis_log_impacts (
         origin INTEGER NOT NULL, version INTEGER NOT NULL, chunk INTEGER NOT NULL, impact BLOB NOT NULL,
@@ -56,13 +59,32 @@ impl Transaction {
         Ok(last.map_or(0, |last| last + 1))
     }
 
-    /// Writes a chunk.
-    pub(super) fn put(self, sqlite: &Connection, chunk: u32, body: &[u8]) -> Result<()> {
+    /// Writes a chunk, which says when the transaction was committed.
+    pub(super) fn put(
+        self,
+        sqlite: &Connection,
+        chunk: u32,
+        committed_at_us: u64,
+        body: &[u8],
+    ) -> Result<()> {
         let (origin, version) = self.key();
         sqlite
-            .prepare_cached("INSERT INTO trellis_log_chunks (origin, version, chunk, body) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![origin, version, chunk, body])?;
+            .prepare_cached(
+                "INSERT INTO trellis_log_chunks (origin, version, chunk, committed_at_us, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![origin, version, chunk, committed_at_us.cast_signed(), body])?;
         Ok(())
+    }
+
+    /// When the transaction was committed, as its first chunk says; none if that is not here.
+    pub(super) fn committed_at_us(self, sqlite: &Connection) -> Result<Option<u64>> {
+        let mut select = sqlite.prepare_cached(
+            "SELECT committed_at_us FROM trellis_log_chunks
+             WHERE origin = ?1 AND version = ?2 AND chunk = 0",
+        )?;
+        let found = select.query_row(self.key(), |row| row.get(0)).optional()?;
+        Ok(found.map(i64::cast_unsigned))
     }
 
     /// Writes what a chunk changed here, unless that is what it says.
@@ -137,6 +159,7 @@ pub(super) fn trim(sqlite: &Connection, position: i64) -> Result<()> {
 pub(super) struct LogWriter<'c> {
     sqlite: &'c Connection,
     transaction: Transaction,
+    committed_at_us: u64,
     writer: ChangesetWriter,
     impact: ImpactWriter,
     /// Chunks written so far.
@@ -155,7 +178,7 @@ impl<'c> LogWriter<'c> {
         let writer = ChangesetWriter::new(committed_at_us, groups.next().unwrap_or_default())?;
         let transaction = Transaction { origin: 0, version };
         let impact = ImpactWriter::default();
-        let mut log = Self { sqlite, transaction, writer, impact, chunks: 0 };
+        let mut log = Self { sqlite, transaction, committed_at_us, writer, impact, chunks: 0 };
         groups.try_for_each(|group| log.cut(group))?;
         Ok(log)
     }
@@ -199,12 +222,12 @@ impl<'c> LogWriter<'c> {
 
     /// Ends the transaction.
     pub(super) fn finish(self) -> Result<Content> {
-        let Self { sqlite, transaction, writer, impact, chunks } = self;
+        let Self { sqlite, transaction, committed_at_us, writer, impact, chunks } = self;
         let (body, impact) = (writer.finish(), impact.finish());
         if chunks == 0 {
             return Ok(Content::Whole { body, impact });
         }
-        transaction.put(sqlite, chunks, &body)?;
+        transaction.put(sqlite, chunks, committed_at_us, &body)?;
         transaction.put_impact(sqlite, chunks, &impact)?;
         Ok(Content::Chunked { chunks: chunks + 1 })
     }
@@ -214,7 +237,7 @@ impl<'c> LogWriter<'c> {
             return Err(EncodeError::TooManyChunks.into());
         }
         let body = self.writer.cut(messages)?;
-        self.transaction.put(self.sqlite, self.chunks, &body)?;
+        self.transaction.put(self.sqlite, self.chunks, self.committed_at_us, &body)?;
         let impact = std::mem::take(&mut self.impact).finish();
         self.transaction.put_impact(self.sqlite, self.chunks, &impact)?;
         self.chunks += 1;

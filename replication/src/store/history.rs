@@ -20,12 +20,19 @@
 //! one that asks from a version below a forgotten deletion of that origin is refused, unless it began at nothing: it asks
 //! after version 0, or after the end of an answer that was given in the last [`CONTINUE_US`].
 //!
+//! # Chunks
+//! What is left of a large transaction is made chunk by chunk, as it is asked for. Where each chunk begins is remembered as
+//! long as the temporary table is used, so that chunks made at different times are parts of one whole: each covers the same
+//! rows whenever it is made. They say, as the time of the commit, when the first of them was made, which tells them from the
+//! chunks of another copy; nobody mixes the two.
+//!
 //! # Bounds
-//! The temporary table has an entry per row and transaction that left a stamp on it, some 30 bytes, in a file of SQLite's.
+//! One chunk is held in memory. Beginnings of chunks take [`STARTS_BYTES_MAX`]; beyond it all are forgotten, and who has
+//! a part of a transaction has to start over. The temporary table has an entry per row and transaction that left a stamp on it, some 30 bytes, in a file of SQLite's.
 //! [`ENDS_MAX`] answers are remembered.
 //!
 //! # Left out
-//! The time of the commits, and messages. A transaction whose remains exceed one changeset cannot be served.
+//! The time of the commits, and messages.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -39,7 +46,7 @@ use super::log::{self, LogSlice};
 use super::merge::own_rowid;
 use super::registry::{Registry, RowIdentity, Table};
 use crate::crdt::{Block, RowClock, Stamp, pack, unpack};
-use crate::types::{DbVersion, EncodedChangeset, Heads, SiteId, Value};
+use crate::types::{Chunk, DbVersion, EncodedChangeset, Heads, Progress, Seq, SiteId, Value};
 use crate::wire::{ChangesetWriter, RowShape};
 
 /// How long an answer may be continued, microseconds.
@@ -47,6 +54,9 @@ const CONTINUE_US: u64 = 600_000_000;
 
 /// Answers that are remembered; beyond it the oldest cannot be continued.
 const ENDS_MAX: usize = 4_096;
+
+/// Bytes of remembered beginnings of chunks.
+const STARTS_BYTES_MAX: usize = 8 << 20;
 
 /// What an empty changeset counts for in an answer's size (bytes).
 const CHANGESET_OVERHEAD: usize = 64;
@@ -58,19 +68,50 @@ pub(super) struct History {
     /// Per origin, the last trimmed version when the clocks were read.
     upto: Heads,
     /// Ends of answers to those who began at nothing, with the time they were given.
-    ends: VecDeque<(u64, SiteId, DbVersion)>,
+    ends: VecDeque<(u64, SiteId, Progress)>,
+    /// Transactions that were made in more than one chunk, by the origin's ordinal and version.
+    made: BTreeMap<(u32, DbVersion), Made>,
+    starts_bytes: usize,
+}
+
+/// A transaction that was made in more than one chunk.
+struct Made {
+    /// What its chunks say.
+    committed_at_us: u64,
+    /// Where its second and further chunks begin, as far as they were made.
+    starts: Vec<Start>,
+}
+
+/// Where a chunk begins.
+#[derive(Clone)]
+struct Start {
+    /// After this entry.
+    after: Entry,
+    /// With this number.
+    seq: Seq,
+}
+
+impl Start {
+    fn bytes(&self) -> usize {
+        let key = match &self.after.2 {
+            SqliteValue::Blob(key) => key.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + key
+    }
 }
 
 impl History {
     pub(super) fn new(sqlite: Connection) -> Self {
-        Self { sqlite, upto: Heads::new(), ends: VecDeque::new() }
+        let (upto, ends, made) = (Heads::new(), VecDeque::new(), BTreeMap::new());
+        Self { sqlite, upto, ends, made, starts_bytes: 0 }
     }
 
-    /// Transactions of `origin` after `after` that the log no longer has, until `max_bytes` are reached.
+    /// Changesets of `origin` after `after` that the log no longer has, until `max_bytes` are reached.
     pub(super) fn read(
         &mut self,
         registry: &Registry,
-        (origin, after): (SiteId, DbVersion),
+        (origin, after): (SiteId, Progress),
         max_bytes: usize,
     ) -> Result<LogSlice> {
         let Some(ordinal) = registry.ordinal(origin) else {
@@ -78,48 +119,53 @@ impl History {
         };
         let trimmed = log::trimmed(&self.sqlite, ordinal)?;
         let refused = LogSlice::Trimmed { first: trimmed.version.next() };
-        if after >= trimmed.version {
+        if after.version >= trimmed.version {
             return Ok(refused);
         }
         let began_at_nothing = self.continues(origin, after);
-        if after < trimmed.forgotten && !began_at_nothing {
+        if after.version < trimmed.forgotten && !began_at_nothing {
             return Ok(refused);
         }
-        if self.upto.get(&origin).is_none_or(|upto| after >= *upto) {
+        if self.upto.get(&origin).is_none_or(|upto| after.version >= *upto) {
             self.read_clocks(registry)?;
         }
         let upto = self.upto.get(&origin).copied().unwrap_or_default();
-        let (mut changesets, mut bytes, mut version) = (Vec::new(), 0, after);
-        while version < upto && bytes < max_bytes {
-            version = version.next();
-            let body = self.changeset(registry, ordinal, version)?;
+        let (mut changesets, mut bytes, mut last) = (Vec::new(), 0, after);
+        while last.version < upto && bytes < max_bytes {
+            let (version, index) = last.next();
+            let Some((body, is_last)) = self.chunk(registry, (ordinal, version), index)? else {
+                return Ok(refused);
+            };
             bytes += body.len() + CHANGESET_OVERHEAD;
-            changesets.push(EncodedChangeset::whole(origin, version, body));
+            let chunk = Chunk { index, is_last };
+            changesets.push(EncodedChangeset { site: origin, version, chunk, body });
+            last = Progress::with(version, chunk);
         }
         if began_at_nothing {
-            self.remember_end(origin, version);
+            self.remember_end(origin, last);
         }
         Ok(LogSlice::Changesets(changesets))
     }
 
-    fn continues(&self, origin: SiteId, after: DbVersion) -> bool {
+    fn continues(&self, origin: SiteId, after: Progress) -> bool {
         let now_us = super::now_us();
         let fresh = |at_us: u64| now_us.saturating_sub(at_us) < CONTINUE_US;
-        let ended = |(at_us, site, version): &(u64, SiteId, DbVersion)| {
-            (*site, *version) == (origin, after) && fresh(*at_us)
+        let ended = |(at_us, site, end): &(u64, SiteId, Progress)| {
+            (*site, *end) == (origin, after) && fresh(*at_us)
         };
-        after.0 == 0 || self.ends.iter().any(ended)
+        after == Progress::default() || self.ends.iter().any(ended)
     }
 
-    fn remember_end(&mut self, origin: SiteId, version: DbVersion) {
+    fn remember_end(&mut self, origin: SiteId, end: Progress) {
         if self.ends.len() >= ENDS_MAX {
             self.ends.pop_front();
         }
-        self.ends.push_back((super::now_us(), origin, version));
+        self.ends.push_back((super::now_us(), origin, end));
     }
 
     /// Notes which rows bear stamps of trimmed transactions.
     fn read_clocks(&mut self, registry: &Registry) -> Result<()> {
+        self.forget_starts();
         self.sqlite.execute_batch(
             "CREATE TEMP TABLE IF NOT EXISTS stamped (
                  origin INTEGER NOT NULL, version INTEGER NOT NULL, system INTEGER NOT NULL,
@@ -208,44 +254,138 @@ impl History {
         Ok(())
     }
 
-    /// What is left of a transaction.
-    fn changeset(
-        &self,
+    /// A chunk of what is left of a transaction, and whether it is the last one; none if it is not known where it begins.
+    fn chunk(
+        &mut self,
         registry: &Registry,
-        origin: u32,
-        version: DbVersion,
-    ) -> Result<bytes::Bytes> {
-        let mut writer = ChangesetWriter::new(0, &[])?;
-        let mut select = self.sqlite.prepare_cached(
-            "SELECT table_ordinal, key FROM temp.stamped WHERE origin = ?1 AND version = ?2
+        transaction: (u32, DbVersion),
+        index: u32,
+    ) -> Result<Option<(bytes::Bytes, bool)>> {
+        let made = self.made.get(&transaction);
+        let place = usize::try_from(index).unwrap_or(usize::MAX);
+        let start = match place.checked_sub(1) {
+            None => None,
+            Some(place) => match made.and_then(|made| made.starts.get(place)) {
+                Some(start) => Some(start.clone()),
+                None => return Ok(None),
+            },
+        };
+        let end = made.and_then(|made| made.starts.get(place)).cloned();
+        let committed_at_us = made.map_or_else(unlike_any_other, |made| made.committed_at_us);
+        let mut making = Making {
+            sqlite: &self.sqlite,
+            writer: ChangesetWriter::new(committed_at_us, &[])?,
+            open: None,
+        };
+        if let Some(start) = &start {
+            making.writer.skip_to(start.seq);
+        }
+        let range = (start.map(|start| start.after), end.as_ref().map(|end| &end.after));
+        let stopped = making.rows(registry, transaction, range)?;
+        let seq = making.writer.next_seq();
+        let body = making.finish();
+        if let Some(after) = stopped {
+            self.remember_start(transaction, committed_at_us, Start { after, seq });
+            return Ok(Some((body, false)));
+        }
+        Ok(Some((body, end.is_none())))
+    }
+
+    fn remember_start(&mut self, transaction: (u32, DbVersion), committed_at_us: u64, it: Start) {
+        if self.starts_bytes > STARTS_BYTES_MAX {
+            self.forget_starts();
+        }
+        self.starts_bytes += it.bytes();
+        let new = || Made { committed_at_us, starts: Vec::new() };
+        self.made.entry(transaction).or_insert_with(new).starts.push(it);
+    }
+
+    fn forget_starts(&mut self) {
+        self.made.clear();
+        self.starts_bytes = 0;
+    }
+}
+
+/// The present time, with random microseconds: no other node takes it for the time of the same transaction.
+fn unlike_any_other() -> u64 {
+    const RANDOM_BITS: u64 = (1 << 20) - 1;
+    (super::now_us() & !RANDOM_BITS) | (rand::random::<u64>() & RANDOM_BITS)
+}
+
+/// An entry of the temporary table: whether of a user's table, table, key.
+type Entry = (bool, u32, SqliteValue);
+
+/// A chunk that is being made.
+struct Making<'c> {
+    sqlite: &'c Connection,
+    writer: ChangesetWriter,
+    /// The table whose rows are being written.
+    open: Option<(&'c Table, Clocks<'c>)>,
+}
+
+impl<'c> Making<'c> {
+    /// Writes the rows after an entry and up to another, or until the chunk is full. Returns the last entry then.
+    fn rows(
+        &mut self,
+        registry: &'c Registry,
+        (origin, version): (u32, DbVersion),
+        (after, upto): (Option<Entry>, Option<&Entry>),
+    ) -> Result<Option<Entry>> {
+        let (system, table, key) = match after {
+            Some((system, table, key)) => (system, i64::from(table), key),
+            None => (false, -1, SqliteValue::Null),
+        };
+        let sqlite = self.sqlite;
+        let mut select = sqlite.prepare_cached(
+            "SELECT system, table_ordinal, key FROM temp.stamped
+             WHERE origin = ?1 AND version = ?2 AND (system, table_ordinal, key) > (?3, ?4, ?5)
              ORDER BY system, table_ordinal, key",
         )?;
-        let mut rows = select.query(params![origin, version.0.cast_signed()])?;
-        let mut open: Option<(&Table, Clocks<'_>)> = None;
+        let version_number = version.0.cast_signed();
+        let mut rows = select.query(params![origin, version_number, system, table, key])?;
+        let mut done = None;
         while let Some(row) = rows.next()? {
-            let (ordinal, key): (u32, SqliteValue) = (row.get(0)?, row.get(1)?);
-            // A table that was dropped since has nothing left.
-            let Some(table) = registry.by_ordinal(ordinal) else { continue };
-            if open.as_ref().is_none_or(|(present, _)| present.ordinal != ordinal) {
-                if open.is_some() {
-                    writer.end_table();
-                }
-                writer.begin_table(table.id, table.cells.iter().map(|cell| cell.id));
+            if upto.is_none() && self.writer.is_full() {
+                return Ok(done);
             }
-            let (table, mut clocks) = match open.take().filter(|(it, _)| it.ordinal == ordinal) {
-                Some(present) => present,
-                None => (table.as_ref(), Clocks::new(&self.sqlite, table)),
-            };
-            let stamp = (origin, version.0);
-            if let Some(found) = find(&self.sqlite, table, &mut clocks, &key)? {
-                found.write(&mut writer, table, stamp)?;
+            let entry: Entry = (row.get(0)?, row.get(1)?, row.get(2)?);
+            self.row(registry, (origin, version.0), &entry)?;
+            if upto == Some(&entry) {
+                break;
             }
-            open = Some((table, clocks));
+            done = Some(entry);
         }
-        if open.is_some() {
-            writer.end_table();
+        Ok(None)
+    }
+
+    /// Writes what is left of the transaction in a row, if anything is.
+    fn row(
+        &mut self,
+        registry: &'c Registry,
+        stamp: (u32, u64),
+        (_, ordinal, key): &Entry,
+    ) -> Result<()> {
+        // A table that was dropped since has nothing left.
+        let Some(table) = registry.by_ordinal(*ordinal) else { return Ok(()) };
+        if self.open.as_ref().is_none_or(|(open, _)| open.ordinal != *ordinal) {
+            if self.open.is_some() {
+                self.writer.end_table();
+            }
+            self.writer.begin_table(table.id, table.cells.iter().map(|cell| cell.id));
+            self.open = Some((table, Clocks::new(self.sqlite, table)));
         }
-        Ok(writer.finish())
+        let Some((table, clocks)) = &mut self.open else { return Ok(()) };
+        match find(self.sqlite, table, clocks, key)? {
+            Some(found) => found.write(&mut self.writer, table, stamp),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> bytes::Bytes {
+        if self.open.is_some() {
+            self.writer.end_table();
+        }
+        self.writer.finish()
     }
 }
 

@@ -264,16 +264,20 @@ pub(super) fn sizes(
 
 /// When the entry at a position was committed at its origin, microseconds since 1970; none if it is not there.
 pub(super) fn committed_at_us(sqlite: &Connection, position: Position) -> Result<Option<u64>> {
-    let mut select = sqlite.prepare_cached(
-        "SELECT ifnull(body, (SELECT chunk.body FROM trellis_log_chunks chunk
-            WHERE chunk.origin = log.origin AND chunk.version = log.version AND chunk.chunk = 0))
-         FROM trellis_log log WHERE position = ?1",
-    )?;
-    let body = select.query_row([position.0.cast_signed()], |row| row.get::<_, Vec<u8>>(0));
-    Ok(match body.optional()? {
-        Some(body) => Some(ChangesetReader::new(&body)?.committed_at_us),
-        None => None,
-    })
+    let mut select = sqlite
+        .prepare_cached("SELECT origin, version, body FROM trellis_log WHERE position = ?1")?;
+    let found = select.query_row([position.0.cast_signed()], |row| {
+        let version = DbVersion(row.get::<_, i64>(1)?.cast_unsigned());
+        Ok((
+            chunks::Transaction { origin: row.get(0)?, version },
+            row.get::<_, Option<Vec<u8>>>(2)?,
+        ))
+    });
+    match found.optional()? {
+        Some((_, Some(body))) => Ok(Some(ChangesetReader::new(&body)?.committed_at_us)),
+        Some((transaction, None)) => transaction.committed_at_us(sqlite),
+        None => Ok(None),
+    }
 }
 
 /// What the trimmed part of the log has of an origin.
@@ -398,6 +402,7 @@ impl Slice {
         let Some((origin, found, body)) = row.optional()? else {
             return Ok(false);
         };
+        // Who has more chunks than there are has those of another copy.
         if found != version {
             return Err(StoreError::Damaged(format!(
                 "the log has another version at position {}",
@@ -406,7 +411,7 @@ impl Slice {
         }
         if let Some(body) = body {
             self.push(EncodedChangeset::whole(site, version, body.into()));
-            return Ok(true);
+            return Ok(first == 0);
         }
         let stored = chunks::Transaction { origin, version };
         let count = stored.count(sqlite)?;
@@ -420,7 +425,7 @@ impl Slice {
             let chunk = Chunk { index, is_last: index + 1 == count };
             self.push(EncodedChangeset { site, version, chunk, body });
         }
-        Ok(count > 0)
+        Ok(first < count)
     }
 }
 

@@ -283,11 +283,11 @@ impl Store {
             let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
             log::read_origin(&reader, index, head, (origin, after), max_bytes)?
         };
-        if after.chunks > 0 || matches!(slice, LogSlice::Changesets(_)) {
+        if let LogSlice::Changesets(_) = slice {
             return Ok(slice);
         }
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        history.read(&self.core.registry(), (origin, after.version), max_bytes)
+        history.read(&self.core.registry(), (origin, after), max_bytes)
     }
 
     /// Calls `visit` with the rows that a transaction in the log changed here, in its order; of a large one, with those in

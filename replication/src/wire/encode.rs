@@ -102,6 +102,17 @@ impl ChangesetWriter {
         Ok(())
     }
 
+    /// The sequence number of the next row.
+    #[must_use]
+    pub fn next_seq(&self) -> Seq {
+        Seq(self.next_seq)
+    }
+
+    /// Leaves out sequence numbers up to `seq`.
+    pub fn skip_to(&mut self, seq: Seq) {
+        self.next_seq = self.next_seq.max(seq.0);
+    }
+
     /// Whether it is time to [`cut`](Self::cut).
     #[must_use]
     pub fn is_full(&self) -> bool {

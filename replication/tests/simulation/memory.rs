@@ -1,5 +1,6 @@
 //! A store in memory: keeps every origin's changesets in order, and checks what the protocol promises about them.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use trellis_replication::protocol::{ApplyResult, ReadLogError};
@@ -16,6 +17,8 @@ pub struct MemoryStore {
     pub schema: u64,
     /// Whether changesets that start with `poison` are refused.
     pub refuses_poison: bool,
+    /// Whether the rest of a transaction is refused until it is served from its first chunk on, as of a trimmed log.
+    pub refuses_rest: Cell<bool>,
 }
 
 impl MemoryStore {
@@ -94,6 +97,11 @@ impl MemoryStore {
         after: Progress,
         max_bytes: usize,
     ) -> Result<Vec<EncodedChangeset>, ReadLogError> {
+        if after.chunks == 0 {
+            self.refuses_rest.set(false);
+        } else if self.refuses_rest.get() {
+            return Err(ReadLogError::Trimmed);
+        }
         let log = self.logs.get(&origin).map(Vec::as_slice).unwrap_or_default();
         let mut bytes = 0;
         let suffix = log.iter().skip(usize::try_from(after.version.0).unwrap()).flatten();

@@ -150,6 +150,9 @@ impl Replica {
         };
         match status {
             PullStatus::Done => {}
+            PullStatus::Trimmed if ended.after.chunks > 0 => {
+                self.ledger.start_over(now, ended.origin, ended.after);
+            }
             PullStatus::Trimmed => {
                 tracing::warn!(origin = %ended.origin, peer = %ended.peer, "log is trimmed there");
             }
