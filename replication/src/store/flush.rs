@@ -268,6 +268,15 @@ struct LogFile {
 
 impl LogFile {
     fn sync(&mut self) -> std::io::Result<()> {
+        #[cfg(feature = "recording")]
+        let started = super::ffi::recording::sync_started();
+        self.sync_file()?;
+        #[cfg(feature = "recording")]
+        super::ffi::recording::synced(&self.path, started);
+        Ok(())
+    }
+
+    fn sync_file(&mut self) -> std::io::Result<()> {
         match &self.file {
             Some(file) => file.sync_data(),
             None => {

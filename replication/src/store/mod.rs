@@ -67,6 +67,8 @@ pub use check::{CheckReport, CheckedTable, accept_directory, check_directory};
 pub use connection::{Pending, StoreConnection};
 pub use digest::TableDigest;
 pub use error::{Result, StoreError};
+#[cfg(feature = "recording")]
+pub use ffi::recording::{FileEvent, Recording};
 pub use ffi::{SharedConnection, Statement, StatementError, StoreAccess};
 pub use flush::Listener;
 pub use hidden::Conflict;

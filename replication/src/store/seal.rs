@@ -70,13 +70,9 @@ pub(super) enum Verdict {
     Changed(String),
 }
 
-/// The write-ahead log as it was found, before SQLite was asked anything.
-#[derive(Debug, Default)]
-pub(super) struct FoundLog {
-    inode: Option<i64>,
-    /// Pages that the last commit wrote.
-    last_commit: HashSet<u32>,
-}
+/// The write-ahead log as it was found, before SQLite was asked anything; none if there is none.
+#[derive(Debug)]
+pub(super) struct FoundLog(Option<File>);
 
 /// The second name of the write-ahead log.
 fn kept_log(file: &Path) -> PathBuf {
@@ -89,19 +85,29 @@ impl FoundLog {
     /// Looks at the write-ahead log of a database that is not open.
     ///
     /// # Errors
-    /// If there is one and it cannot be read.
+    /// If there is one and it cannot be opened.
     pub(super) fn look(file: &Path) -> io::Result<Self> {
         let found = match File::open(wal_path(file)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(kept_log(file)),
             found => found,
         };
         match found {
-            Ok(log) => Ok(Self {
-                inode: Some(log.metadata()?.ino().cast_signed()),
-                last_commit: last_commit(BufReader::with_capacity(1 << 16, log))?,
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Ok(log) => Ok(Self(Some(log))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self(None)),
             Err(error) => Err(error),
+        }
+    }
+
+    fn inode(&self) -> io::Result<Option<i64>> {
+        let metadata = self.0.as_ref().map(File::metadata).transpose()?;
+        Ok(metadata.map(|metadata| metadata.ino().cast_signed()))
+    }
+
+    /// The pages that its last commit wrote.
+    fn last_commit(&self) -> io::Result<HashSet<u32>> {
+        match &self.0 {
+            Some(log) => last_commit(BufReader::with_capacity(1 << 16, log)),
+            None => Ok(HashSet::new()),
         }
     }
 }
@@ -183,7 +189,8 @@ impl Checksum {
 ///
 /// # Errors
 /// If the file cannot be read.
-pub(super) fn examine(sqlite: &Connection, log: &FoundLog) -> Result<Verdict> {
+pub(super) fn examine(sqlite: &Connection, file: &Path, log: &FoundLog) -> Result<Verdict> {
+    let io = |source| super::StoreError::Io { path: file.to_owned(), source };
     let Some(log_root) = root_of(sqlite, "trellis_log")? else {
         let is_empty = !sqlite.prepare("SELECT 1 FROM sqlite_schema")?.exists([])?;
         let verdict = Verdict::InDoubt("it has none of this server's tables");
@@ -203,13 +210,15 @@ pub(super) fn examine(sqlite: &Connection, log: &FoundLog) -> Result<Verdict> {
         let changed = || format!("its change counter is {found} where this server left {counter}");
         return Ok(if found == counter { Verdict::Untouched } else { Verdict::Changed(changed()) });
     }
-    if header.get(READ_VERSION) != Some(&WAL_VERSION) || log.inode.is_none() {
+    let found_inode = log.inode().map_err(io)?;
+    if header.get(READ_VERSION) != Some(&WAL_VERSION) || found_inode.is_none() {
         return Ok(Verdict::InDoubt("its write-ahead log is gone"));
     }
-    if inode != log.inode {
+    if inode != found_inode {
         return Ok(Verdict::InDoubt("its write-ahead log is another file"));
     }
-    if [seal_root, last_leaf(sqlite, log_root)?].iter().any(|page| log.last_commit.contains(page)) {
+    let last_commit = log.last_commit().map_err(io)?;
+    if [seal_root, last_leaf(sqlite, log_root)?].iter().any(|page| last_commit.contains(page)) {
         return Ok(Verdict::Untouched);
     }
     Ok(Verdict::Changed("the last transaction in its write-ahead log is not this server's".into()))
@@ -300,6 +309,11 @@ pub(super) fn close(file: &Path) -> Result<()> {
     let mode: String = sqlite.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
     if mode != "delete" {
         return Err(super::StoreError::TransactionState("the file is still in use"));
+    }
+    // A write-ahead log that came back after a power loss would undo the seal.
+    if let Some(directory) = file.parent() {
+        let io = |source| super::StoreError::Io { path: directory.to_owned(), source };
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(io)?;
     }
     sqlite.execute_batch("BEGIN IMMEDIATE")?;
     // In this mode a commit raises the counter by one.

@@ -71,14 +71,17 @@ impl Store {
         let found_log = FoundLog::look(&file).map_err(io(&file))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let sqlite = Connection::open_with_flags(&file, flags)?;
-        let verdict = seal::examine(&sqlite, &found_log)?;
-        refuse_changed(&sqlite, verdict, directory, &options)?;
-        // Before anything else is written: what `Store::vacuum` needs cannot be chosen later.
-        sqlite.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;")?;
-        let site = create_system_tables(&sqlite, options.site_id)?;
-        sqlite.execute_batch("PRAGMA journal_mode = WAL")?;
         // Whatever happens to this process, the write-ahead log stays as it left it.
         sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let verdict = seal::examine(&sqlite, &file, &found_log)?;
+        if verdict == Verdict::Empty {
+            // What `Store::vacuum` needs cannot be chosen later; said again, it would be a commit under the seal.
+            sqlite.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?;
+        }
+        refuse_changed(&sqlite, verdict, directory, &options)?;
+        sqlite.execute_batch("PRAGMA synchronous = FULL")?;
+        let site = create_system_tables(&sqlite, options.site_id)?;
+        sqlite.execute_batch("PRAGMA journal_mode = WAL")?;
         seal::keep_log(&sqlite, &file)?;
         let registry = Registry::load(&sqlite)?;
         let log = log::load(&sqlite, &registry)?;
@@ -397,7 +400,7 @@ pub(super) fn open_to_check(
         on_connect(&sqlite)?;
     }
     sqlite.execute_batch("BEGIN")?;
-    let verdict = seal::examine(&sqlite, &found_log)?;
+    let verdict = seal::examine(&sqlite, &file, &found_log)?;
     Ok((lock, sqlite, verdict))
 }
 

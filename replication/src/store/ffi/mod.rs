@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `hooks.rs` | what SQLite tells of row changes, savepoints and commits |
+//! | `recording.rs` | a recording of what is done to files (feature `recording`, for tests) |
 //! | `row_table.rs` | virtual tables made of rows |
 //! | `statement.rs` | statements that keep their connection alive |
 //!
@@ -10,6 +11,8 @@
 #![expect(unsafe_code, reason = "calls SQLite's C interface")]
 
 mod hooks;
+#[cfg(feature = "recording")]
+pub(super) mod recording;
 mod row_table;
 mod statement;
 
