@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use goldenscript::{Command, Context};
@@ -26,7 +27,7 @@ use pgwire::messages::{DecodeContext, PgWireBackendMessage};
 use trellis_server::engine::{CancelSwitch, Database, SqliteEngine};
 use trellis_server::feed::Mailbox;
 use trellis_server::registry::Registry;
-use trellis_server::session::{Disconnected, Identity, Session, Settings, Wire};
+use trellis_server::session::{Disconnected, Identity, Sent, Session, Settings, Wire};
 use trellis_server::wire::FrontendMessage;
 use trellis_server::wire::frontend::Target;
 
@@ -37,9 +38,9 @@ const NOW_US: i64 = 820_551_845_000_000;
 struct Captured(BytesMut);
 
 impl Wire for Captured {
-    fn send(&mut self, bytes: &mut BytesMut) -> Result<(), Disconnected> {
+    fn send(&mut self, bytes: &mut BytesMut, _: Duration) -> Result<Sent, Disconnected> {
         self.0.extend_from_slice(&bytes.split());
-        Ok(())
+        Ok(Sent::All)
     }
 }
 

@@ -8,10 +8,12 @@
 //! | `drivers` | what drivers see of types, tags, errors and transactions |
 //! | `protocol` | start-up, portals, pipelines, cancel, message by message |
 //! | `bad_input` | malformed frames and garbage datagrams harm nobody but their sender |
+//! | `clients` | clients that do not read, dribble or wait for each other keep nobody from writing |
 //! | `process` | the command line: start, stop, refusals |
 
 mod airports;
 mod bad_input;
+mod clients;
 mod convergence;
 mod drivers;
 mod feeds;

@@ -3,7 +3,8 @@
 //! Connections do not checkpoint by themselves: a commit that did would keep the lease for two syncs. They report the
 //! log's length instead, and one thread copies what readers allow (`PASSIVE`). A log that is never free of readers and
 //! writers at once grows; beyond [`RESTART_FRAMES`] the thread takes the lease for what is left to copy, so that the log
-//! can start over.
+//! can start over. What old snapshots are in the way of is left for the next time, so holding writers up never takes longer
+//! than the copying.
 //!
 //! The log's file is laid out beforehand ([`preallocate`]), as PostgreSQL lays out its segments: syncing bytes that are
 //! written in place costs less than half of what syncing a file that grows does.
@@ -12,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -37,6 +39,10 @@ pub(super) fn preallocate(wal: &Path) -> io::Result<()> {
 
 /// The checkpointer's thread: runs until told to stop. Its connection also keeps the log file in place.
 pub(super) fn run(core: &Core, sqlite: &Connection) {
+    // Readers are never waited for: writers would have to wait as well.
+    if let Err(error) = sqlite.busy_timeout(Duration::ZERO) {
+        tracing::warn!(%error, "checkpoints wait for readers");
+    }
     loop {
         let mut request = core.checkpoint.0.lock().unwrap_or_else(PoisonError::into_inner);
         while *request == CheckpointRequest::Idle {

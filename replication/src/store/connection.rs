@@ -1,6 +1,7 @@
 //! A connection to the database file, and its write transactions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -251,6 +252,16 @@ impl StoreConnection {
         self.tag = tag;
     }
 
+    /// Makes every statement of the connection fail with `SQLITE_INTERRUPT` while `flag` is set. Unlike an interrupt, a
+    /// flag that was set too late can be taken back.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn stop_when(&mut self, flag: Arc<AtomicBool>) -> Result<()> {
+        let is_set = move || flag.load(Ordering::Relaxed);
+        Ok(self.sqlite.progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, Some(is_set))?)
+    }
+
     /// Adds a message to the transaction; it is delivered everywhere if that commits. Like row changes, it is undone by
     /// rolling back a savepoint. A transaction with messages alone is a transaction like any other. A message that the
     /// transaction has sent already is not added again.
@@ -348,6 +359,9 @@ impl Drop for StoreConnection {
         self.installed = None;
     }
 }
+
+/// Instructions of SQLite's machine after which a statement looks whether it is to stop: well below a millisecond.
+const INSTRUCTIONS_BETWEEN_LOOKS: std::ffi::c_int = 1_000;
 
 /// Statements kept prepared per handle.
 const STATEMENTS_CACHED: usize = 256;

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
+use std::thread::{Thread, ThreadId};
 use std::time::Instant;
 
 /// Why the lease was not obtained.
@@ -40,8 +40,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// Whether a [`WriteLease`] exists.
-    held: bool,
+    /// The thread that was given the [`WriteLease`], if there is one.
+    held: Option<ThreadId>,
     /// Those who wait, first come first.
     waiting: VecDeque<Waiter>,
     /// Number of the next waiter.
@@ -67,8 +67,8 @@ impl WriterLease {
         cancelled: &AtomicBool,
     ) -> Result<WriteLease, LeaseError> {
         let mut queue = self.lock();
-        if !queue.held {
-            queue.held = true;
+        if queue.held.is_none() {
+            queue.held = Some(std::thread::current().id());
             return Ok(WriteLease { lease: self.clone() });
         }
         let ticket = queue.next_ticket;
@@ -114,7 +114,7 @@ impl WriterLease {
     fn hand_on(&self) {
         let mut queue = self.lock();
         let next = queue.waiting.pop_front();
-        queue.held = next.is_some();
+        queue.held = next.as_ref().map(|next| next.thread.id());
         self.count(&queue);
         drop(queue);
         if let Some(next) = next {
@@ -141,6 +141,13 @@ impl WriterLease {
     /// Makes all waiters look at their cancel flags. Call after setting one.
     pub fn wake(&self) {
         self.lock().waiting.iter().for_each(|waiter| waiter.thread.unpark());
+    }
+
+    /// Whether the lease was given to this thread, and others wait for it.
+    #[must_use]
+    pub fn is_kept_by_this_thread(&self) -> bool {
+        let queue = self.lock();
+        queue.held == Some(std::thread::current().id()) && !queue.waiting.is_empty()
     }
 
     /// Number of those who wait; the holder can tell from it whether it keeps anyone from writing.

@@ -143,6 +143,17 @@ impl Store {
         &self.core.lease
     }
 
+    /// Frames in the write-ahead log, of one page each. It starts over at a checkpoint that no reader is in the way of.
+    #[must_use]
+    pub fn log_frames(&self) -> usize {
+        self.core.wal_frames()
+    }
+
+    /// Has the write-ahead log copied into the database soon.
+    pub fn checkpoint(&self) {
+        self.core.request_checkpoint(CheckpointRequest::Checkpoint);
+    }
+
     /// Sets who hears of transactions, own and remote, once they are durable; called in the order of positions, on one
     /// thread, which should not be held up.
     pub fn set_listener(&self, listener: Listener) {

@@ -1,27 +1,39 @@
-//! Stopping a statement from another thread.
+//! Stopping a statement from another thread: at a client's request, or because its time is over.
+//!
+//! A switch is on only while a statement runs. What comes before its begin or after its end stops nothing, so that a cancel
+//! request that arrives late does not hit the next statement, as in PostgreSQL. SQLite asks the switch every thousand of its
+//! instructions (`StoreConnection::stop_when`) instead of being interrupted, because an interrupt that came too late would
+//! stay pending for as long as any result of the connection is half read.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use rusqlite::InterruptHandle;
 use trellis_sqlcompat::{SqlError, SqlState};
 
 use super::database::Database;
 use crate::clock;
 
+/// The statement that a session runs, if it runs one.
+#[derive(Default)]
+struct Running {
+    /// Whether there is one.
+    present: bool,
+    /// Its time is over.
+    late: bool,
+    /// When its time is over.
+    deadline: Option<Instant>,
+    /// When the timer will look at this switch; not after the deadline.
+    armed: Option<Instant>,
+}
+
 /// Asks a session's statement to stop: while it runs, waits for the lease, or sleeps.
 pub struct CancelSwitch {
-    cancelled: AtomicBool,
-    /// The statement's time is over.
-    late: AtomicBool,
-    /// Number of the statement.
-    statement: AtomicU64,
-    deadline: Mutex<Option<Instant>>,
+    /// Set only while a statement is present.
+    over: Arc<AtomicBool>,
+    running: Mutex<Running>,
+    stopped: Condvar,
     database: Weak<Database>,
-    interrupt: Mutex<Option<InterruptHandle>>,
-    sleeping: Condvar,
-    sleep_lock: Mutex<()>,
 }
 
 impl CancelSwitch {
@@ -29,88 +41,95 @@ impl CancelSwitch {
     #[must_use]
     pub fn new(database: &Arc<Database>) -> Self {
         Self {
-            cancelled: AtomicBool::new(false),
-            late: AtomicBool::new(false),
-            statement: AtomicU64::new(0),
-            deadline: Mutex::default(),
+            over: Arc::default(),
+            running: Mutex::default(),
+            stopped: Condvar::new(),
             database: Arc::downgrade(database),
-            interrupt: Mutex::default(),
-            sleeping: Condvar::new(),
-            sleep_lock: Mutex::default(),
         }
-    }
-
-    /// Connects the switch to the session's connection.
-    pub fn attach(&self, connection: &rusqlite::Connection) {
-        let handle = connection.get_interrupt_handle();
-        *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
     }
 
     /// Stops what is running. Without effect on what runs later.
     pub fn cancel(&self) {
-        self.stop();
-    }
-
-    /// Stops statement number `statement`, whose time is over, if it still runs.
-    pub(super) fn time_out(&self, statement: u64) {
-        if self.statement.load(Ordering::SeqCst) == statement {
-            self.late.store(true, Ordering::SeqCst);
-            self.stop();
+        let running = self.lock();
+        if running.present {
+            self.stop(running);
         }
     }
 
-    fn stop(&self) {
-        self.cancelled.store(true, Ordering::SeqCst);
-        if let Some(handle) = &*self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) {
-            handle.interrupt();
+    /// Stops the statement if its time is over by `now`; when to look again otherwise, if ever.
+    pub(super) fn time_out(&self, now: Instant) -> Option<Instant> {
+        let mut running = self.lock();
+        running.armed = running.deadline;
+        let deadline = running.deadline?;
+        if deadline > now {
+            return Some(deadline);
         }
+        (running.armed, running.deadline, running.late) = (None, None, true);
+        self.stop(running);
+        None
+    }
+
+    fn stop(&self, running: MutexGuard<'_, Running>) {
+        self.over.store(true, Ordering::SeqCst);
+        drop(running);
+        self.stopped.notify_all();
         if let Some(database) = self.database.upgrade() {
             database.lease().wake();
             database.advisory.wake();
         }
-        drop(self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner));
-        self.sleeping.notify_all();
     }
 
-    /// A statement begins; it may take `timeout`.
+    /// A statement begins; it may take `timeout`. One that begins before the last has ended goes on under the same cancel.
     pub fn begin_statement(self: &Arc<Self>, timeout: Option<Duration>) {
-        let statement = self.statement.fetch_add(1, Ordering::SeqCst) + 1;
-        self.cancelled.store(false, Ordering::SeqCst);
-        self.late.store(false, Ordering::SeqCst);
-        let deadline = timeout.map(|timeout| clock::now() + timeout);
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
-        if let (Some(deadline), Some(database)) = (deadline, self.database.upgrade()) {
-            database.timer.set(deadline, statement, Arc::downgrade(self));
+        let mut running = self.lock();
+        running.present = true;
+        running.deadline = timeout.map(|timeout| clock::now() + timeout);
+        let Some(deadline) = running.deadline else { return };
+        // The alarm of an earlier statement is good enough if it comes first: it is set anew then.
+        if running.armed.is_some_and(|armed| armed <= deadline) {
+            return;
+        }
+        running.armed = Some(deadline);
+        drop(running);
+        if let Some(database) = self.database.upgrade() {
+            database.timer.set(deadline, self);
         }
     }
 
-    /// The statement has ended: its timeout is over.
+    /// The statement has ended: its timeout is over, and so is the cancel that it may have got.
     pub fn end_statement(&self) {
-        self.statement.fetch_add(1, Ordering::SeqCst);
+        let mut running = self.lock();
+        (running.present, running.late, running.deadline) = (false, false, None);
+        self.over.store(false, Ordering::SeqCst);
     }
 
-    /// The flag that is set when the statement is cancelled.
+    /// The flag that is set when the statement is to stop.
     #[must_use]
-    pub fn flag(&self) -> &AtomicBool {
-        &self.cancelled
+    pub fn flag(&self) -> &Arc<AtomicBool> {
+        &self.over
     }
 
     /// When the statement times out.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().deadline
     }
 
     /// Whether the statement is to stop.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// Whether a statement runs.
+    pub(super) fn is_running(&self) -> bool {
+        self.lock().present
     }
 
     /// Why the statement is to stop.
     #[must_use]
     pub fn reason(&self) -> SqlError {
-        let message = if self.late.load(Ordering::SeqCst) {
+        let message = if self.lock().late {
             "canceling statement due to statement timeout"
         } else {
             "canceling statement due to user request"
@@ -118,23 +137,15 @@ impl CancelSwitch {
         SqlError::new(SqlState::QUERY_CANCELED, message)
     }
 
-    /// Sleeps, unless cancelled.
-    ///
-    /// # Errors
-    /// 57014 if cancelled or timed out.
-    pub fn sleep(&self, time: Duration) -> Result<(), SqlError> {
-        let end = clock::now() + time;
-        let mut guard = self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if self.is_over() {
-                return Err(self.reason());
-            }
-            let left = end.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            let waited = self.sleeping.wait_timeout(guard, left);
-            guard = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+    /// Sleeps for `time`, or until the statement is to stop; whether the time is over.
+    pub(super) fn sleep(&self, time: Duration) -> bool {
+        let running = self.lock();
+        let keep_on = |_: &mut Running| !self.is_over();
+        let slept = self.stopped.wait_timeout_while(running, time, keep_on);
+        slept.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

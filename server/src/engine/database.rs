@@ -86,7 +86,7 @@ impl Database {
             hub: Hub::default(),
             sequences: Sequences::default(),
             unique_ids: UniqueIds::new(),
-            timer: Timer::new(),
+            timer: Timer::default(),
             advisory: AdvisoryLocks::default(),
             registry,
             schema: RwLock::new(Arc::new(schema)),

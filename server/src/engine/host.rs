@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use trellis_replication::types::Message;
 use trellis_sqlcompat::functions::SessionHost;
@@ -35,8 +35,13 @@ impl SharedNotices {
 /// Sequence values kept of one statement, to be given again in its second run.
 pub(super) const DRAWS_MAX: usize = 10_000;
 
+/// Longest time between two looks of a session that waits and keeps others from writing.
+const WAIT_CHECK: Duration = Duration::from_millis(100);
+
 #[derive(Default)]
 struct Draws {
+    /// Values were drawn that are to be saved when the transaction commits.
+    unsaved: bool,
     given: VecDeque<(u32, i64)>,
     overflowed: bool,
     replaying: bool,
@@ -52,6 +57,15 @@ impl SharedDraws {
         let mut draws = self.lock();
         draws.given.clear();
         (draws.overflowed, draws.replaying) = (false, false);
+    }
+
+    /// Whether the transaction has moved a sequence, which is then told only once.
+    pub(super) fn take_unsaved(&self) -> bool {
+        std::mem::take(&mut self.lock().unsaved)
+    }
+
+    fn note_unsaved(&self) {
+        self.lock().unsaved = true;
     }
 
     /// Gives the same values again from here on; false if too many were given to keep them.
@@ -88,6 +102,17 @@ impl SharedDraws {
 struct Values {
     by_sequence: BTreeMap<u32, i64>,
     last: Option<i64>,
+}
+
+/// What a function waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// A lock that others have.
+    Lock,
+    /// A lock of someone who waits for a lock of this session, directly or not.
+    Cycle,
+    /// The end of a sleep.
+    Sleep,
 }
 
 /// The server as one session's functions see it.
@@ -176,6 +201,8 @@ impl SessionHost for Host {
         if let Some(again) = self.draws.again(sequence) {
             return again;
         }
+        self.refuse_read_only("nextval()")?;
+        self.draws.note_unsaved();
         let value = self.with_sequence(sequence, |database, definition| {
             let site = database.store().site_id();
             database.with_reader(|sqlite| database.sequences.next(definition, site, sqlite))
@@ -201,6 +228,8 @@ impl SessionHost for Host {
     }
 
     fn setval(&self, sequence: u32, value: i64, is_called: bool) -> Result<i64, SqlError> {
+        self.refuse_read_only("setval()")?;
+        self.draws.note_unsaved();
         let value = self.with_sequence(sequence, |database, definition| {
             database
                 .with_reader(|sqlite| database.sequences.set(definition, value, is_called, sqlite))
@@ -228,7 +257,15 @@ impl SessionHost for Host {
 
     fn sleep(&self, seconds: f64) -> Result<(), SqlError> {
         let seconds = if seconds.is_finite() { seconds.clamp(0.0, 31_536_000.0) } else { 0.0 };
-        self.cancel.sleep(Duration::from_secs_f64(seconds))
+        let (started, time) = (clock::now(), Duration::from_secs_f64(seconds));
+        loop {
+            let left = time.saturating_sub(clock::now().saturating_duration_since(started));
+            if left.is_zero() {
+                return Ok(());
+            }
+            let patience = self.wait_on(started, Wait::Sleep)?;
+            self.cancel.sleep(left.min(patience));
+        }
     }
 
     fn call(&self, function: &str, arguments: &[Datum]) -> Result<Datum, SqlError> {
@@ -267,12 +304,47 @@ impl Host {
         if has("_try_") {
             return Ok(Datum::Integer(i64::from(locks.try_lock(self.pid, key, mode, scope))));
         }
-        if locks.wait_lock(self.pid, key, mode, scope, || self.cancel.is_over()) {
-            // The functions return void, which is not NULL.
-            Ok(Datum::Text(String::new()))
-        } else {
-            Err(self.cancel.reason())
+        let started = clock::now();
+        locks.wait_lock(self.pid, key, mode, scope, |in_cycle| {
+            self.wait_on(started, if in_cycle { Wait::Cycle } else { Wait::Lock })
+        })?;
+        // The functions return void, which is not NULL.
+        Ok(Datum::Text(String::new()))
+    }
+
+    /// Whether the statement may go on waiting, and when to ask again.
+    ///
+    /// A session that has the write lease while it waits for something else may be what the other waits for; which of them
+    /// has to wait for which cannot be known, so it gives up as soon as anyone waits for the lease.
+    fn wait_on(&self, started: Instant, wait: Wait) -> Result<Duration, SqlError> {
+        if self.cancel.is_over() {
+            return Err(self.cancel.reason());
         }
+        let limits = self.settings().limits();
+        let waited = clock::now().saturating_duration_since(started);
+        let lock_timeout = limits.lock_timeout.filter(|_| wait != Wait::Sleep);
+        if lock_timeout.is_some_and(|timeout| waited >= timeout) {
+            let message = "canceling statement due to lock timeout";
+            return Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message));
+        }
+        let keeps_writers =
+            || self.database().is_ok_and(|database| database.lease().is_kept_by_this_thread());
+        let check = limits.deadlock_timeout.saturating_sub(waited);
+        if check.is_zero() && (wait == Wait::Cycle || keeps_writers()) {
+            return Err(SqlError::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
+                .with_detail("The session waits, and keeps others from writing or locking."));
+        }
+        let check = if check.is_zero() { WAIT_CHECK } else { check };
+        Ok(lock_timeout.map_or(check, |timeout| check.min(timeout.saturating_sub(waited))))
+    }
+
+    /// 25006 in a read-only transaction.
+    fn refuse_read_only(&self, function: &str) -> Result<(), SqlError> {
+        if self.settings().show("transaction_read_only").is_ok_and(|value| value == "on") {
+            let message = format!("cannot execute {function} in a read-only transaction");
+            return Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
+        }
+        Ok(())
     }
 
     fn database_size(&self) -> Result<Datum, SqlError> {

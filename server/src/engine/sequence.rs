@@ -60,6 +60,13 @@ struct State {
     slot_dirty: bool,
 }
 
+/// What a transaction has written of the sequences.
+#[derive(Debug, Default)]
+pub(super) struct Persisted {
+    slot: Option<i64>,
+    counters: Vec<(i64, Counter)>,
+}
+
 /// All sequences of a node.
 #[derive(Default)]
 pub(super) struct Sequences {
@@ -134,7 +141,7 @@ impl Sequences {
         Ok(value)
     }
 
-    /// `last_value` and `is_called`, as the sequence's own relation shows them.
+    /// `ALTER SEQUENCE … RESTART`: the next value is `value`.
     pub(super) fn restart(&self, sequence: Oid, value: i64, catalog: &Catalog) {
         let Some(sequence) = catalog.sequences.get(&sequence) else { return };
         let mut state = self.lock();
@@ -149,33 +156,42 @@ impl Sequences {
         state.counters.entry(id).or_insert(Counter { last: None, home: true, dirty: true });
     }
 
-    /// Whether anything is to be written.
-    pub(super) fn is_dirty(&self) -> bool {
-        let state = self.lock();
-        state.slot_dirty || state.counters.values().any(|counter| counter.dirty)
-    }
-
-    /// Writes what has moved. Inside a write.
+    /// Writes what has moved. Inside a write. It counts as written once [`Self::settle`] is told that it has come to stay.
     ///
     /// # Errors
-    /// What SQLite says; everything stays to be written.
-    pub(super) fn persist(&self, sqlite: &Connection, site: SiteId) -> rusqlite::Result<()> {
-        let mut state = self.lock();
-        if let (Some(slot), true) = (state.slot, state.slot_dirty) {
+    /// What SQLite says.
+    pub(super) fn persist(&self, sqlite: &Connection, site: SiteId) -> rusqlite::Result<Persisted> {
+        let state = self.lock();
+        let slot = state.slot.filter(|_| state.slot_dirty);
+        if let Some(slot) = slot {
             sqlite
                 .prepare_cached("INSERT OR REPLACE INTO trellis_slot (slot, site) VALUES (?1, ?2)")?
                 .execute(params![slot, &site.0[..]])?;
-            state.slot_dirty = false;
         }
-        for (id, counter) in state.counters.iter_mut().filter(|(_, counter)| counter.dirty) {
+        let dirty = state.counters.iter().filter(|(_, counter)| counter.dirty);
+        let counters: Vec<_> = dirty.map(|(id, counter)| (*id, *counter)).collect();
+        for (id, counter) in &counters {
             sqlite
                 .prepare_cached(
                     "INSERT OR REPLACE INTO trellis_sequence (id, last, home) VALUES (?1, ?2, ?3)",
                 )?
                 .execute(params![id, counter.last, counter.home])?;
-            counter.dirty = false;
         }
-        Ok(())
+        Ok(Persisted { slot, counters })
+    }
+
+    /// What was written has come to stay: unless it has moved since, it need not be written again.
+    pub(super) fn settle(&self, persisted: &Persisted) {
+        let mut state = self.lock();
+        if persisted.slot.is_some() && persisted.slot == state.slot {
+            state.slot_dirty = false;
+        }
+        for (id, written) in &persisted.counters {
+            if let Some(counter) = state.counters.get_mut(id).filter(|counter| *counter == written)
+            {
+                counter.dirty = false;
+            }
+        }
     }
 
     /// Forgets the slot if a merge has given it to another site.

@@ -1,7 +1,7 @@
 //! One session's engine.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use trellis_replication::store::{SharedConnection, Statement, StoreError, UNLOGGED_WRITE};
@@ -23,9 +23,8 @@ use super::host::{Host, SharedDraws, SharedNotices};
 use super::live;
 use super::rows::{SqliteRows, Surroundings};
 use super::schema::{self, Schema};
-use super::transaction::{OpenTransaction, Progress, savepoint_name};
+use super::transaction::{OpenTransaction, Progress, WaitedFor, savepoint_name};
 use super::violation::Watch;
-use crate::clock;
 use crate::feed::Mailbox;
 use crate::session::port::{PlanState, RowVisitor, SchemaOutcome};
 use crate::session::settings::Limits;
@@ -55,7 +54,10 @@ pub struct SqliteEngine {
     pub(super) draws: SharedDraws,
     /// Rows that a failed statement's second run shows.
     pub(super) watch: Watch,
-    pub(super) last_statement: Instant,
+    /// For the client, while the transaction is open.
+    pub(super) waited: WaitedFor,
+    /// Frames in the write-ahead log when the present snapshot was taken.
+    pub(super) snapshot_frames: usize,
     pub(super) private_epoch: u64,
 }
 
@@ -92,7 +94,7 @@ impl SqliteEngine {
             .and_then(|()| database.unique_ids.register(connection.sqlite()))
             .and_then(|()| watch.register(connection.sqlite()))
             .map_err(|error| schema::internal(&error))?;
-        cancel.attach(connection.sqlite());
+        connection.stop_when(Arc::clone(cancel.flag())).map_err(store_failed)?;
         Ok(Self {
             database: Arc::clone(database),
             connection: SharedConnection::new(connection),
@@ -110,7 +112,8 @@ impl SqliteEngine {
             notices,
             draws,
             watch,
-            last_statement: clock::now(),
+            waited: WaitedFor::default(),
+            snapshot_frames: 0,
             private_epoch: PRIVATE_EPOCHS,
         })
     }
@@ -143,6 +146,9 @@ impl SqliteEngine {
     /// Before a read: opens the snapshot that the isolation level asks for, and puts the catalog in place.
     pub(super) fn prepare_read(&mut self, plan: &Plan) -> Result<(), SqlError> {
         self.go_on()?;
+        if !self.has_snapshot() {
+            self.snapshot_frames = self.database.store.log_frames();
+        }
         self.open_snapshot()?;
         self.prepare_catalog(plan)
     }
@@ -244,6 +250,9 @@ impl SqliteEngine {
         self.execute("SAVEPOINT trellis_statement")?;
         let result = work(self);
         if result.is_err() {
+            if self.has_rolled_back() {
+                return result;
+            }
             self.execute("ROLLBACK TO trellis_statement")?;
         }
         self.execute("RELEASE trellis_statement")?;
@@ -335,9 +344,15 @@ impl Engine for SqliteEngine {
         });
     }
 
+    fn set_mode(&mut self, mode: TransactionMode) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.mode = mode;
+        }
+    }
+
     fn begin_statement(&mut self, environment: &Environment, now_us: i64) {
         self.follow_schema();
-        self.last_statement = clock::now();
+        self.waited.spoken();
         self.cancel.begin_statement(self.limits().statement_timeout);
         self.context.update(|state| {
             state.statement_us = now_us;
@@ -348,6 +363,19 @@ impl Engine for SqliteEngine {
                 state.settings = environment.format.as_ref().clone();
             }
         });
+    }
+
+    fn end_statement(&mut self) {
+        self.note_rollback();
+        self.cancel.end_statement();
+    }
+
+    fn wait_for_client(&mut self, time: Duration) -> Result<(), SqlError> {
+        self.bear_with_client(time)
+    }
+
+    fn resume(&mut self) -> Result<(), SqlError> {
+        self.go_on()
     }
 
     fn supply_live(&mut self, name: &'static str, rows: Vec<Vec<Datum>>) -> Result<(), SqlError> {
@@ -383,7 +411,7 @@ impl Engine for SqliteEngine {
             self.atomically(|engine| engine.run_steps(write, parameters, visit))
         };
         let count = written.map_err(|error| self.explain_violation(error, write, parameters))?;
-        self.last_statement = clock::now();
+        self.waited.spoken();
         self.take_notices()?;
         Ok(count)
     }
@@ -399,7 +427,6 @@ impl Engine for SqliteEngine {
         if outcome.is_err() {
             self.put_back(before);
         }
-        self.last_statement = clock::now();
         outcome
     }
 
@@ -420,15 +447,13 @@ impl Engine for SqliteEngine {
     }
 
     fn maintain(&mut self, steps: &[Step]) -> Result<(), SqlError> {
-        for step in steps {
-            // Outside a transaction runs what changes nothing.
-            if self.transaction.is_some() {
-                self.prepare_write()?;
-                self.execute(UNLOGGED_WRITE)?;
-            }
-            self.execute(&step.sql)?;
-        }
-        Ok(())
+        self.prepare_write()?;
+        self.execute(UNLOGGED_WRITE)?;
+        steps.iter().try_for_each(|step| self.execute(&step.sql))
+    }
+
+    fn checkpoint(&mut self) {
+        self.database.store.checkpoint();
     }
 
     fn savepoint(&mut self, depth: usize) -> Result<(), SqlError> {
@@ -451,8 +476,12 @@ impl Engine for SqliteEngine {
         }
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
         transaction.savepoints.truncate(depth + 1);
+        let schema_changed = transaction.schema_changed;
         if let Some(before) = transaction.savepoints.last().cloned() {
             self.put_back(before);
+        }
+        if schema_changed {
+            self.database.set_uncommitted(Some(Arc::clone(&self.schema.catalog)));
         }
         Ok(())
     }
@@ -479,8 +508,8 @@ impl Engine for SqliteEngine {
     fn commit(&mut self, durable: bool) -> Result<(), SqlError> {
         self.go_on()?;
         self.take_notices()?;
-        if !self.is_writing() && self.database.sequences.is_dirty() {
-            self.prepare_write()?;
+        if self.draws.take_unsaved() && !self.is_writing() {
+            self.open_write_for_sequences()?;
         }
         let Some(transaction) = &self.transaction else { return Ok(()) };
         let schema_commit = transaction.schema_changed.then(|| self.database.schema_commit());
@@ -502,6 +531,7 @@ impl Engine for SqliteEngine {
 
     fn rollback(&mut self) {
         self.notices.take();
+        self.draws.take_unsaved();
         self.undo();
         self.database.advisory.release(self.identity.pid, LockScope::Transaction);
         if let Some(transaction) = self.transaction.take() {

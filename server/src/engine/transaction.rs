@@ -8,11 +8,18 @@
 //!                                                               SetAside ── conflict ──▶ Lost
 //! ```
 //!
-//! The write lease is short: a transaction whose client has been idle for [`LEASE_IDLE`] while others wait to write is set
-//! aside (`trellis_replication::store::SetAside`). When the client speaks again it goes on as if nothing had been, or, if
-//! someone changed what it had changed, it is lost with 40001. So are transactions that cannot be set aside: those that
-//! changed the schema or temporary tables, that have a result half read, or that are very large; and those under
-//! REPEATABLE READ and SERIALIZABLE if anyone wrote meanwhile, since their snapshot is gone.
+//! The write lease is short: a transaction that has waited for its client for [`LEASE_IDLE`] while others wait to write is
+//! set aside (`trellis_replication::store::SetAside`). It is all the same whether the client thinks, sends half a message,
+//! or does not read what it is sent. When the client goes on, so does the transaction, or, if someone changed what it had
+//! changed, it is lost with 40001. So are transactions that cannot be set aside: those that changed temporary tables, or
+//! that are very large; those that changed the schema or have a result half read, after [`LEASE_HALF_READ`]; and those
+//! under REPEATABLE READ and SERIALIZABLE if anyone wrote meanwhile, since their snapshot is gone.
+//!
+//! A snapshot that is held while the client is waited for ends with 40001 when the write-ahead log has grown by
+//! [`SNAPSHOT_LOG_FRAMES`] since it was taken: the log cannot start over as long as anyone reads in it.
+//!
+//! A write that is cancelled, or that finds no memory or disk, makes SQLite roll the whole transaction back. PostgreSQL
+//! would keep what came before the last savepoint; here `ROLLBACK TO` says that it is lost (40001).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,8 +39,36 @@ use crate::session::port::PlanState;
 /// How long a transaction may hold the write lease while its client is idle and others wait.
 pub const LEASE_IDLE: Duration = Duration::from_millis(60);
 
+/// The same where the transaction has a result half read or has changed the schema, and is lost by it.
+pub const LEASE_HALF_READ: Duration = Duration::from_secs(1);
+
+/// How long it may wait for its client in all, however short each time, since it took the lease.
+pub const LEASE_WAITS: Duration = Duration::from_secs(10);
+
+/// How many frames of 4 KiB the log may grow under a snapshot that waits for its client: 256 MiB.
+pub const SNAPSHOT_LOG_FRAMES: usize = 65_536;
+
+/// How often a session that waits for its client looks at the age of its snapshot.
+const SNAPSHOT_CHECK: Duration = Duration::from_secs(1);
+
 /// How often an idle session that holds the lease looks whether others wait for it.
 const LEASE_CHECK: Duration = Duration::from_millis(20);
+
+/// How long a session has waited for its client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct WaitedFor {
+    /// Since the client last said something, or the statement began.
+    present: Duration,
+    /// Since the transaction got the lease.
+    with_lease: Duration,
+}
+
+impl WaitedFor {
+    /// The client has said something.
+    pub(super) fn spoken(&mut self) {
+        self.present = Duration::ZERO;
+    }
+}
 
 /// What a savepoint must put back besides what SQLite does.
 #[derive(Clone)]
@@ -58,7 +93,7 @@ pub(super) enum Progress {
 
 /// The open transaction.
 pub(super) struct OpenTransaction {
-    mode: TransactionMode,
+    pub(super) mode: TransactionMode,
     pub(super) progress: Progress,
     /// The schema was changed.
     pub(super) schema_changed: bool,
@@ -96,23 +131,55 @@ fn serialization_failure(message: &str) -> SqlError {
 }
 
 impl SqliteEngine {
-    /// How often an idle session should look whether others wait for its lease; `None` if it holds none.
+    /// How often a session that waits for its client should say so; `None` if it keeps nothing from others.
     #[must_use]
-    pub fn lease_check_interval(&self) -> Option<Duration> {
-        self.is_writing().then_some(LEASE_CHECK)
+    pub fn wait_interval(&self) -> Option<Duration> {
+        // A statement that runs between messages is a copy, which can be cancelled while its data is awaited.
+        if self.is_writing() || self.cancel.is_running() {
+            return Some(LEASE_CHECK);
+        }
+        self.has_snapshot().then_some(SNAPSHOT_CHECK)
     }
 
-    /// Sets the write transaction aside if others wait for the lease and the client has been idle; whether a lease is
-    /// held or was given up.
-    pub fn yield_lease_if_wanted(&mut self) -> bool {
-        if !self.is_writing() {
-            return false;
+    pub(super) fn bear_with_client(&mut self, time: Duration) -> Result<(), SqlError> {
+        if self.cancel.is_over() {
+            return Err(self.cancel.reason());
         }
-        let idle = clock::now().saturating_duration_since(self.last_statement);
-        if idle >= LEASE_IDLE && self.database.lease().waiters() > 0 {
-            self.set_aside();
+        self.waited.present += time;
+        self.waited.with_lease += time;
+        if self.is_writing() {
+            if self.has_waited_enough() && self.database.lease().waiters() > 0 {
+                self.set_aside();
+            }
+        } else if self.has_snapshot() && self.is_snapshot_old() {
+            self.undo();
+            self.set_progress(Progress::Lost(serialization_failure(
+                "could not serialize access: the snapshot became too old while the client was idle",
+            )));
         }
-        true
+        match self.transaction.as_ref().map(|open| &open.progress) {
+            Some(Progress::Lost(reason)) => Err(reason.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the client has had the lease for itself long enough.
+    fn has_waited_enough(&self) -> bool {
+        let schema_changed = self.transaction.as_ref().is_some_and(|open| open.schema_changed);
+        let keeps = schema_changed || self.statements.in_use();
+        let patience = if keeps { LEASE_HALF_READ } else { LEASE_IDLE };
+        self.waited.present >= patience || self.waited.with_lease >= LEASE_WAITS
+    }
+
+    /// Whether the session keeps the log from starting over.
+    pub(super) fn has_snapshot(&self) -> bool {
+        let keeps = |open: &OpenTransaction| matches!(open.progress, Progress::Snapshot);
+        self.transaction.as_ref().is_some_and(keeps) || self.statements.in_use()
+    }
+
+    fn is_snapshot_old(&self) -> bool {
+        let frames = self.database.store.log_frames();
+        frames.saturating_sub(self.snapshot_frames) > SNAPSHOT_LOG_FRAMES
     }
 
     /// Sets the transaction aside if it has the write lease. Whether it could be kept, its next statement tells.
@@ -205,9 +272,10 @@ impl SqliteEngine {
         Ok(())
     }
 
-    fn take_lease(&self) -> Result<WriteLease, SqlError> {
+    fn take_lease(&mut self) -> Result<WriteLease, SqlError> {
         let deadline = self.lock_deadline();
         let lease = self.database.lease().acquire(deadline, self.cancel.flag());
+        self.waited = WaitedFor::default();
         lease.map_err(|error| lease_error(error, &self.cancel))
     }
 
@@ -267,12 +335,43 @@ impl SqliteEngine {
         Ok(in_file == self.schema.base_epoch())
     }
 
+    /// Opens the write transaction that is to save the sequences. Nothing else is written, so the snapshot that was read
+    /// from does not matter.
+    pub(super) fn open_write_for_sequences(&mut self) -> Result<(), SqlError> {
+        let reads = |open: &OpenTransaction| matches!(open.progress, Progress::Snapshot);
+        if self.transaction.as_ref().is_some_and(reads) {
+            self.execute("COMMIT")?;
+            self.set_progress(Progress::Unopened);
+        }
+        self.open_write().map(|_| ())
+    }
+
+    /// Whether SQLite has rolled the write transaction back by itself.
+    pub(super) fn has_rolled_back(&self) -> bool {
+        self.is_writing() && self.connection.with(|sqlite| sqlite.is_autocommit())
+    }
+
+    /// After a statement: the transaction is lost if SQLite has rolled it back.
+    pub(super) fn note_rollback(&mut self) {
+        if self.has_rolled_back() {
+            self.undo();
+            self.set_progress(Progress::Lost(serialization_failure(
+                "the transaction was rolled back as a whole when a write in it was stopped",
+            )));
+        }
+    }
+
     /// Undoes whatever SQLite transaction is open.
     pub(super) fn undo(&mut self) {
         let Some(transaction) = &self.transaction else { return };
         match transaction.progress {
             Progress::Unopened | Progress::SetAside(_) | Progress::Lost(_) => {}
-            Progress::Writing => self.roll_back_store(),
+            Progress::Writing => {
+                if transaction.schema_changed {
+                    self.database.set_uncommitted(None);
+                }
+                self.roll_back_store();
+            }
             Progress::Snapshot => {
                 let open = self.connection.with(|sqlite| !sqlite.is_autocommit());
                 if open && let Err(error) = self.execute("ROLLBACK") {
@@ -305,15 +404,21 @@ impl SqliteEngine {
     }
 
     pub(super) fn commit_write(&mut self, durable: bool) -> Result<(), SqlError> {
-        self.connection
+        let persisted = self
+            .connection
             .with(|sqlite| self.database.sequences.persist(sqlite, self.database.store.site_id()))
             .map_err(|error| self.sqlite_failed(&error))?;
+        if self.transaction.as_ref().is_some_and(|open| open.schema_changed) {
+            // While the lease is held: the next writer may have a schema of its own to show.
+            self.database.set_uncommitted(None);
+        }
         let committed = self.connection.with_store(|mut store| store.commit());
         let pending = committed.map_err(|error| self.store_failed(error))?;
         self.set_progress(Progress::Unopened);
         if let (Some(pending), true) = (pending, durable) {
             pending.wait().map_err(|error| self.store_failed(error))?;
         }
+        self.database.sequences.settle(&persisted);
         Ok(())
     }
 }

@@ -2,13 +2,15 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::session::{Disconnected, Wire};
+use crate::clock;
+use crate::session::{Disconnected, Sent, Wire};
 
 const SOCKET: Token = Token(0);
 const WAKE: Token = Token(1);
@@ -32,6 +34,8 @@ pub struct Channel {
     events: Events,
     waker: Arc<Waker>,
     called: bool,
+    /// Set when the session is to end: nobody is waited for then.
+    ending: Arc<AtomicBool>,
     readable: bool,
     /// The peer will send nothing more: what is left is read up to its end, for no event follows.
     read_closed: bool,
@@ -58,6 +62,7 @@ impl Channel {
             events: Events::with_capacity(4),
             waker,
             called: false,
+            ending: Arc::default(),
             readable: true,
             read_closed: false,
             chunk: vec![0; READ_BYTES].into_boxed_slice(),
@@ -69,6 +74,11 @@ impl Channel {
     #[must_use]
     pub fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
+    }
+
+    /// Makes sending give up as soon as `ending` is set and the waker called.
+    pub fn end_with(&mut self, ending: &Arc<AtomicBool>) {
+        self.ending = Arc::clone(ending);
     }
 
     /// Receives what has arrived, at least something, or sleeps until `timeout` (for ever if `None`).
@@ -131,18 +141,27 @@ impl Channel {
 }
 
 impl Wire for Channel {
-    fn send(&mut self, bytes: &mut BytesMut) -> Result<(), Disconnected> {
+    fn send(&mut self, bytes: &mut BytesMut, patience: Duration) -> Result<Sent, Disconnected> {
+        let mut until = None;
         while !bytes.is_empty() {
             match self.stream.write(bytes) {
                 Ok(0) => return Err(Disconnected),
                 Ok(length) => bytes.advance(length),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.sleep(None)?;
+                    if self.called && self.ending.load(Ordering::SeqCst) {
+                        return Err(Disconnected);
+                    }
+                    let now = clock::now();
+                    let left = until.get_or_insert(now + patience).saturating_duration_since(now);
+                    if left.is_zero() {
+                        return Ok(Sent::Stalled);
+                    }
+                    self.sleep(Some(left))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Err(Disconnected),
             }
         }
-        Ok(())
+        Ok(Sent::All)
     }
 }

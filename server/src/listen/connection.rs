@@ -16,7 +16,7 @@ use crate::clock;
 use crate::engine::{CancelSwitch, SqliteEngine};
 use crate::feed::Mailbox;
 use crate::registry::{Activity, Membership, Reach, Refusal};
-use crate::session::{Disconnected, Flow, Identity, Session, Settings, Wire};
+use crate::session::{Disconnected, Flow, Identity, Session, Settings};
 use crate::wire::backend::Severity;
 use crate::wire::frontend::{self, DecodeError};
 
@@ -78,6 +78,7 @@ fn serve_session(
         Ok(membership) => membership,
         Err(refusal) => return Err(startup::refuse(channel, &refused(refusal))),
     };
+    channel.end_with(&membership.terminate);
     let settings = match session_settings(parameters) {
         Ok(settings) => Arc::new(Mutex::new(settings)),
         Err(error) => return Err(startup::refuse(channel, &error)),
@@ -117,7 +118,7 @@ fn converse(
             Ok(Some(message)) => {
                 let flow = session.handle(clock::now_us(), message, channel)?;
                 if flow == Flow::End {
-                    return channel.send(session.outbox().bytes());
+                    return session.flush(channel);
                 }
                 idle_since = clock::now();
                 continue;
@@ -125,20 +126,24 @@ fn converse(
             Ok(None) => {}
             Err(error) => return Err(protocol_violation(session, channel, &error)),
         }
-        channel.send(session.outbox().bytes())?;
+        session.flush(channel)?;
         show_state(session, membership, settings);
         if membership.terminate.load(Ordering::SeqCst) {
             let message = "terminating connection due to administrator command";
             return Err(goodbye(session, channel, SqlState::ADMIN_SHUTDOWN, message));
         }
-        let timeout = idle_timeout(session, settings, idle_since);
-        match channel.receive(timeout.map(|(remaining, _, _)| remaining))? {
+        let limit = idle_limit(session, settings, idle_since);
+        let timeout = [limit.map(|(left, ..)| left), session.engine().wait_interval()];
+        let before = clock::now();
+        let woken = channel.receive(timeout.into_iter().flatten().min())?;
+        // Whatever woke it: a client that sends a byte now and then is waited for as well.
+        session.wait_for_client(clock::now().saturating_duration_since(before));
+        match woken {
             Woken::Readable => {}
             Woken::Called => session.deliver_notifications(),
-            Woken::TimedOut if session.engine().yield_lease_if_wanted() => {}
             Woken::TimedOut => {
-                if let Some((_, state, message)) = idle_timeout(session, settings, idle_since)
-                    .filter(|(left, _, _)| left.is_zero())
+                if let Some((_, state, message)) =
+                    idle_limit(session, settings, idle_since).filter(|(left, _, _)| left.is_zero())
                 {
                     return Err(goodbye(session, channel, state, message));
                 }
@@ -148,8 +153,8 @@ fn converse(
 }
 
 /// How long the session may stay idle, and what ends it then.
-fn idle_timeout(
-    session: &mut Session<SqliteEngine>,
+fn idle_limit(
+    session: &Session<SqliteEngine>,
     settings: &Mutex<Settings>,
     idle_since: Instant,
 ) -> Option<(Duration, SqlState, &'static str)> {
@@ -168,16 +173,8 @@ fn idle_timeout(
             "terminating connection due to idle-session timeout",
         )
     };
-    let remaining =
-        limit.map(|limit| limit.saturating_sub(clock::now().saturating_duration_since(idle_since)));
-    // A transaction that holds the write lease looks from time to time whether others wait for it.
-    let lease = session.engine().lease_check_interval();
-    let remaining = match (remaining, lease) {
-        (Some(remaining), Some(lease)) => remaining.min(lease),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => return None,
-    };
-    Some((remaining, state, message))
+    let idle = clock::now().saturating_duration_since(idle_since);
+    Some((limit?.saturating_sub(idle), state, message))
 }
 
 fn show_state(

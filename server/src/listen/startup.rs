@@ -4,11 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use trellis_sqlcompat::{SqlError, SqlState};
 
 use super::channel::{Channel, Woken};
-use crate::session::{Disconnected, Wire};
+use crate::session::Disconnected;
 use crate::wire::StartupMessage;
 use crate::wire::backend::{Outbox, Severity};
 use crate::wire::frontend;
@@ -75,7 +75,7 @@ pub fn open(channel: &mut Channel, now: impl Fn() -> Instant) -> Result<Opening,
                     let error = SqlError::new(SqlState::PROTOCOL_VIOLATION, message);
                     return Err(refuse(channel, &error));
                 }
-                channel.send(&mut BytesMut::from(&b"N"[..]))?;
+                channel.send_what_fits(b"N");
             }
             StartupMessage::Cancel { pid, secret } => return Ok(Opening::Cancel { pid, secret }),
             StartupMessage::Startup { minor, parameters } => {

@@ -48,6 +48,7 @@ impl<E: Engine> Session<E> {
             return self.run_rollback(chain);
         }
         let mode = self.current_mode();
+        self.begin_command();
         self.commit_transaction()?;
         if chain {
             self.open_transaction(Block::Explicit, mode);
@@ -72,10 +73,12 @@ impl<E: Engine> Session<E> {
 
     pub(super) fn run_savepoint(&mut self, name: &str) -> Done<E> {
         self.transaction.require_block("SAVEPOINT")?;
+        self.begin_command();
         self.engine.savepoint(self.transaction.savepoints.len())?;
         let savepoint = Savepoint {
             name: name.to_owned(),
             layers: self.settings().layers(),
+            read_only: self.transaction.read_only,
             listen_actions: self.transaction.listen_actions.len(),
         };
         self.transaction.savepoints.push(savepoint);
@@ -85,6 +88,7 @@ impl<E: Engine> Session<E> {
     pub(super) fn run_release(&mut self, name: &str) -> Done<E> {
         self.transaction.require_block("RELEASE SAVEPOINT")?;
         let depth = self.transaction.find_savepoint(name)?;
+        self.begin_command();
         self.engine.release(depth)?;
         self.transaction.savepoints.truncate(depth);
         Ok(Ran::Done("RELEASE".to_owned()))
@@ -93,10 +97,12 @@ impl<E: Engine> Session<E> {
     pub(super) fn run_rollback_to(&mut self, name: &str) -> Done<E> {
         self.transaction.require_block("ROLLBACK TO SAVEPOINT")?;
         let depth = self.transaction.find_savepoint(name)?;
+        self.begin_command();
         self.engine.rollback_to(depth)?;
         self.transaction.savepoints.truncate(depth + 1);
         if let Some(savepoint) = self.transaction.savepoints.last().cloned() {
             self.settings().restore(savepoint.layers);
+            self.transaction.read_only = savepoint.read_only;
             self.transaction.listen_actions.truncate(savepoint.listen_actions);
         }
         self.transaction.failed = false;
@@ -137,15 +143,23 @@ impl<E: Engine> Session<E> {
             let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
             return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
         }
-        if current.read_only && !wanted.read_only && !self.transaction.fresh {
-            let message = "transaction read-write mode must be set before any query";
+        let within_savepoint = !self.transaction.savepoints.is_empty();
+        if wanted.isolation != current.isolation && within_savepoint {
+            let message = "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction";
             return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
         }
-        self.transaction.read_only = wanted.read_only;
-        if self.transaction.fresh {
-            let environment = self.environment();
-            self.engine.begin(wanted, &environment, self.transaction_us);
+        if current.read_only && !wanted.read_only {
+            let message = if within_savepoint {
+                "cannot set transaction read-write mode inside a read-only transaction"
+            } else {
+                "transaction read-write mode must be set before any query"
+            };
+            if within_savepoint || !self.transaction.fresh {
+                return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+            }
         }
+        self.transaction.read_only = wanted.read_only;
+        self.engine.set_mode(wanted);
         self.publish_transaction_settings(wanted);
         Ok(())
     }

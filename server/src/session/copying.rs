@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use trellis_sqlcompat::catalog::Names;
 use trellis_sqlcompat::plan::{CopyDirection, CopyFormat, CopyStatement, Plan, PlanKind};
 use trellis_sqlcompat::types::{TypeContext, decode_binary, decode_text};
 use trellis_sqlcompat::{Datum, DatumRef, SqlError, SqlState};
@@ -122,26 +121,26 @@ impl<E: Engine> Session<E> {
                 Ok(())
             }
             (Err(error), remaining) => {
-                self.fail(&error);
-                match remaining {
-                    Some(_) => self.ready_for_query(),
-                    None => self.phase = Phase::SkipToSync,
-                }
+                self.fail_copy(&error, remaining.is_some());
                 Ok(())
             }
         }
     }
 
+    /// Ends a copy with an error; what the client still sends of it is ignored.
+    pub(super) fn fail_copy(&mut self, error: &SqlError, simple: bool) {
+        self.phase = if simple { Phase::Ready } else { Phase::SkipToSync };
+        self.fail(error);
+        if simple {
+            self.ready_for_query();
+        }
+    }
+
     /// Inserts the rows that have arrived.
     fn take_rows(&mut self, copy: &mut CopyIn, finished: bool) -> Result<(), SqlError> {
-        let environment = self.environment();
-        let catalog = self.engine.catalog();
-        let names = Names::new(&catalog, &environment.search_path).with_user(&environment.user);
-        let types = TypeContext {
-            settings: &environment.format,
-            names: &names,
-            now_us: self.transaction_us,
-        };
+        let conversion = self.conversion();
+        let names = conversion.names();
+        let types = conversion.types(&names);
         let PlanKind::Write(write) = &copy.statement.plan.kind else {
             return Err(SqlError::unsupported("COPY into this relation"));
         };
@@ -180,14 +179,9 @@ impl<E: Engine> Session<E> {
         if let Some(prologue) = encoder.prologue(&statement.columns) {
             self.out.copy_data(&prologue);
         }
-        let environment = self.environment();
-        let catalog = self.engine.catalog();
-        let names = Names::new(&catalog, &environment.search_path).with_user(&environment.user);
-        let types = TypeContext {
-            settings: &environment.format,
-            names: &names,
-            now_us: self.transaction_us,
-        };
+        let conversion = self.conversion();
+        let names = conversion.names();
+        let types = conversion.types(&names);
         let (mut count, mut line, mut value) = (0_u64, Vec::new(), Vec::new());
         while rows.next()? {
             line.clear();
@@ -206,7 +200,7 @@ impl<E: Engine> Session<E> {
             self.out.copy_data(&line);
             count += 1;
             if self.out.len() > OUTBOX_BYTES {
-                wire.send(self.out.bytes())?;
+                self.flush_result(wire)?;
             }
         }
         if let Some(epilogue) = encoder.epilogue() {

@@ -76,6 +76,7 @@ impl<E: Engine> Session<E> {
         move_only: bool,
     ) -> Result<Ran<E::Rows>, SqlError> {
         self.begin_statement();
+        self.engine.resume()?;
         let portal = self.portals.get_mut(name).ok_or_else(|| no_cursor(name))?;
         let rows = portal.fetch(direction)?;
         if move_only {

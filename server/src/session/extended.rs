@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use trellis_sqlcompat::bind::Parameters;
-use trellis_sqlcompat::catalog::Names;
 use trellis_sqlcompat::plan::{Plan, PlanKind, ResultColumn};
-use trellis_sqlcompat::types::{TypeContext, decode_binary, decode_text};
+use trellis_sqlcompat::types::{decode_binary, decode_text};
 use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
 
 use super::port::Engine;
@@ -151,12 +150,9 @@ impl<E: Engine> Session<E> {
         formats: &[i16],
         values: &[Option<Bytes>],
     ) -> Result<Vec<Datum>, SqlError> {
-        let environment = self.environment();
-        let catalog = self.engine.catalog();
-        let names = Names::new(&catalog, &environment.search_path).with_user(&environment.user);
-        let now_us =
-            if self.transaction.block == Block::Idle { self.now_us } else { self.transaction_us };
-        let context = TypeContext { settings: &environment.format, names: &names, now_us };
+        let conversion = self.conversion();
+        let names = conversion.names();
+        let context = conversion.types(&names);
         let formats = Formats(formats.to_vec());
         let decode = |(at, (oid, value)): (usize, (&Oid, &Option<Bytes>))| {
             let Some(bytes) = value else { return Ok(Datum::Null) };
@@ -200,6 +196,9 @@ impl<E: Engine> Session<E> {
         max_rows: u32,
         wire: &mut dyn Wire,
     ) -> Result<(), Interrupted> {
+        if self.transaction.block != Block::Idle && !self.transaction.failed {
+            self.engine.resume()?;
+        }
         // Taken out while it runs, so that a statement that ends the transaction may drop the other portals.
         let mut portal = self.portals.remove(name).ok_or_else(|| no_portal(name))?;
         let result = self.execute_portal(&mut portal, max_rows, wire);
@@ -221,7 +220,10 @@ impl<E: Engine> Session<E> {
             return Err(in_failed_transaction().into());
         }
         let (mut rows, tag) = match std::mem::replace(&mut portal.state, PortalState::Done) {
-            PortalState::Open(rows, tag) => (rows, tag),
+            PortalState::Open(rows, tag) => {
+                self.begin_statement();
+                (rows, tag)
+            }
             PortalState::Done => {
                 return self.execute_finished(portal);
             }
@@ -282,10 +284,12 @@ impl<E: Engine> Session<E> {
     }
 
     pub(super) fn handle_sync(&mut self) {
-        if self.transaction.block == Block::Implicit
-            && let Err(error) = self.commit_transaction()
-        {
-            self.fail(&error);
+        if self.transaction.block == Block::Implicit {
+            // Committing may wait for the writer, which can be cancelled.
+            self.begin_command();
+            if let Err(error) = self.commit_transaction() {
+                self.fail(&error);
+            }
         }
         self.ready_for_query();
     }

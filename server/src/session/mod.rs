@@ -45,6 +45,8 @@ mod utility;
 
 pub use identity::Identity;
 pub use port::{Engine, Environment, Rows, TransactionMode};
-pub use session::{Disconnected, Flow, OUTBOX_BYTES, PORTALS_MAX, STATEMENTS_MAX, Session, Wire};
+pub use session::{
+    Disconnected, Flow, OUTBOX_BYTES, PORTALS_MAX, STATEMENTS_MAX, Sent, Session, Wire,
+};
 pub use settings::Settings;
 pub use utility::{check_channel, check_payload};

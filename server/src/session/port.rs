@@ -5,6 +5,7 @@
 //! every statement runs inside an open one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use trellis_sqlcompat::bind::Parameters;
 use trellis_sqlcompat::parse::ParsedStatement;
@@ -104,8 +105,28 @@ pub trait Engine {
     /// Opens a transaction. `now_us` is its time, microseconds since 2000-01-01.
     fn begin(&mut self, mode: TransactionMode, environment: &Environment, now_us: i64);
 
+    /// Changes the modes of the open transaction, in which nothing has been read or written.
+    fn set_mode(&mut self, mode: TransactionMode);
+
     /// A statement begins: its time, and what it depends on.
     fn begin_statement(&mut self, environment: &Environment, now_us: i64);
+
+    /// The statement has ended: a cancel that comes from here on stops nothing.
+    fn end_statement(&mut self);
+
+    /// The session has waited `time` more for its client, to read what is sent or to say something: lets others write, and
+    /// old snapshots end, if it has kept them long enough.
+    ///
+    /// # Errors
+    /// 40001 if the transaction was lost by that, 57014 if the statement is to stop; results under way are then to be
+    /// closed.
+    fn wait_for_client(&mut self, time: Duration) -> Result<(), SqlError>;
+
+    /// Goes on with the open transaction, before a result in it is read further.
+    ///
+    /// # Errors
+    /// Why the transaction is lost, if it is.
+    fn resume(&mut self) -> Result<(), SqlError>;
 
     /// Supplies the rows of a live catalog relation that only the session knows, for the statements that follow.
     ///
@@ -165,11 +186,14 @@ pub trait Engine {
     /// 55P03 if it was not to be had in time, 57014 if cancelled, 25006 in a read-only transaction.
     fn lock(&mut self, nowait: bool) -> Result<(), SqlError>;
 
-    /// Runs maintenance statements: in the present transaction, as a write, if there is one.
+    /// Runs maintenance statements as the node's writer.
     ///
     /// # Errors
-    /// Whatever they raised.
+    /// As [`Self::take_writer`], and whatever they raised.
     fn maintain(&mut self, steps: &[Step]) -> Result<(), SqlError>;
+
+    /// Has the write-ahead log copied into the database, without waiting for it.
+    fn checkpoint(&mut self);
 
     /// Sets savepoint number `depth` (from 0, one more than those that exist).
     ///

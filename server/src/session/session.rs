@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use trellis_sqlcompat::catalog::Names;
 use trellis_sqlcompat::plan::{IsolationLevel, ResultColumn};
+use trellis_sqlcompat::schema::Catalog;
 use trellis_sqlcompat::types::TypeContext;
 use trellis_sqlcompat::{SqlError, SqlState};
 
@@ -32,12 +34,24 @@ pub struct Disconnected;
 
 /// Takes bytes to the client.
 pub trait Wire {
-    /// Sends all of `bytes`, waiting for the client as long as it takes.
+    /// Sends `bytes`, and waits for the client for at most `patience`. What was sent is taken off.
     ///
     /// # Errors
     /// [`Disconnected`] when there is nobody to send to.
-    fn send(&mut self, bytes: &mut BytesMut) -> Result<(), Disconnected>;
+    fn send(&mut self, bytes: &mut BytesMut, patience: Duration) -> Result<Sent, Disconnected>;
 }
+
+/// How far sending came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// To the end.
+    All,
+    /// The client does not read, or not fast enough.
+    Stalled,
+}
+
+/// How long sending goes on before the engine hears that the client does not read.
+const SEND_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Whether the session goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,17 +180,69 @@ impl<E: Engine> Session<E> {
         if matches!(message, FrontendMessage::Terminate) {
             return Ok(Flow::End);
         }
+        let handled = self.handle_in_phase(message, wire);
+        // A copy goes on, and can be cancelled, while its data is awaited.
+        if !matches!(self.phase, Phase::CopyIn(..)) {
+            self.engine.end_statement();
+        }
+        handled.map(|()| Flow::Continue)
+    }
+
+    fn handle_in_phase(
+        &mut self,
+        message: FrontendMessage,
+        wire: &mut dyn Wire,
+    ) -> Result<(), Disconnected> {
         match std::mem::replace(&mut self.phase, Phase::Ready) {
-            Phase::Ready => self.handle_ready(message, wire)?,
+            Phase::Ready => self.handle_ready(message, wire),
             Phase::SkipToSync => match message {
-                FrontendMessage::Sync => self.handle_sync(),
-                _ => self.phase = Phase::SkipToSync,
+                FrontendMessage::Sync => {
+                    self.handle_sync();
+                    Ok(())
+                }
+                _ => {
+                    self.phase = Phase::SkipToSync;
+                    Ok(())
+                }
             },
             Phase::CopyIn(copy, remaining) => {
-                self.handle_copy_message(copy, remaining, message, wire)?;
+                self.handle_copy_message(copy, remaining, message, wire)
             }
         }
-        Ok(Flow::Continue)
+    }
+
+    /// Sends what is in the outbox. What a client that does not read costs the transaction, its next statement tells.
+    ///
+    /// # Errors
+    /// [`Disconnected`] if the client is gone.
+    pub fn flush(&mut self, wire: &mut dyn Wire) -> Result<(), Disconnected> {
+        while wire.send(self.out.bytes(), SEND_PATIENCE)? == Sent::Stalled {
+            self.wait_for_client(SEND_PATIENCE);
+        }
+        Ok(())
+    }
+
+    /// The session has waited `time` more for its client, between messages.
+    pub fn wait_for_client(&mut self, time: Duration) {
+        let Err(error) = self.engine.wait_for_client(time) else { return };
+        // A half-read result would keep the snapshot that the transaction has lost.
+        self.portals.retain(|_, portal| portal.is_held());
+        if let Phase::CopyIn(_, remaining) = &self.phase {
+            let simple = remaining.is_some();
+            self.fail_copy(&error, simple);
+            self.engine.end_statement();
+        }
+    }
+
+    /// Sends what is in the outbox while a statement runs.
+    ///
+    /// # Errors
+    /// Also if the statement is to stop, or has lost its transaction, because the client does not read.
+    pub(super) fn flush_result(&mut self, wire: &mut dyn Wire) -> Result<(), Interrupted> {
+        while wire.send(self.out.bytes(), SEND_PATIENCE)? == Sent::Stalled {
+            self.engine.wait_for_client(SEND_PATIENCE)?;
+        }
+        Ok(())
     }
 
     fn handle_ready(
@@ -287,10 +353,15 @@ impl<E: Engine> Session<E> {
         if self.transaction.block == Block::Idle {
             self.open_transaction(Block::Implicit, self.default_mode());
         }
+        self.begin_command();
+        self.transaction.fresh = false;
+    }
+
+    /// Tells the engine that a statement begins that neither reads nor writes: transaction control.
+    pub(super) fn begin_command(&mut self) {
         let now_us = self.now_us;
         let environment = self.environment();
         self.engine.begin_statement(&environment, now_us);
-        self.transaction.fresh = false;
     }
 
     pub(super) fn open_transaction(&mut self, block: Block, mode: TransactionMode) {
@@ -332,6 +403,16 @@ impl<E: Engine> Session<E> {
         columns.iter().enumerate().map(one).collect()
     }
 
+    /// What values are converted by, between the wire and the engine.
+    pub(super) fn conversion(&mut self) -> Conversion {
+        let idle = self.transaction.block == Block::Idle;
+        Conversion {
+            environment: self.environment(),
+            catalog: self.engine.catalog(),
+            now_us: if idle { self.now_us } else { self.transaction_us },
+        }
+    }
+
     /// Writes the current row as a `DataRow`.
     pub(super) fn put_row(
         out: &mut Outbox,
@@ -367,14 +448,9 @@ impl<E: Engine> Session<E> {
         max_rows: u64,
         wire: &mut dyn Wire,
     ) -> Result<(u64, bool), Interrupted> {
-        let environment = self.environment();
-        let catalog = self.engine.catalog();
-        let names = Names::new(&catalog, &environment.search_path).with_user(&environment.user);
-        let types = TypeContext {
-            settings: &environment.format,
-            names: &names,
-            now_us: self.transaction_us,
-        };
+        let conversion = self.conversion();
+        let names = conversion.names();
+        let types = conversion.types(&names);
         let mut sent = 0;
         while max_rows == 0 || sent < max_rows {
             if !rows.next().map_err(Interrupted::Failed)? {
@@ -384,10 +460,30 @@ impl<E: Engine> Session<E> {
                 .map_err(Interrupted::Failed)?;
             sent += 1;
             if self.out.len() > OUTBOX_BYTES {
-                wire.send(self.out.bytes())?;
+                self.flush_result(wire)?;
             }
         }
         Ok((sent, false))
+    }
+}
+
+/// What values are converted by: settings, names and time of one moment.
+pub(super) struct Conversion {
+    environment: Arc<Environment>,
+    catalog: Arc<Catalog>,
+    now_us: i64,
+}
+
+impl Conversion {
+    /// The names that `regclass` and its kin are read and written with.
+    pub(super) fn names(&self) -> Names<'_> {
+        let environment = &self.environment;
+        Names::new(&self.catalog, &environment.search_path).with_user(&environment.user)
+    }
+
+    /// What the types' own conversions take.
+    pub(super) fn types<'a>(&'a self, names: &'a Names<'a>) -> TypeContext<'a> {
+        TypeContext { settings: &self.environment.format, names, now_us: self.now_us }
     }
 }
 

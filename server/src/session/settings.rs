@@ -64,6 +64,8 @@ pub struct Limits {
     pub statement_timeout: Option<Duration>,
     /// `lock_timeout`, if it is set.
     pub lock_timeout: Option<Duration>,
+    /// `deadlock_timeout`.
+    pub deadlock_timeout: Duration,
     /// `idle_session_timeout`, if it is set.
     pub idle_session_timeout: Option<Duration>,
     /// `idle_in_transaction_session_timeout`, if it is set.
@@ -276,6 +278,7 @@ impl Settings {
         Limits {
             statement_timeout: timeout("statement_timeout"),
             lock_timeout: timeout("lock_timeout"),
+            deadlock_timeout: timeout("deadlock_timeout").unwrap_or_default(),
             idle_session_timeout: timeout("idle_session_timeout"),
             idle_in_transaction_timeout: timeout("idle_in_transaction_session_timeout"),
             asynchronous_commit: self.raw("synchronous_commit").is_ok_and(|value| value == "off"),

@@ -32,6 +32,8 @@ pub struct Savepoint {
     pub name: String,
     /// Settings when it was set.
     pub layers: Layers,
+    /// Whether the transaction was read-only then.
+    pub read_only: bool,
     /// How many `LISTEN`/`UNLISTEN` actions were pending.
     pub listen_actions: usize,
 }

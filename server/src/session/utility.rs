@@ -95,10 +95,14 @@ impl<E: Engine> Session<E> {
         if tag == "VACUUM" {
             self.transaction.refuse_block("VACUUM")?;
         }
-        if tag != "CHECKPOINT" {
-            self.begin_statement();
+        match tag {
+            "CHECKPOINT" => self.engine.checkpoint(),
+            _ if steps.is_empty() => {}
+            _ => {
+                self.begin_statement();
+                self.engine.maintain(steps)?;
+            }
         }
-        self.engine.maintain(steps)?;
         done(tag)
     }
 

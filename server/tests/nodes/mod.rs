@@ -12,7 +12,7 @@ use trellis_replication::types::{DbVersion, SiteId};
 use trellis_server::engine::{CancelSwitch, Database, SqliteEngine};
 use trellis_server::feed::Mailbox;
 use trellis_server::registry::Registry;
-use trellis_server::session::{Disconnected, Identity, Session, Settings, Wire};
+use trellis_server::session::{Disconnected, Identity, Sent, Session, Settings, Wire};
 use trellis_server::wire::FrontendMessage;
 
 /// 2026-01-02 03:04:05 UTC, in microseconds since 2000-01-01.
@@ -32,9 +32,9 @@ pub(crate) type Answer = Result<Vec<Vec<Option<String>>>, String>;
 struct Captured(BytesMut);
 
 impl Wire for Captured {
-    fn send(&mut self, bytes: &mut BytesMut) -> Result<(), Disconnected> {
+    fn send(&mut self, bytes: &mut BytesMut, _: std::time::Duration) -> Result<Sent, Disconnected> {
         self.0.extend_from_slice(&bytes.split());
-        Ok(())
+        Ok(Sent::All)
     }
 }
 

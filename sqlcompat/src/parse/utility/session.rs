@@ -356,8 +356,7 @@ pub(super) fn cluster(cursor: &mut Cursor<'_>) -> Parsed {
     Ok(UtilityAst::Maintenance { tag: "CLUSTER", tables, step: None })
 }
 
-/// `CHECKPOINT`.
+/// `CHECKPOINT`: the server's own, so there is no statement to run.
 pub(super) fn checkpoint(_: &mut Cursor<'_>) -> Parsed {
-    let step = Some("PRAGMA wal_checkpoint(PASSIVE)");
-    Ok(UtilityAst::Maintenance { tag: "CHECKPOINT", tables: Vec::new(), step })
+    Ok(UtilityAst::Maintenance { tag: "CHECKPOINT", tables: Vec::new(), step: None })
 }
