@@ -158,9 +158,12 @@ impl Side {
             Self::Store(_, connection) => connection.sqlite(),
         };
         sqlite
-            .query_row("SELECT sum(pgsize) FROM dbstat WHERE name <> 'trellis_log'", [], |row| {
-                row.get(0)
-            })
+            .query_row(
+                "SELECT sum(pgsize) FROM dbstat JOIN sqlite_schema USING (name)
+                 WHERE tbl_name NOT LIKE 'trellis\\_log%' ESCAPE '\\'",
+                [],
+                |row| row.get(0),
+            )
             .unwrap_or(0)
     }
 }

@@ -30,6 +30,19 @@ pub fn rows_per_block(columns: usize) -> u32 {
     rows.clamp(1, ROWS_PER_BLOCK_MAX)
 }
 
+/// The clocks of a block whose rows are neighbours, each as far from the one before as the second is from the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlikeRows {
+    /// Slot of the first row.
+    pub slot: u8,
+    /// Number of rows.
+    pub rows: u64,
+    /// The first row's clock.
+    pub first: RowClock,
+    /// The second row's clock, of the same shape; without meaning if there is one row only.
+    pub second: RowClock,
+}
+
 /// The decoded clocks of one block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Block {
@@ -99,19 +112,34 @@ impl Block {
         }
     }
 
-    /// Appends an encoded block of `rows` neighbours from `slot` on: `first` and those that differ from the one before as
-    /// `second`, of the same shape, does from `first`.
-    pub fn encode_fresh(
-        out: &mut Vec<u8>,
-        slot: u8,
-        rows: u64,
-        (first, second): (&RowClock, &RowClock),
-    ) {
+    /// Appends an encoded block that has these rows alone.
+    pub fn encode_alike(out: &mut Vec<u8>, alike: &AlikeRows) {
+        let AlikeRows { slot, rows, first, second } = alike;
         let transactions = transactions([first].into_iter());
         put_transactions(out, &transactions);
-        put_varint(out, u64::from(slot));
-        put_varint(out, rows);
-        encode_group(out, first, if rows > 1 { second } else { first }, &transactions);
+        put_varint(out, u64::from(*slot));
+        put_varint(out, *rows);
+        encode_group(out, first, if *rows > 1 { second } else { first }, &transactions);
+    }
+
+    /// Decodes a block whose rows are alike; `None` if they are not.
+    ///
+    /// # Errors
+    /// If the bytes are not an encoded block.
+    pub fn decode_alike(bytes: &[u8]) -> Result<Option<AlikeRows>, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let transactions = read_transactions(&mut reader)?;
+        if reader.is_empty() {
+            return Ok(None);
+        }
+        let (slot, rows) = read_group_head(&mut reader, 0)?;
+        let group = Group::decode(&mut reader, &transactions)?;
+        if !reader.is_empty() {
+            return Ok(None);
+        }
+        let slot = u8::try_from(slot).map_err(|_too_large| DecodeError::Bounds("slot"))?;
+        let (first, second) = (group.clock(0), group.clock(1));
+        Ok(Some(AlikeRows { slot, rows: u64::from(rows), first, second }))
     }
 
     /// Decodes a block.
@@ -120,20 +148,12 @@ impl Block {
     /// If the bytes are not an encoded block.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let count = reader.count(bytes.len(), "transactions")?;
-        let mut transactions = Vec::with_capacity(count);
-        for _ in 0..count {
-            transactions.push((reader.varint_u32()?, reader.varint()?));
-        }
+        let transactions = read_transactions(&mut reader)?;
         let mut rows: Vec<(u8, RowClock)> = Vec::with_capacity(ROWS_PER_BLOCK_MAX as usize);
         let mut next_slot = 0u32;
         while !reader.is_empty() {
-            let slot = next_slot + reader.varint_u32()?.min(ROWS_PER_BLOCK_MAX);
-            let count = reader.varint_u32()?.min(ROWS_PER_BLOCK_MAX + 1);
+            let (slot, count) = read_group_head(&mut reader, next_slot)?;
             next_slot = slot + count;
-            if count == 0 || next_slot > ROWS_PER_BLOCK_MAX {
-                return Err(DecodeError::Bounds("slot"));
-            }
             let group = Group::decode(&mut reader, &transactions)?;
             for row in 0..count {
                 let slot =
@@ -160,6 +180,25 @@ fn transactions<'a>(clocks: impl Iterator<Item = &'a RowClock>) -> Vec<(u32, u64
         }
     }
     transactions
+}
+
+fn read_transactions(reader: &mut Reader<'_>) -> Result<Vec<(u32, u64)>, DecodeError> {
+    let count = reader.count(reader.remaining(), "transactions")?;
+    let mut transactions = Vec::with_capacity(count);
+    for _ in 0..count {
+        transactions.push((reader.varint_u32()?, reader.varint()?));
+    }
+    Ok(transactions)
+}
+
+/// First slot and number of rows of a group, which starts at `next_slot` or later.
+fn read_group_head(reader: &mut Reader<'_>, next_slot: u32) -> Result<(u32, u32), DecodeError> {
+    let slot = next_slot + reader.varint_u32()?.min(ROWS_PER_BLOCK_MAX);
+    let count = reader.varint_u32()?.min(ROWS_PER_BLOCK_MAX + 1);
+    if count == 0 || slot + count > ROWS_PER_BLOCK_MAX {
+        return Err(DecodeError::Bounds("slot"));
+    }
+    Ok((slot, count))
 }
 
 fn put_transactions(out: &mut Vec<u8>, transactions: &[(u32, u64)]) {
@@ -337,8 +376,11 @@ mod tests {
         block.encode(&mut bytes);
         assert!(bytes.len() <= 20, "{} bytes", bytes.len());
         let mut fresh = Vec::new();
-        Block::encode_fresh(&mut fresh, 0, 16, (&inserted(0, 70_000).1, &inserted(1, 70_000).1));
+        let (first, second) = (inserted(0, 70_000).1, inserted(1, 70_000).1);
+        let alike = AlikeRows { slot: 0, rows: 16, first, second };
+        Block::encode_alike(&mut fresh, &alike);
         assert_eq!(fresh, bytes);
+        assert_eq!(Block::decode_alike(&bytes), Ok(Some(alike)));
         assert_eq!(Block::decode(&bytes), Ok(block));
     }
 
@@ -360,6 +402,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_are_an_answer(bytes in proptest::collection::vec(0u8..20, 0..48)) {
             let _answer = Block::decode(&bytes);
+            let _answer = Block::decode_alike(&bytes);
         }
     }
 }

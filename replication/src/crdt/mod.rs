@@ -29,7 +29,7 @@ mod merge;
 mod order;
 mod pack;
 
-pub use block::{Block, rows_per_block};
+pub use block::{AlikeRows, Block, rows_per_block};
 pub use clock::{COLUMNS_MAX, CellClock, CellRun, RowClock, Stamp};
 pub use merge::{IncomingCell, IncomingRow, RowEffect, merge_row};
 pub use order::compare_values;

@@ -526,7 +526,7 @@ impl State {
 }
 
 /// A set of cells, by index.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mask {
     Narrow([u64; 1]),
     Wide(Box<[u64]>),

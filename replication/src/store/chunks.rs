@@ -13,6 +13,8 @@
 //! 3. Chunks that are together are of one copy: they say the same time of commit. A transaction that has left the log is cut
 //!    otherwise when it is made again (`history.rs`), and says another time.
 //!
+//! The chunks' table has rowids: a search in a table without would read whole chunks to compare their keys.
+//!
 //! # Bounds
 //! A chunk is at most [`v1::BODY_BYTES_MAX`], and about [`v1::CHUNK_BYTES`] unless a row is larger; a transaction has at most
 //! [`v1::CHUNKS_MAX`].
@@ -31,7 +33,7 @@ pub(super) const SYSTEM_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS trellis_log_chunks (
         origin INTEGER NOT NULL, version INTEGER NOT NULL, chunk INTEGER NOT NULL,
         committed_at_us INTEGER NOT NULL, body BLOB NOT NULL,
-        PRIMARY KEY (origin, version, chunk)) STRICT, WITHOUT ROWID;
+        PRIMARY KEY (origin, version, chunk)) STRICT;
     CREATE TABLE IF NOT EXISTS trellis_log_impacts (
         origin INTEGER NOT NULL, version INTEGER NOT NULL, chunk INTEGER NOT NULL, impact BLOB NOT NULL,
         PRIMARY KEY (origin, version, chunk)) STRICT, WITHOUT ROWID;

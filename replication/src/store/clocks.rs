@@ -2,14 +2,15 @@
 //!
 //! Rows come in the order of their keys, so the block of the last row is nearly always that of the next: one block is held
 //! decoded, and is written back when another is needed or at the end. Neighbouring rows that are new together, in a block
-//! that has no other, are written without being decoded at all ([`Clocks::put_fresh`]).
+//! that has no other, are written without being decoded at all, and neighbours that are updated together, if they are all of
+//! their block and were alike, are written as one ([`Clocks::put_alike`]).
 
 use rusqlite::types::ValueRef as SqliteValue;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::error::{Result, StoreError};
 use super::registry::{RowIdentity, Table};
-use crate::crdt::{Block, RowClock, Stamp, unpack};
+use crate::crdt::{AlikeRows, Block, RowClock, Stamp, unpack};
 use crate::types::{Value, ValueRef};
 
 /// A row as its clock is found.
@@ -69,7 +70,7 @@ impl<'c> Clocks<'c> {
         Ok(self.block.get_mut(slot))
     }
 
-    /// How many of the `rows` neighbours from `row` on can be written by [`Self::put_fresh`]: those in the block of the
+    /// How many of the `rows` neighbours from `row` on can be written by [`Self::put_alike`]: those in the block of the
     /// first, if no row has a clock there.
     pub(super) fn fresh_rows(&mut self, row: i64, rows: u64) -> Result<u64> {
         let slot = self.load(RowKey::Number(row))?;
@@ -77,19 +78,40 @@ impl<'c> Clocks<'c> {
         Ok(if self.block.is_empty() { room.min(rows) } else { 0 })
     }
 
-    /// Writes the clocks of `rows` neighbours, as many as [`Self::fresh_rows`] allows: `first` and, for all others, clocks
-    /// that differ from the one before as `second` does from `first`.
-    pub(super) fn put_fresh(
-        &mut self,
-        row: i64,
-        rows: u64,
-        (first, second): (&RowClock, &RowClock),
-    ) -> Result<()> {
-        let slot = self.load(RowKey::Number(row))?;
-        self.buffer.clear();
-        Block::encode_fresh(&mut self.buffer, slot, rows, (first, second));
-        self.loaded = false;
+    /// The clocks of the block of `row`, if it is not the present one, that row is its first, its rows are alike and they
+    /// are at most `rows`.
+    pub(super) fn alike_rows(&mut self, row: i64, rows: u64) -> Result<Option<AlikeRows>> {
+        let (number, slot) = self.place(row);
+        if self.loaded && self.number == number {
+            return Ok(None);
+        }
+        self.flush()?;
+        self.start(RowKey::Number(row), number);
+        let fits = |alike: &AlikeRows| alike.slot == slot && alike.rows <= rows;
+        let found = self.fetch(RowKey::Number(row), |bytes| {
+            Ok(match Block::decode_alike(bytes)?.filter(fits) {
+                Some(alike) => Err(alike),
+                None => Ok(Block::decode(bytes)?),
+            })
+        })?;
+        self.stored = found.is_some();
+        match found {
+            Some(Err(alike)) => return Ok(Some(alike)),
+            Some(Ok(block)) => self.block = block,
+            None => self.block.clear(),
+        }
+        self.loaded = true;
+        Ok(None)
+    }
+
+    /// Writes a block that has these rows alone, `row` being the first. [`Self::fresh_rows`] or [`Self::alike_rows`] has
+    /// said that it has no others.
+    pub(super) fn put_alike(&mut self, row: i64, alike: &AlikeRows) -> Result<()> {
+        let (number, _) = self.place(row);
+        self.start(RowKey::Number(row), number);
         self.dirty = false;
+        self.buffer.clear();
+        Block::encode_alike(&mut self.buffer, alike);
         self.write()
     }
 
@@ -106,10 +128,10 @@ impl<'c> Clocks<'c> {
 
     /// Makes the row's block the present one; returns the row's slot.
     fn load(&mut self, key: RowKey<'_>) -> Result<u8> {
-        let rows = i64::from(self.table.rows_per_block);
         let (number, packed, slot) = match key {
             RowKey::Number(row) => {
-                (row.div_euclid(rows), &[][..], u8::try_from(row.rem_euclid(rows)).unwrap_or(0))
+                let (number, slot) = self.place(row);
+                (number, &[][..], slot)
             }
             RowKey::Packed(packed) => (0, packed, 0),
         };
@@ -119,30 +141,55 @@ impl<'c> Clocks<'c> {
             return Ok(slot);
         }
         self.flush()?;
+        self.start(key, number);
+        let block = self.fetch(key, |bytes| Ok(Block::decode(bytes)?))?;
+        self.stored = block.is_some();
+        match block {
+            Some(block) => self.block = block,
+            None => self.block.clear(),
+        }
+        self.loaded = true;
+        Ok(slot)
+    }
+
+    /// A row's slot in its block.
+    pub(super) fn slot(&self, row: i64) -> u8 {
+        self.place(row).1
+    }
+
+    /// A row's block and its slot there.
+    fn place(&self, row: i64) -> (i64, u8) {
+        let rows = i64::from(self.table.rows_per_block);
+        (row.div_euclid(rows), u8::try_from(row.rem_euclid(rows)).unwrap_or(0))
+    }
+
+    /// Makes another block the present one, without its contents.
+    fn start(&mut self, key: RowKey<'_>, number: i64) {
+        self.loaded = false;
         self.number = number;
         self.packed.clear();
-        self.packed.extend_from_slice(packed);
+        if let RowKey::Packed(packed) = key {
+            self.packed.extend_from_slice(packed);
+        }
+    }
+
+    /// Reads the present block, whose first row is at `key`, if it is in the file.
+    fn fetch<T>(
+        &mut self,
+        key: RowKey<'_>,
+        decode: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
         let get = match &mut self.get {
             Some(get) => get,
             None => self.get.insert(self.sqlite.prepare_cached(&self.table.sql.clock_get)?),
         };
-        let decode = |row: &Row<'_>| Ok(Block::decode(row.get_ref(0)?.as_blob()?));
-        let block = match key {
+        let number = self.number;
+        let decode = |row: &Row<'_>| Ok(decode(row.get_ref(0)?.as_blob()?));
+        let found = match key {
             RowKey::Number(_) => get.query_row([number], decode),
             RowKey::Packed(packed) => get.query_row([packed], decode),
         };
-        match block.optional()? {
-            Some(block) => {
-                self.block = block?;
-                self.stored = true;
-            }
-            None => {
-                self.block.clear();
-                self.stored = false;
-            }
-        }
-        self.loaded = true;
-        Ok(slot)
+        found.optional()?.transpose()
     }
 
     /// Writes the present block back if it changed.
@@ -221,6 +268,7 @@ pub(super) fn dead_put(
     pk: &[u8],
     clock: &RowClock,
 ) -> Result<()> {
+    table.no_dead.touch();
     let stamp = clock
         .sentinel
         .ok_or_else(|| StoreError::Damaged("a deleted row without sentinel".into()))?;
@@ -236,13 +284,15 @@ pub(super) fn dead_put(
 
 /// Removes the tombstone of a key of a table with hidden rowids.
 pub(super) fn dead_delete(sqlite: &Connection, table: &Table, pk: &[u8]) -> Result<()> {
+    table.no_dead.touch();
     sqlite.prepare_cached(&table.sql.dead_delete)?.execute([pk])?;
     Ok(())
 }
 
 /// Whether a table with hidden rowids has any tombstone.
 pub(super) fn dead_any(sqlite: &Connection, table: &Table) -> Result<bool> {
-    Ok(table.has_dead_table() && sqlite.prepare_cached(&table.sql.dead_any)?.exists([])?)
+    let ask = || Ok(sqlite.prepare_cached(&table.sql.dead_any)?.exists([])?);
+    Ok(table.has_dead_table() && table.no_dead.any(ask)?)
 }
 
 /// A result value, borrowed.

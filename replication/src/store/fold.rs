@@ -31,7 +31,7 @@ use super::hidden;
 use super::images::{Image, ImagePlace};
 use super::log;
 use super::registry::{Registry, RowIdentity, Table};
-use crate::crdt::{CellClock, CellRun, PackedKey, RowClock, Stamp, unpack};
+use crate::crdt::{AlikeRows, CellClock, CellRun, PackedKey, RowClock, Stamp, unpack};
 use crate::types::{Message, Position, Value};
 use crate::wire::RowShape;
 
@@ -262,31 +262,81 @@ impl<'c> Fold<'c> {
     ) -> Result<()> {
         let select = &folding.table.sql.select_rows;
         let mut statement = self.sqlite.prepare_cached(select)?;
-        let neighbours = |left: &Net, right: &Net| {
-            let next = left.row.checked_add_unsigned(left.count);
-            let read = |net: &Net| net.image.is_none() && !matches!(net.change, Change::Deleted);
-            next == Some(right.row) && read(left) && read(right)
-        };
         let packed = folding.table.identity == RowIdentity::WithoutRowid;
-        for stretch in net.chunk_by(|left, right| !packed && neighbours(left, right)) {
-            let [first, ..] = stretch else { continue };
-            if let Some(image) = first.image
-                && self.seen_rows(folding, log, first, image)?
-            {
-                continue;
-            }
-            if packed {
-                let key = interned_key(log, first.row)?;
-                self.packed_row(folding, log, &mut statement, key, &first.change)?;
-            } else if matches!(first.change, Change::Deleted) {
-                let mut key = PackedKey::default();
-                key.push(crate::types::ValueRef::Integer(first.row));
-                self.delete_in_place(folding, RowKey::Number(first.row), key.as_slice())?;
-            } else {
-                self.stretch(folding, log, &mut statement, stretch)?;
+        for stretch in net.chunk_by(|left, right| !packed && belong_together(left, right)) {
+            let mut rest = stretch;
+            while !rest.is_empty() {
+                let written = self.next_rows(folding, log, &mut statement, rest)?;
+                rest = rest.get(written..).unwrap_or_default();
             }
         }
         Ok(())
+    }
+
+    /// Writes the first of the neighbours that [`belong_together`], or more of them; returns how many.
+    fn next_rows(
+        &mut self,
+        folding: &mut Folding<'c>,
+        log: &EventLog,
+        statement: &mut rusqlite::Statement<'_>,
+        stretch: &[Net],
+    ) -> Result<usize> {
+        let [first, rest @ ..] = stretch else { return Ok(0) };
+        if let Some(image) = first.image {
+            if !rest.is_empty() {
+                let updated = self.updated_rows(folding, log, stretch)?;
+                if updated > 0 {
+                    return Ok(updated);
+                }
+            }
+            if self.seen_rows(folding, log, first, image)? {
+                return Ok(1);
+            }
+        }
+        if folding.table.identity == RowIdentity::WithoutRowid {
+            let key = interned_key(log, first.row)?;
+            self.packed_row(folding, log, statement, key, &first.change)?;
+        } else if matches!(first.change, Change::Deleted) {
+            let mut key = PackedKey::default();
+            key.push(crate::types::ValueRef::Integer(first.row));
+            self.delete_in_place(folding, RowKey::Number(first.row), key.as_slice())?;
+        } else if first.image.is_some() {
+            self.stretch(folding, log, statement, std::slice::from_ref(first))?;
+        } else {
+            self.stretch(folding, log, statement, stretch)?;
+            return Ok(stretch.len());
+        }
+        Ok(1)
+    }
+
+    /// Writes updated neighbours, all with the same changed cells, that are all of a block and were alike, so that they
+    /// stay alike; returns how many, 0 if they are not.
+    fn updated_rows(
+        &mut self,
+        folding: &mut Folding<'c>,
+        log: &EventLog,
+        stretch: &[Net],
+    ) -> Result<usize> {
+        let table = folding.table;
+        let [Net { row, change: Change::Updated(mask), .. }, ..] = stretch else { return Ok(0) };
+        let alike = folding.clocks.alike_rows(*row, stretch.len() as u64)?;
+        let Some(mut alike) = alike.filter(|alike| alike.first.is_alive()) else { return Ok(0) };
+        let count = usize::try_from(alike.rows).unwrap_or(0);
+        let mut number = PackedKey::default();
+        for (place, net) in stretch.iter().take(count).enumerate() {
+            let image = net.image.and_then(|image| log.images.from(image, table).next());
+            let image = image.ok_or_else(|| unseen_change(table))?;
+            let pk = seen_key(&mut number, table, net.row, &image);
+            let values = Values::Seen(image.values);
+            match place {
+                0 => self.write_update(table, pk, &mut alike.first, Some(mask), values)?,
+                1 => self.write_update(table, pk, &mut alike.second, Some(mask), values)?,
+                _ => drop(self.write_row(table, pk, values)?),
+            }
+            self.writer.effect(&self.shape, RowOp::Update);
+        }
+        folding.clocks.put_alike(*row, &alike)?;
+        Ok(count)
     }
 
     /// Writes rows from their images; `false`, and nothing is written, if they must be read after all.
@@ -297,7 +347,6 @@ impl<'c> Fold<'c> {
         net: &Net,
         image: ImagePlace,
     ) -> Result<bool> {
-        let identity = folding.table.identity;
         let mut images = log.images.from(image, folding.table);
         let mut number = PackedKey::default();
         let mut offset = 0;
@@ -310,17 +359,11 @@ impl<'c> Fold<'c> {
                 continue;
             }
             let image = images.next().ok_or_else(|| unseen_change(folding.table))?;
-            let (key, pk) = match identity {
-                RowIdentity::WithoutRowid => {
-                    let pk = interned_key(log, row)?;
-                    (RowKey::Packed(pk), pk)
-                }
-                RowIdentity::HiddenRowid(_) => (RowKey::Number(row), image.pk),
-                RowIdentity::IntegerKey => {
-                    number.clear();
-                    number.push(crate::types::ValueRef::Integer(row));
-                    (RowKey::Number(row), number.as_slice())
-                }
+            let (key, pk) = if folding.table.identity == RowIdentity::WithoutRowid {
+                let pk = interned_key(log, row)?;
+                (RowKey::Packed(pk), pk)
+            } else {
+                (RowKey::Number(row), seen_key(&mut number, folding.table, row, &image))
             };
             if matches!(net.change, Change::Updated(_))
                 && !folding.clocks.get(key)?.is_some_and(RowClock::is_alive)
@@ -346,15 +389,8 @@ impl<'c> Fold<'c> {
         let mut clocks = Vec::with_capacity(2);
         for offset in 0..rows {
             let image = images.next().ok_or_else(|| unseen_change(folding.table))?;
-            let pk = match folding.table.identity {
-                RowIdentity::IntegerKey => {
-                    number.clear();
-                    let row = row.saturating_add_unsigned(offset);
-                    number.push(crate::types::ValueRef::Integer(row));
-                    number.as_slice()
-                }
-                RowIdentity::HiddenRowid(_) | RowIdentity::WithoutRowid => image.pk,
-            };
+            let pk =
+                seen_key(&mut number, folding.table, row.saturating_add_unsigned(offset), &image);
             if clocks.len() < 2 {
                 clocks.push(self.write_insert(
                     folding,
@@ -368,10 +404,10 @@ impl<'c> Fold<'c> {
             }
             self.writer.effect(&self.shape, RowOp::Insert);
         }
-        match &clocks[..] {
-            [first, second, ..] => folding.clocks.put_fresh(row, rows, (first, second)),
-            _ => Ok(()),
-        }
+        let mut clocks = clocks.into_iter();
+        let (Some(first), Some(second)) = (clocks.next(), clocks.next()) else { return Ok(()) };
+        let slot = folding.clocks.slot(row);
+        folding.clocks.put_alike(row, &AlikeRows { slot, rows, first, second })
     }
 
     /// Writes rows of neighbouring rowids.
@@ -663,6 +699,29 @@ impl Folding<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the next row is written together with this one: both are read, or both were updated in the same cells.
+fn belong_together(net: &Net, next: &Net) -> bool {
+    let read = |net: &Net| net.image.is_none() && !matches!(net.change, Change::Deleted);
+    let updated = match (&net.change, &next.change) {
+        (Change::Updated(cells), Change::Updated(next_cells)) => {
+            net.image.is_some() && next.image.is_some() && cells == next_cells
+        }
+        _ => false,
+    };
+    net.row.checked_add_unsigned(net.count) == Some(next.row)
+        && (updated || read(net) && read(next))
+}
+
+/// The packed key of a row with a rowid and an image.
+fn seen_key<'k>(number: &'k mut PackedKey, table: &Table, row: i64, image: &Image<'k>) -> &'k [u8] {
+    if table.identity != RowIdentity::IntegerKey {
+        return image.pk;
+    }
+    number.clear();
+    number.push(crate::types::ValueRef::Integer(row));
+    number.as_slice()
 }
 
 /// The larger version of each cell, so that one more beats both.

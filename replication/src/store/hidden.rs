@@ -70,9 +70,11 @@ pub(super) struct HiddenRow {
 
 /// Whether the table has hidden rows.
 pub(super) fn any(sqlite: &Connection, table: &Table) -> Result<bool> {
-    let mut select =
-        sqlite.prepare_cached("SELECT 1 FROM trellis_hidden WHERE table_ordinal = ?1 LIMIT 1")?;
-    Ok(select.exists([table.ordinal])?)
+    table.no_hidden.any(|| {
+        let mut select = sqlite
+            .prepare_cached("SELECT 1 FROM trellis_hidden WHERE table_ordinal = ?1 LIMIT 1")?;
+        Ok(select.exists([table.ordinal])?)
+    })
 }
 
 /// The keys of the table's hidden rows, smallest first.
@@ -108,6 +110,7 @@ pub(super) fn get(sqlite: &Connection, table: &Table, pk: &[u8]) -> Result<Optio
 
 /// Stores a hidden row.
 pub(super) fn put(sqlite: &Connection, table: &Table, pk: &[u8], row: &HiddenRow) -> Result<()> {
+    table.no_hidden.touch();
     let (mut block, mut clock, mut cells) = (Block::default(), Vec::new(), Vec::new());
     block.replace(0, Some(row.clock.clone()));
     block.encode(&mut clock);
@@ -123,6 +126,7 @@ pub(super) fn put(sqlite: &Connection, table: &Table, pk: &[u8], row: &HiddenRow
 
 /// Forgets a hidden row.
 pub(super) fn delete(sqlite: &Connection, table: &Table, pk: &[u8]) -> Result<()> {
+    table.no_hidden.touch();
     let mut delete =
         sqlite.prepare_cached("DELETE FROM trellis_hidden WHERE table_ordinal = ?1 AND pk = ?2")?;
     delete.execute(params![table.ordinal, pk])?;

@@ -151,8 +151,9 @@ impl<'c> TableMerger<'c> {
                 let fresh: Vec<_> =
                     columns.map(|column| (column.ordinal, column.missing())).collect();
                 let fresh: Vec<_> = fresh.iter().map(IncomingCell::fresh).collect();
-                let won = won.iter().filter_map(|index| incoming.cells.get(*index));
-                let cells: Vec<_> = won.chain(&fresh).collect();
+                let mut cells = Vec::with_capacity(won.len() + fresh.len());
+                cells.extend(won.iter().filter_map(|index| incoming.cells.get(*index)));
+                cells.extend(&fresh);
                 let visible = self.write(found, created, &cells)?;
                 Ok(visible.then_some(if created { RowOp::Insert } else { RowOp::Update }))
             }

@@ -28,6 +28,7 @@
 //! A transaction may be of any size: whoever makes, keeps, sends or applies one holds one chunk of it at a time
 //! (`chunks.rs`). What a connection that writes holds per changed row is stated in `capture.rs` and `fold.rs`.
 
+mod absence;
 mod applied;
 mod apply;
 mod capture;

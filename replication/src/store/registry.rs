@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::absence::Absence;
 use super::error::{Result, StoreError};
 use crate::crdt::{COLUMNS_MAX, KEY_COLUMNS_MAX, rows_per_block};
 use crate::types::{ColumnId, SiteId, TableId, Value};
@@ -144,6 +145,10 @@ pub(super) struct Table {
     /// The largest causal length of a row that was forgotten, 0 if none was: see `collect.rs`.
     pub floor: u64,
     pub sql: TableSql,
+    /// Whether it is known to have no hidden rows.
+    pub no_hidden: Arc<Absence>,
+    /// Whether it is known to have no tombstones outside its blocks.
+    pub no_dead: Arc<Absence>,
 }
 
 /// The ordinals of a table's columns, by identity.
@@ -663,6 +668,8 @@ fn describe(
         ordinals,
         floor: 0,
         sql,
+        no_hidden: Arc::default(),
+        no_dead: Arc::default(),
     };
     table.build_sql();
     Ok(table)
