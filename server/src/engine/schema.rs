@@ -12,7 +12,9 @@ use trellis_replication::store::{SchemaHook, StoreConnection, StoreError, TableS
 use trellis_replication::types::{ColumnId, TableId};
 use trellis_sqlcompat::catalog::{CatalogImage, ImageOptions};
 use trellis_sqlcompat::functions::{self, SessionContext};
-use trellis_sqlcompat::schema::{Catalog, ObjectId, ObjectKind, SchemaRow, materialize};
+use trellis_sqlcompat::schema::{
+    Catalog, ObjectId, ObjectKind, SchemaRow, StoreTable, materialize,
+};
 use trellis_sqlcompat::{SqlError, SqlState};
 
 /// Identity of the table `trellis_schema` on every node.
@@ -148,7 +150,14 @@ pub(super) fn bring_in_line(
         })?;
     }
     let (before, after) = (old.store_tables(), new.store_tables());
-    for table in after.iter().filter(|table| !before.contains(table)) {
+    // A column whose stored form changed has moved within the rows, though its name and identity are as before.
+    let by_id = |catalog: &Catalog, id: u64| {
+        catalog.tables.values().find(|table| table.id.0.cast_unsigned() == id).cloned()
+    };
+    let differs = |table: &&StoreTable| {
+        !before.contains(*table) || by_id(&old, table.id) != by_id(&new, table.id)
+    };
+    for table in after.iter().filter(differs) {
         let spec = TableSpec {
             id: TableId(table.id),
             name: table.physical_name.clone(),

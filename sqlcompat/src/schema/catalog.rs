@@ -115,7 +115,8 @@ pub struct Column {
     pub generation: ColumnGeneration,
     /// SQLite literal that stands for the value in rows that were written before the column was added.
     pub missing: Option<String>,
-    /// PostgreSQL text that turned the values of the previous type into this one, if the type was changed with USING.
+    /// PostgreSQL text that turned the values of the previous type into this one, if the stored form changed; empty without
+    /// USING, where it was the column itself.
     pub using: Option<String>,
 }
 

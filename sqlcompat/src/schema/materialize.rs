@@ -323,10 +323,15 @@ impl Script<'_> {
         let table = location(pair.new);
         let context = SchemaContext::new(self.new, pair.new);
         for (old, new) in &pair.rewritten {
-            let text = new.using.clone();
-            let text = text.unwrap_or_else(|| crate::builtin::quote_identifier(&old.name));
             let expected = Some((new.type_oid, new.typmod));
-            let lowered = expression::bind_over(pair.old, &text, expected, &context.bind())?;
+            let bind =
+                |text: &str| expression::bind_over(pair.old, text, expected, &context.bind());
+            // USING may name columns that are called otherwise, or are gone, here.
+            let plain = || bind(&crate::builtin::quote_identifier(&old.name));
+            let lowered = match new.using.as_deref().filter(|text| !text.is_empty()) {
+                Some(text) => bind(text).or_else(|_unbound| plain())?,
+                None => plain()?,
+            };
             let name = quote(&old.physical_name);
             let between = quote(&format!("trellis_rewrite_{}", new.store_id()));
             let form = storage_form(self.new, new.type_oid).declaration();

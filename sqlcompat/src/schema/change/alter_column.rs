@@ -185,7 +185,8 @@ impl Edit<'_> {
         self.redefine(column.id, |definition: &mut ColumnDefinition| {
             definition.data_type = reference;
             definition.collation = collation.map(str::to_owned);
-            definition.using = rewrites.then_some(text);
+            // Without USING the column itself is meant, whatever it is called where this is read.
+            definition.using = rewrites.then(|| using.map_or_else(String::new, str::to_owned));
             if let Some(missing) = missing {
                 definition.missing = missing;
             }

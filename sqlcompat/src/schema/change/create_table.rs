@@ -11,6 +11,7 @@ use crate::parse::utility::{
 use crate::schema::catalog::{Column, ColumnGeneration, Table, TableKind};
 use crate::schema::definition::TableDefinition;
 use crate::schema::row::{ObjectId, ObjectKind};
+use crate::schema::storage::storage_form;
 
 /// Most columns of a table, as in PostgreSQL.
 pub(super) const COLUMNS_MAX: usize = 1600;
@@ -56,11 +57,12 @@ impl Edit<'_> {
         if !self.claim_relation_name(namespace.1, name, ast.if_not_exists)? {
             return Ok(());
         }
-        let target = self.create_table_row(namespace, name, ast.on_commit)?;
         let mut expanded = Expanded::default();
         for element in &ast.elements {
             self.expand(element, &mut expanded)?;
         }
+        let identity = self.table_identity(name, &expanded);
+        let target = self.create_table_row(namespace, (name, &identity), ast.on_commit)?;
         check_columns(&expanded.columns)?;
         for column in &expanded.columns {
             self.create_column(&target, column)?;
@@ -77,11 +79,34 @@ impl Edit<'_> {
         Ok(())
     }
 
-    /// Makes the row of a table; its physical key is settled with its constraints.
+    /// What tells a table from others: its name, and its key with the stored form of each column. Two nodes that create
+    /// one table at once have made the same one only if its rows can be told apart in the same way.
+    fn table_identity(&self, name: &str, expanded: &Expanded) -> String {
+        let key = expanded.constraints.iter().find_map(|(column, clause)| match &clause.kind {
+            ConstraintKind::PrimaryKey(columns) if columns.is_empty() => {
+                column.clone().map(|column| vec![column])
+            }
+            ConstraintKind::PrimaryKey(columns) => Some(columns.clone()),
+            _ => None,
+        });
+        let mut identity = name.to_owned();
+        for name in key.unwrap_or_default() {
+            let column = expanded.columns.iter().find(|column| column.name == name);
+            let form = column.map(|it| storage_form(&self.catalog, it.data_type.0).declaration());
+            identity.push('\0');
+            identity.push_str(&name);
+            identity.push('\0');
+            identity.push_str(&form.unwrap_or_default());
+        }
+        identity
+    }
+
+    /// Makes the row of a table; its physical key is settled with its constraints. The name comes with the table's
+    /// identity.
     pub(super) fn create_table_row(
         &mut self,
         namespace: (ObjectId, Oid),
-        name: &str,
+        (name, identity): (&str, &str),
         on_commit: Option<crate::schema::OnCommit>,
     ) -> Result<Target, SqlError> {
         let kind = if namespace.1 == crate::schema::link::TEMPORARY_NAMESPACE {
@@ -94,7 +119,8 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
         }
         let definition = TableDefinition { on_commit, ..TableDefinition::default() };
-        let id = self.create(ObjectKind::Table, namespace.0, name, &definition);
+        let names = (name, identity);
+        let id = self.create_identified(ObjectKind::Table, namespace.0, names, &definition);
         self.relink();
         Ok(Target { id, namespace, name: name.to_owned(), kind })
     }

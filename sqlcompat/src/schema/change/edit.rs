@@ -112,7 +112,18 @@ impl<'a> Edit<'a> {
         name: &str,
         definition: &D,
     ) -> ObjectId {
-        let id = self.new_id(kind, parent, name);
+        self.create_identified(kind, parent, (name, name), definition)
+    }
+
+    /// Makes an object whose identity depends on more than its name. The catalog is not relinked.
+    pub(super) fn create_identified<D: Serialize>(
+        &mut self,
+        kind: ObjectKind,
+        parent: ObjectId,
+        (name, identity): (&str, &str),
+        definition: &D,
+    ) -> ObjectId {
+        let id = self.new_id(kind, parent, identity);
         let definition = definition::write(definition);
         self.put(SchemaRow { id, kind, parent, name: name.to_owned(), definition, dropped: false });
         id

@@ -63,7 +63,7 @@ impl Edit<'_> {
         }
         let query = self.query(&ast.query)?;
         let columns = output_columns(&query, &ast.columns)?;
-        let target = self.create_table_row(namespace, name, ast.on_commit)?;
+        let target = self.create_table_row(namespace, (name, name), ast.on_commit)?;
         let mut names = Vec::with_capacity(columns.len());
         for (name, data_type) in columns {
             self.check_storable(&name, data_type.0)?;
