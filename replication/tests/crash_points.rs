@@ -17,6 +17,7 @@
 //! By default the moment before or after each sync is tried with one kind of crash, and a sample of those between.
 //! `TRELLIS_CRASH_POINTS=all` tries every moment with every kind, `TRELLIS_CRASH_SEED` repeats a run.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed run")]
+#![expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -97,8 +98,8 @@ fn run(rounds: u64, coverage: Coverage) {
             });
         }
         for (moment, crash) in moments {
-            for index in next..moment {
-                disk.happen(index, &events[index]);
+            for (index, event) in events.iter().enumerate().take(moment).skip(next) {
+                disk.happen(index, event);
             }
             next = moment;
             let directory = disk.left_by(crash, &mut random);
@@ -215,14 +216,7 @@ impl Disk {
             match crash {
                 Crash::Kill => file.pending.iter().for_each(|(_, event)| change(&mut image, event)),
                 Crash::PowerOrderly => {}
-                Crash::PowerDisorderly => {
-                    let kept: Vec<_> = file.pending.iter().filter(|_| random.random()).collect();
-                    for (place, (_, event)) in kept.iter().enumerate() {
-                        let is_last = place + 1 == kept.len();
-                        let event = if is_last { torn(event, random) } else { event.clone() };
-                        change(&mut image, &event);
-                    }
-                }
+                Crash::PowerDisorderly => file.some_of_pending(&mut image, random),
             }
             if let Some(image) = image {
                 std::fs::write(directory.path().join(name), image).unwrap();
@@ -233,6 +227,25 @@ impl Disk {
 }
 
 impl File {
+    /// Does some of what is pending to an image, the last of it in part. What follows a deletion happened to another file of
+    /// the same name, and is there only if the first one is gone.
+    fn some_of_pending(&self, image: &mut Option<Vec<u8>>, random: &mut StdRng) {
+        let mut kept = Vec::new();
+        for (_, event) in &self.pending {
+            let is_kept: bool = random.random();
+            match event {
+                FileEvent::Deleted { .. } if !is_kept => break,
+                _ if is_kept => kept.push(event),
+                _ => {}
+            }
+        }
+        let last = kept.pop();
+        kept.into_iter().for_each(|event| change(image, event));
+        if let Some(last) = last {
+            change(image, &torn(last, random));
+        }
+    }
+
     /// What was done before `until` is on the disk.
     fn flush(&mut self, until: usize) {
         let rest = self.pending.partition_point(|(index, _)| *index < until);
@@ -304,7 +317,7 @@ impl Left {
         }
         let options = StoreOptions { site_id: Some(SiteId([1; 16])), ..StoreOptions::default() };
         let store = Store::open(left.path(), options).map_err(|error| error.to_string())?;
-        if self.moment % 8 == 0 {
+        if self.moment.is_multiple_of(8) {
             let findings = store.check().map_err(|error| error.to_string())?;
             if !findings.is_empty() {
                 return Err(findings.join("; "));
@@ -429,7 +442,7 @@ impl Workload {
         let second = self.begin_write(&format!("DELETE FROM u WHERE b = {}", round % 9));
         [first, second].into_iter().flatten().for_each(|pending| pending.wait().unwrap());
         self.write("INSERT INTO local VALUES (1)");
-        if round % 3 == 0 {
+        if round.is_multiple_of(3) {
             self.exchange(round);
         }
         if round % 10 == 4 {

@@ -100,3 +100,11 @@ fn a_database_that_another_program_wrote_to_is_refused_with_advice() -> Result<(
     cluster.all_answer("SELECT a FROM t ORDER BY id", &["one", "two"])?;
     cluster.finish()
 }
+
+#[test]
+fn killed_under_load_it_keeps_what_it_acknowledged() -> Result<()> {
+    let report = trellis_tests::kill::kill_rounds(8, 150, 1)?;
+    ensure!(report.doubtful_starts == 0, "a kill was taken for a foreign write: {report:?}");
+    ensure!(report.acknowledged > 8 && report.rows > 0, "{report:?}");
+    Ok(())
+}

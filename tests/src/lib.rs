@@ -8,6 +8,7 @@
 //! | `e2e/` | clusters of `trellis` processes under psql, `tokio-postgres` and Python drivers |
 //! | `slt.rs` | the scripts of `slt/`: recorded PostgreSQL answers against a Trellis node |
 //! | `layering.rs` | the dependency directions between crates and modules |
+//! | `src/bin/kill.rs` | as many rounds of `kill -9` as wanted |
 //! | `src/bin/bench.rs` | throughput against PostgreSQL, and commit-to-visibility latency |
 //! | `src/bin/churn.rs` | how large a file is through which a million rows passed |
 //!
@@ -15,6 +16,7 @@
 //! |---|---|
 //! | [`server_binary`] | finding, and building once, the `trellis` executable |
 //! | [`node`], [`cluster`] | one server process; several of them that know each other |
+//! | [`kill`] | rounds of `kill -9` on a node under load |
 //! | [`relay`] | a UDP relay between nodes that cuts, delays and loses datagrams |
 //! | [`oracle`] | a private PostgreSQL 15 |
 //! | [`wire`] | a bare protocol client that shows every message |
@@ -34,6 +36,7 @@ pub mod churn;
 pub mod clients;
 pub mod cluster;
 pub mod compat;
+pub mod kill;
 pub mod node;
 pub mod oracle;
 pub mod relay;
