@@ -1,9 +1,9 @@
 //! `DELETE` and `TRUNCATE`.
 
-use sqlparser::ast::{self, FromTable, TableFactor, TableWithJoins};
+use sqlparser::ast::{self, FromTable, TableWithJoins};
 
 use super::context::BindContext;
-use super::target::binder;
+use super::target::{binder, written_table};
 use crate::error::SqlError;
 use crate::lower::quote_identifier;
 use crate::plan::{Plan, PlanKind, Step, WritePlan, WriteVerb};
@@ -36,15 +36,15 @@ pub(crate) fn plan(
         || !order_by.is_empty()
         || limit.is_some();
     let (FromTable::WithFromKeyword(items) | FromTable::WithoutKeyword(items)) = from;
-    let [TableWithJoins { relation: TableFactor::Table { name, alias, .. }, joins }] = &items[..]
-    else {
+    let [TableWithJoins { relation, joins }] = &items[..] else {
         return Err(SqlError::unsupported("DELETE from anything but one table"));
     };
+    let (name, alias) = written_table(relation)?;
     if foreign || !joins.is_empty() {
         return Err(SqlError::unsupported("this clause of DELETE"));
     }
     let mut binder = binder(cx, text);
-    let target = binder.target(name, alias.as_ref().map(|alias| &alias.name), "deleting from")?;
+    let target = binder.target(name, alias, "deleting from")?;
     let using = binder.bind_from(using.as_deref().unwrap_or_default())?;
     let filter = binder.clause(selection.as_ref(), "WHERE")?;
     let returning = binder.returning(returning.as_deref(), target)?;

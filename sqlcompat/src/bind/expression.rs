@@ -3,17 +3,14 @@
 //! One function per family of nodes; [`Binder::expr`] dispatches. Chains of `AND` and `OR`, and the left spine of operator
 //! chains, are walked with a loop, so that a long condition is no deep recursion.
 
-use sqlparser::ast::{
-    self, AccessExpr, BinaryOperator, CaseWhen, DateTimeField, UnaryOperator, Value, ValueWithSpan,
-};
+use sqlparser::ast::{self, BinaryOperator, DateTimeField, UnaryOperator, Value, ValueWithSpan};
 
 use super::binder::Binder;
 use super::data_type::interval_typmod;
-use super::tree::{At, Call, Expr, Extreme, Let, Negated, Node, Subscript, SubscriptIndex};
+use super::tree::{At, Call, Expr, Node};
 use crate::builtin::CastContext;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
-use crate::lower::is_native_comparison;
 use crate::oid::Oid;
 
 impl Binder<'_> {
@@ -107,9 +104,14 @@ impl Binder<'_> {
                 let arguments = vec![self.expr(r#in)?, self.expr(needle)?];
                 self.call_named("position", arguments, at)
             }
-            Ast::Substring { expr: operand, substring_from, substring_for, special, shorthand } => {
+            Ast::Substring {
+                expr: operand,
+                substring_from,
+                substring_for,
+                special: _,
+                shorthand,
+            } => {
                 let name = if *shorthand { "substr" } else { "substring" };
-                let _ = special;
                 self.substring(
                     name,
                     operand,
@@ -124,18 +126,16 @@ impl Binder<'_> {
                     Some(ast::TrimWhereField::Trailing) => "rtrim",
                     Some(ast::TrimWhereField::Both) | None => "btrim",
                 };
-                let mut arguments = vec![self.expr(operand)?];
-                for it in trim_what.as_deref().into_iter().chain(trim_characters.iter().flatten()) {
-                    arguments.push(self.expr(it)?);
-                }
+                let what = trim_what.as_deref().into_iter();
+                let what = what.chain(trim_characters.iter().flatten());
+                let operands = [&**operand].into_iter().chain(what);
+                let arguments = operands.map(|it| self.expr(it)).collect::<Result<_, _>>()?;
                 self.call_named(name, arguments, at)
             }
             Ast::Overlay { expr: operand, overlay_what, overlay_from, overlay_for } => {
-                let mut arguments =
-                    vec![self.expr(operand)?, self.expr(overlay_what)?, self.expr(overlay_from)?];
-                if let Some(length) = overlay_for {
-                    arguments.push(self.expr(length)?);
-                }
+                let operands = [operand, overlay_what, overlay_from].into_iter();
+                let operands = operands.chain(overlay_for);
+                let arguments = operands.map(|it| self.expr(it)).collect::<Result<_, _>>()?;
                 self.call_named("overlay", arguments, at)
             }
             Ast::IsNormalized { expr: operand, form, negated } => {
@@ -372,357 +372,6 @@ impl Binder<'_> {
         }
     }
 
-    /// `IS NULL`, `IS TRUE`, `IS DISTINCT FROM` and their opposites.
-    fn is_test(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
-        use ast::Expr as Ast;
-        let (operand, truth, negated, clause) = match expr {
-            Ast::IsNull(operand) => return self.null_test(operand, Negated::No),
-            Ast::IsNotNull(operand) => return self.null_test(operand, Negated::Yes),
-            Ast::IsDistinctFrom(left, right) => return self.distinct_test(left, right, true),
-            Ast::IsNotDistinctFrom(left, right) => return self.distinct_test(left, right, false),
-            Ast::IsTrue(operand) => (operand, Some(true), false, "IS TRUE"),
-            Ast::IsNotTrue(operand) => (operand, Some(true), true, "IS NOT TRUE"),
-            Ast::IsFalse(operand) => (operand, Some(false), false, "IS FALSE"),
-            Ast::IsNotFalse(operand) => (operand, Some(false), true, "IS NOT FALSE"),
-            Ast::IsUnknown(operand) => (operand, None, false, "IS UNKNOWN"),
-            Ast::IsNotUnknown(operand) => (operand, None, true, "IS NOT UNKNOWN"),
-            other => return Err(SqlError::unsupported(brief(other))),
-        };
-        let operand = self.expr(operand)?;
-        let operand = self.boolean(operand, clause)?;
-        let node = Node::IsTruth(Box::new(operand), truth, Negated::from(negated));
-        Ok(Expr::new(node, Oid::BOOL))
-    }
-
-    fn null_test(&mut self, operand: &ast::Expr, negated: Negated) -> Result<Expr, SqlError> {
-        let operand = self.expr(operand)?;
-        let tests = match operand.node {
-            Node::Row(fields) => fields,
-            node => {
-                let operand = Expr { node, ..operand };
-                let operand =
-                    if operand.is_unknown() { self.implicit(operand, Oid::TEXT)? } else { operand };
-                return Ok(Expr::new(Node::IsNull(Box::new(operand), negated), Oid::BOOL));
-            }
-        };
-        let tests = tests.into_iter().map(|field| {
-            let field = if field.is_unknown() { self.implicit(field, Oid::TEXT)? } else { field };
-            Ok(Expr::new(Node::IsNull(Box::new(field), negated), Oid::BOOL))
-        });
-        Ok(Expr::new(Node::And(tests.collect::<Result<_, SqlError>>()?), Oid::BOOL))
-    }
-
-    fn distinct_test(
-        &mut self,
-        left: &ast::Expr,
-        right: &ast::Expr,
-        distinct: bool,
-    ) -> Result<Expr, SqlError> {
-        let at = self.operator_after(left);
-        let (left, right) = (self.expr(left)?, self.expr(right)?);
-        let call = self.operator_call("=", left, right, at)?;
-        let node = Node::IsDistinct(Box::new(call), Negated::from(!distinct));
-        Ok(Expr::new(node, Oid::BOOL))
-    }
-
-    fn case(
-        &mut self,
-        operand: Option<&ast::Expr>,
-        conditions: &[CaseWhen],
-        else_result: Option<&ast::Expr>,
-    ) -> Result<Expr, SqlError> {
-        let Some(operand) = operand else {
-            return self.branches(None, conditions, else_result);
-        };
-        let bound = self.expr(operand)?;
-        let bound = if bound.is_unknown() { self.implicit(bound, Oid::TEXT)? } else { bound };
-        self.computed_once(bound, |binder, operand| {
-            binder.branches(Some(operand), conditions, else_result)
-        })
-    }
-
-    /// Gives `body` a value that is computed once: itself if computing it again changes nothing, else a name for it.
-    pub(crate) fn computed_once(
-        &mut self,
-        value: Expr,
-        body: impl FnOnce(&mut Self, Expr) -> Result<Expr, SqlError>,
-    ) -> Result<Expr, SqlError> {
-        let aggregated = value.any(&mut |it| matches!(it.node, Node::Aggregate(_)));
-        if aggregated || !value.is_volatile(&self.relations) {
-            return body(self, value);
-        }
-        let relation = self.add_given("c1", value.type_oid, value.typmod);
-        let named = self.column(relation, 0, value.at);
-        let body = body(self, named)?;
-        let (type_oid, typmod, at) = (body.type_oid, body.typmod, body.at);
-        Ok(Expr { node: Node::Let(Box::new(Let { relation, value, body })), type_oid, typmod, at })
-    }
-
-    /// The branches of a `CASE`: conditions, or values to compare the operand with.
-    fn branches(
-        &mut self,
-        operand: Option<Expr>,
-        conditions: &[CaseWhen],
-        else_result: Option<&ast::Expr>,
-    ) -> Result<Expr, SqlError> {
-        let mut tests = Vec::with_capacity(conditions.len());
-        let mut results = Vec::with_capacity(conditions.len() + 1);
-        // The ELSE comes first: it is the one whose type PostgreSQL prefers in a tie.
-        results.push(match else_result {
-            Some(result) => self.expr(result)?,
-            None => Expr::null(),
-        });
-        for CaseWhen { condition, result } in conditions {
-            let test = self.expr(condition)?;
-            tests.push(match &operand {
-                Some(operand) => {
-                    let at = self.expr_start(condition);
-                    self.binary_operator("=", operand.clone(), test, at)?
-                }
-                None => self.boolean(test, "CASE/WHEN")?,
-            });
-            results.push(self.expr(result)?);
-        }
-        let (mut results, type_oid, typmod) = self.unify(results, "CASE")?;
-        let otherwise = Box::new(results.remove(0));
-        let node = match operand.and_then(|_| switch_values(&tests)) {
-            Some((operand, values)) => {
-                let whens = values.into_iter().zip(results).collect();
-                Node::Switch(Box::new(operand), whens, Some(otherwise))
-            }
-            None => Node::Case(tests.into_iter().zip(results).collect(), Some(otherwise)),
-        };
-        let mut case = Expr::new(node, type_oid);
-        case.typmod = typmod;
-        Ok(case)
-    }
-
-    /// `COALESCE`, `GREATEST`, `LEAST`, `NULLIF`: functions by their look only. `None` for any other name.
-    pub(crate) fn special_function(
-        &mut self,
-        name: &str,
-        arguments: &[&ast::Expr],
-        at: At,
-    ) -> Result<Option<Expr>, SqlError> {
-        let (extreme, construct) = match name {
-            "coalesce" => (None, "COALESCE"),
-            "greatest" => (Some(Extreme::Greatest), "GREATEST"),
-            "least" => (Some(Extreme::Least), "LEAST"),
-            "nullif" => {
-                let [left, right] = arguments else { return Ok(None) };
-                let (left, right) = (self.expr(left)?, self.expr(right)?);
-                let typmod = left.typmod;
-                let null_if = self.computed_once(left, |binder, left| {
-                    let call = binder.operator_call("=", left, right, at)?;
-                    let type_oid = call.arguments[0].type_oid;
-                    Ok(Expr { node: Node::NullIf(Box::new(call)), type_oid, typmod, at })
-                });
-                return null_if.map(Some);
-            }
-            _ => return Ok(None),
-        };
-        if arguments.is_empty() {
-            return Ok(None);
-        }
-        let mut bound = Vec::with_capacity(arguments.len());
-        for argument in arguments {
-            bound.push(self.expr(argument)?);
-        }
-        let (bound, type_oid, typmod) = self.unify(bound, construct)?;
-        let node = match extreme {
-            None => Node::Coalesce(bound),
-            Some(extreme) => {
-                super::resolve::require_ordering(self.types, type_oid)
-                    .map_err(|error| error.at(at.position()))?;
-                Node::Extreme(extreme, bound)
-            }
-        };
-        Ok(Some(Expr { node, type_oid, typmod, at }))
-    }
-
-    /// `ARRAY[…]`.
-    fn array(&mut self, elements: &[ast::Expr], at: At) -> Result<Expr, SqlError> {
-        if elements.is_empty() {
-            return Ok(Expr::new(Node::Array(Vec::new()), Oid::UNKNOWN).at(at));
-        }
-        let mut bound = Vec::with_capacity(elements.len());
-        for element in elements {
-            bound.push(self.expr(element)?);
-        }
-        let (bound, element, _) = self.unify(bound, "ARRAY")?;
-        if self.types.element(element).is_some() {
-            return Ok(Expr::new(Node::Array(bound), element).at(at));
-        }
-        let array = self.types.array_of(element).ok_or_else(|| {
-            let name = self.types.format(element);
-            SqlError::new(
-                SqlState::UNDEFINED_OBJECT,
-                format!("could not find array type for data type {name}"),
-            )
-            .at(at.position())
-        })?;
-        Ok(Expr::new(Node::Array(bound), array).at(at))
-    }
-
-    /// `ROW(…)` and `(a, b)`.
-    pub(crate) fn row(&mut self, fields: &[ast::Expr]) -> Result<Expr, SqlError> {
-        let mut bound = Vec::with_capacity(fields.len());
-        for field in fields {
-            bound.push(self.expr(field)?);
-        }
-        Ok(Expr::new(Node::Row(bound), Oid::RECORD))
-    }
-
-    /// `a[1]`, `a[1:2]`, `(row).field`.
-    fn access(&mut self, root: &ast::Expr, chain: &[AccessExpr]) -> Result<Expr, SqlError> {
-        let (mut value, chain) = self.access_root(root, chain)?;
-        let mut indexes = Vec::new();
-        for access in chain {
-            match access {
-                AccessExpr::Subscript(subscript) => indexes.push(self.subscript(subscript)?),
-                AccessExpr::Dot(field) => {
-                    value = self.subscripted(value, std::mem::take(&mut indexes))?;
-                    value = self.field(value, field)?;
-                }
-            }
-        }
-        self.subscripted(value, indexes)
-    }
-
-    /// `t.a[1]` comes as the root `t` with the field `a`: a column of a relation is taken first.
-    fn access_root<'e>(
-        &mut self,
-        root: &ast::Expr,
-        chain: &'e [AccessExpr],
-    ) -> Result<(Expr, &'e [AccessExpr]), SqlError> {
-        if let (
-            ast::Expr::Identifier(table),
-            [AccessExpr::Dot(ast::Expr::Identifier(column)), rest @ ..],
-        ) = (root, chain)
-        {
-            let name = Self::name(table);
-            let at = self.span_start(table.span);
-            if self.find_column(&name, at)?.is_none() {
-                return Ok((self.resolve_qualified(&[table.clone(), column.clone()])?, rest));
-            }
-        }
-        Ok((self.expr(root)?, chain))
-    }
-
-    fn subscript(&mut self, subscript: &ast::Subscript) -> Result<SubscriptIndex, SqlError> {
-        let mut bound = |expr: &ast::Expr| {
-            let index = self.expr(expr)?;
-            self.coerce(index, Oid::INT4, -1, CastContext::Assignment)
-        };
-        match subscript {
-            ast::Subscript::Index { index } => Ok(SubscriptIndex::Element(bound(index)?)),
-            ast::Subscript::Slice { lower_bound, upper_bound, stride: None } => {
-                let lower = lower_bound.as_ref().map(&mut bound).transpose()?;
-                let upper = upper_bound.as_ref().map(&mut bound).transpose()?;
-                Ok(SubscriptIndex::Slice(lower, upper))
-            }
-            ast::Subscript::Slice { stride: Some(_), .. } => {
-                Err(SqlError::unsupported("a slice with a stride"))
-            }
-        }
-    }
-
-    fn subscripted(&mut self, array: Expr, indexes: Vec<SubscriptIndex>) -> Result<Expr, SqlError> {
-        if indexes.is_empty() {
-            return Ok(array);
-        }
-        let base = self.types.base(array.type_oid);
-        if base == Oid::JSONB {
-            return self.jsonb_subscripts(array, indexes);
-        }
-        let single_name = match &indexes[..] {
-            [SubscriptIndex::Element(index)] if base == Oid::NAME => Some(index.clone()),
-            _ => None,
-        };
-        if let Some(index) = single_name {
-            // A name is an array of "char" that counts from 0.
-            let at = array.at;
-            let start = self.binary_operator("+", index, Expr::int4(1), at)?;
-            let text = self.coerce(array, Oid::TEXT, -1, CastContext::Explicit)?;
-            let letter = self.call_named("substr", vec![text, start, Expr::int4(1)], at)?;
-            return self.coerce(letter, Oid::CHAR, -1, CastContext::Explicit);
-        }
-        let Some(element) = self.types.element(base) else {
-            let found = self.types.format(array.type_oid);
-            return Err(SqlError::new(
-                SqlState::DATATYPE_MISMATCH,
-                format!("cannot subscript type {found} because it does not support subscripting"),
-            )
-            .at(array.at.position()));
-        };
-        let slice = indexes.iter().any(|index| matches!(index, SubscriptIndex::Slice(..)));
-        let (type_oid, typmod, at) = (if slice { base } else { element }, array.typmod, array.at);
-        let node = Node::Subscript(Box::new(Subscript { array, indexes }));
-        Ok(Expr { node, type_oid, typmod, at })
-    }
-
-    /// `jsonb['a'][0]` is a chain of `->`.
-    fn jsonb_subscripts(
-        &mut self,
-        value: Expr,
-        indexes: Vec<SubscriptIndex>,
-    ) -> Result<Expr, SqlError> {
-        let mut value = value;
-        for index in indexes {
-            let SubscriptIndex::Element(index) = index else {
-                return Err(SqlError::new(
-                    SqlState::DATATYPE_MISMATCH,
-                    "jsonb subscript does not support slices",
-                ));
-            };
-            value = self.binary_operator("->", value, index, At(0))?;
-        }
-        Ok(value)
-    }
-
-    /// `(row).field`.
-    fn field(&mut self, value: Expr, field: &ast::Expr) -> Result<Expr, SqlError> {
-        let ast::Expr::Identifier(ident) = field else {
-            return Err(SqlError::unsupported("this form of field selection"));
-        };
-        let name = Self::name(ident);
-        if let Node::WholeRow(relation) = value.node {
-            let columns = &self.relations.get(relation).columns;
-            let index = columns.iter().position(|column| column.name == name);
-            if let Some(index) = index.and_then(|index| u16::try_from(index).ok()) {
-                return Ok(self.column(relation, index, value.at));
-            }
-        }
-        if let Node::Row(fields) = &value.node {
-            let number = name.strip_prefix('f').and_then(|digits| digits.parse::<usize>().ok());
-            let field = number.and_then(|number| fields.get(number.checked_sub(1)?));
-            return field.cloned().ok_or_else(|| {
-                SqlError::new(
-                    SqlState::UNDEFINED_COLUMN,
-                    format!("could not identify column \"{name}\" in record data type"),
-                )
-                .at(value.at.position())
-            });
-        }
-        let info = self.types.info(value.type_oid);
-        let table = info.and_then(|info| self.cx.catalog.tables.get(&info.relation));
-        let found = table.and_then(|table| {
-            let index = table.columns.iter().position(|column| column.name == name)?;
-            let column = &table.columns[index];
-            Some((u16::try_from(index).ok()?, column.type_oid, column.typmod))
-        });
-        let Some((index, type_oid, typmod)) = found else {
-            let shown = self.types.format(value.type_oid);
-            return Err(SqlError::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!("column \"{name}\" not found in data type {shown}"),
-            )
-            .at(self.span_start(ident.span).position()));
-        };
-        let at = value.at;
-        Ok(Expr { node: Node::Field(Box::new(value), index), type_oid, typmod, at })
-    }
-
     /// A chain of binary operators, its left spine walked with a loop.
     fn binary(
         &mut self,
@@ -743,10 +392,7 @@ impl Binder<'_> {
             first = left;
         }
         if spine.len() > super::binder::BIND_DEPTH_MAX {
-            return Err(SqlError::new(
-                SqlState::STATEMENT_TOO_COMPLEX,
-                "stack depth limit exceeded",
-            ));
+            return Err(SqlError::too_complex());
         }
         let mut bound = self.expr(first)?;
         let mut before = first;
@@ -765,6 +411,9 @@ impl Binder<'_> {
         right: &ast::Expr,
     ) -> Result<Expr, SqlError> {
         let at = self.operator_after(left_ast);
+        if let (Node::Row(_), ast::Expr::Subquery(query)) = (&left.node, right) {
+            return self.compare_row_with_query(operator_name(op)?, left, query, at);
+        }
         let right = self.expr(right)?;
         if let BinaryOperator::Overlaps = op {
             return self.overlaps(left, right, at);
@@ -841,28 +490,13 @@ fn number_text(expr: &ast::Expr) -> Option<(&str, bool)> {
     }
 }
 
-/// The one operand of equalities that SQLite itself decides, and the values that it is compared with.
-fn switch_values(tests: &[Expr]) -> Option<(Expr, Vec<Expr>)> {
-    let mut operand = None;
-    let mut values = Vec::with_capacity(tests.len());
-    for test in tests {
-        let Node::Call(call) = &test.node else { return None };
-        let [left, right] = &call.arguments[..] else { return None };
-        if !is_native_comparison(call.row.oid) || *operand.get_or_insert(left) != left {
-            return None;
-        }
-        values.push(right.clone());
-    }
-    Some((operand?.clone(), values))
-}
-
 /// `NOT` of a condition, if `negated`.
 pub(crate) fn negate(expr: Expr, negated: bool) -> Expr {
     if negated { Expr::new(Node::Not(Box::new(expr)), Oid::BOOL) } else { expr }
 }
 
 /// A node's name for a refusal: its text, cut short.
-fn brief(expr: &ast::Expr) -> String {
+pub(crate) fn brief(expr: &ast::Expr) -> String {
     let text = expr.to_string();
     let cut: String = text.chars().take(60).collect();
     if cut.len() < text.len() { format!("{cut}…") } else { cut }

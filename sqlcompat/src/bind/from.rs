@@ -5,17 +5,15 @@
 //! of its level.
 
 use sqlparser::ast::{
-    self, FunctionArg, Ident, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
-    TableWithJoins,
+    self, FunctionArg, Ident, ObjectName, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::binder::Binder;
 use super::changes::{self, CHANGES};
-use super::resolve::ResolvedFunction;
+use super::join::all_of;
 use super::scope::{ScopeColumn, ScopeRelation};
 use super::tree::{
-    At, ColumnSql, Expr, FromItem, FunctionSource, Join, JoinKind, Node, OutputColumn, Relation,
-    RelationColumn, RelationId, Source,
+    At, ColumnSql, FromItem, OutputColumn, Query, Relation, RelationColumn, RelationId, Source,
 };
 use crate::builtin;
 use crate::catalog::live_name;
@@ -31,12 +29,12 @@ const VIEW_DEPTH_MAX: usize = 32;
 /// The names that an item brings into scope.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    relations: Vec<ScopeRelation>,
-    columns: Vec<ScopeColumn>,
+    pub(crate) relations: Vec<ScopeRelation>,
+    pub(crate) columns: Vec<ScopeColumn>,
 }
 
 impl Names {
-    fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         self.relations.extend(other.relations);
         self.columns.extend(other.columns);
         self
@@ -73,7 +71,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn require_new_name(
+    pub(crate) fn require_new_name(
         &self,
         present: &[ScopeRelation],
         new: &ScopeRelation,
@@ -99,198 +97,11 @@ impl Binder<'_> {
             .filter(|(_, column)| !column.system)
             .map(|(index, _)| ScopeColumn::Plain(id, index))
             .collect();
-        let relation = ScopeRelation { id, schema, qualified_only: false };
+        let relation = ScopeRelation { id, schema };
         Names { relations: vec![relation], columns }
     }
 
-    fn joined(&mut self, item: &TableWithJoins) -> Result<(FromItem, Names), SqlError> {
-        let TableWithJoins { relation, joins } = item;
-        let (mut left, mut names) = self.factor(relation)?;
-        for join in joins {
-            let ast::Join { relation, global, join_operator } = join;
-            if *global {
-                return Err(SqlError::unsupported("GLOBAL JOIN"));
-            }
-            let (kind, constraint) = join_kind(join_operator)?;
-            let (right, right_names) = self.with_names(&names, |binder| binder.factor(relation))?;
-            for new in &right_names.relations {
-                self.require_new_name(&names.relations, new)?;
-            }
-            self.note_outer(kind, &names, &right_names);
-            let (on, merged) = self.join_condition(kind, constraint, names, right_names)?;
-            left = FromItem::Join(Box::new(Join { kind, left, right, on }));
-            names = merged;
-        }
-        Ok((left, names))
-    }
-
-    /// Columns on the optional side of an outer join may be NULL, whatever their table says.
-    fn note_outer(&mut self, kind: JoinKind, left: &Names, right: &Names) {
-        let (left_optional, right_optional) = match kind {
-            JoinKind::Inner => (false, false),
-            JoinKind::Left => (false, true),
-            JoinKind::Right => (true, false),
-            JoinKind::Full => (true, true),
-        };
-        let optional = left.relations.iter().filter(|_| left_optional);
-        for relation in optional.chain(right.relations.iter().filter(|_| right_optional)) {
-            for column in &mut self.relations.get_mut(relation.id).columns {
-                column.not_null = false;
-            }
-        }
-    }
-
-    /// Runs `inner` with more names in the innermost scope.
-    fn with_names<T>(
-        &mut self,
-        names: &Names,
-        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
-    ) -> Result<T, SqlError> {
-        let scope = self.scope();
-        let before = (scope.relations.len(), scope.columns.len());
-        scope.relations.extend(names.relations.iter().cloned());
-        scope.columns.extend(names.columns.iter().cloned());
-        let result = inner(self);
-        let scope = self.scope();
-        scope.relations.truncate(before.0);
-        scope.columns.truncate(before.1);
-        result
-    }
-
-    /// The condition of a join, and the names of both sides.
-    fn join_condition(
-        &mut self,
-        kind: JoinKind,
-        constraint: &JoinConstraint,
-        left: Names,
-        right: Names,
-    ) -> Result<(Option<Expr>, Names), SqlError> {
-        match constraint {
-            JoinConstraint::None => Ok((None, left.and(right))),
-            JoinConstraint::On(condition) => {
-                let names = left.and(right);
-                let scope = self.scope();
-                let relations = std::mem::replace(&mut scope.relations, names.relations);
-                let columns = std::mem::replace(&mut scope.columns, names.columns);
-                let rules = scope.calls;
-                scope.calls.no_aggregates = Some("JOIN conditions");
-                scope.calls.no_windows = Some("JOIN conditions");
-                let bound = self.expr(condition);
-                let scope = self.scope();
-                scope.calls = rules;
-                let names = Names {
-                    relations: std::mem::replace(&mut scope.relations, relations),
-                    columns: std::mem::replace(&mut scope.columns, columns),
-                };
-                let on = self.boolean(bound?, "JOIN/ON")?;
-                Ok((Some(on), names))
-            }
-            JoinConstraint::Using(columns) => {
-                let mut shared = Vec::with_capacity(columns.len());
-                for column in columns {
-                    shared.push((self.qualified(column)?.1, self.start_of(column)));
-                }
-                self.using(kind, &shared, left, right)
-            }
-            JoinConstraint::Natural => {
-                let shared: Vec<(String, At)> = left
-                    .columns
-                    .iter()
-                    .map(|column| self.scope_column_name(column))
-                    .filter(|name| {
-                        right.columns.iter().any(|it| self.scope_column_name(it) == *name)
-                    })
-                    .map(|name| (name.to_owned(), At(0)))
-                    .collect();
-                if shared.is_empty() {
-                    return Ok((None, left.and(right)));
-                }
-                self.using(kind, &shared, left, right)
-            }
-        }
-    }
-
-    /// `USING`: an equality per column, and the two columns merged into one that comes first in `*`.
-    fn using(
-        &mut self,
-        kind: JoinKind,
-        shared: &[(String, At)],
-        mut left: Names,
-        mut right: Names,
-    ) -> Result<(Option<Expr>, Names), SqlError> {
-        let mut tests = Vec::with_capacity(shared.len());
-        let mut merged = Vec::with_capacity(shared.len());
-        for (name, at) in shared {
-            let from_left = self.take_column(&mut left.columns, name, "left", *at)?;
-            let from_right = self.take_column(&mut right.columns, name, "right", *at)?;
-            tests.push(self.binary_operator("=", from_left.clone(), from_right.clone(), *at)?);
-            let expr = match kind {
-                JoinKind::Inner | JoinKind::Left if from_left.type_oid == from_right.type_oid => {
-                    from_left
-                }
-                JoinKind::Right if from_left.type_oid == from_right.type_oid => from_right,
-                JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => {
-                    self.merge(kind, from_left, from_right)?
-                }
-            };
-            merged.push(ScopeColumn::Merged { name: name.clone(), expr });
-        }
-        merged.append(&mut left.columns);
-        merged.append(&mut right.columns);
-        let mut relations = left.relations;
-        relations.append(&mut right.relations);
-        let on = match tests.len() {
-            1 => tests.pop(),
-            _ => Some(Expr::new(Node::And(tests), Oid::BOOL)),
-        };
-        Ok((on, Names { relations, columns: merged }))
-    }
-
-    /// The value of a merged column.
-    fn merge(&mut self, kind: JoinKind, left: Expr, right: Expr) -> Result<Expr, SqlError> {
-        let (mut both, type_oid, typmod) = self.unify(vec![left, right], "JOIN/USING")?;
-        let mut expr = match kind {
-            JoinKind::Inner | JoinKind::Left => both.swap_remove(0),
-            JoinKind::Right => both.swap_remove(1),
-            JoinKind::Full => Expr::new(Node::Coalesce(both), type_oid),
-        };
-        expr.typmod = typmod;
-        Ok(expr)
-    }
-
-    fn take_column(
-        &self,
-        columns: &mut Vec<ScopeColumn>,
-        name: &str,
-        side: &str,
-        at: At,
-    ) -> Result<Expr, SqlError> {
-        let mut found = columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| self.scope_column_name(column) == name)
-            .map(|(index, _)| index);
-        let Some(index) = found.next() else {
-            return Err(SqlError::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!(
-                    "column \"{name}\" specified in USING clause does not exist in {side} table"
-                ),
-            )
-            .at(at.position()));
-        };
-        if found.next().is_some() {
-            return Err(SqlError::new(
-                SqlState::AMBIGUOUS_COLUMN,
-                format!("common column name \"{name}\" appears more than once in {side} table"),
-            )
-            .at(at.position()));
-        }
-        let column = columns.remove(index);
-        Ok(self.scope_column(&column, at))
-    }
-
-    fn factor(&mut self, factor: &TableFactor) -> Result<(FromItem, Names), SqlError> {
+    pub(crate) fn factor(&mut self, factor: &TableFactor) -> Result<(FromItem, Names), SqlError> {
         self.nested(|binder| match factor {
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 binder.joined(table_with_joins)
@@ -376,15 +187,27 @@ impl Binder<'_> {
         let (schema, local) = self.qualified(name)?;
         let mut relation = None;
         if schema.is_none() {
-            relation = self.cte_relation(&local, at)?;
+            relation = self.cte_relation(&local);
         }
-        let relation = match relation {
-            Some(relation) => relation,
-            None => self.named_relation(schema.as_deref(), &local, at)?,
+        let (relation, schema) = match relation {
+            Some(relation) => (relation, None),
+            None => {
+                let found = self.named_relation(schema.as_deref(), &local, at)?;
+                let own = self.schema_of(&found.source);
+                (found, schema.or(own))
+            }
         };
         let id = self.add_relation(relation, alias, at)?;
-        let qualifier = if alias.is_some() { None } else { schema.or(Some(String::new())) };
-        Ok((id, qualifier.filter(|it| !it.is_empty())))
+        Ok((id, schema.filter(|_| alias.is_none())))
+    }
+
+    /// The schema of a table that the text names without one.
+    fn schema_of(&self, source: &Source) -> Option<String> {
+        let Source::Table(_, oid) = source else { return None };
+        match self.cx.catalog.tables.get(oid) {
+            Some(table) => Some(self.cx.catalog.namespace_name(table.namespace).to_owned()),
+            None => Some("pg_catalog".to_owned()),
+        }
     }
 
     /// Adds a relation under its alias, or under its own name.
@@ -428,6 +251,17 @@ impl Binder<'_> {
         Ok(self.relations.add(relation))
     }
 
+    /// A subquery that no name in the text refers to.
+    pub(crate) fn add_subquery(&mut self, query: Query) -> RelationId {
+        self.relations.add(Relation {
+            alias: String::new(),
+            qualifier: self.fresh_qualifier(),
+            columns: output_columns(&query.columns),
+            source: Source::Query(Box::new(query)),
+            optional: false,
+        })
+    }
+
     /// A relation of one column whose row the statement itself provides.
     pub(crate) fn add_given(&mut self, name: &str, type_oid: Oid, typmod: i32) -> RelationId {
         let column = plain_column(name.to_owned(), ColumnSql::Name(name.to_owned()), type_oid);
@@ -436,23 +270,21 @@ impl Binder<'_> {
             qualifier: self.fresh_qualifier(),
             columns: vec![RelationColumn { typmod, ..column }],
             source: Source::Given,
+            optional: false,
         })
     }
 
-    fn cte_relation(&mut self, name: &str, at: At) -> Result<Option<Relation>, SqlError> {
-        let Some(entry) = self.ctes.iter_mut().rev().find(|it| it.name == name && !it.hidden)
-        else {
-            return Ok(None);
-        };
+    fn cte_relation(&mut self, name: &str) -> Option<Relation> {
+        let entry = self.ctes.iter_mut().rev().find(|it| it.name == name)?;
         entry.used_by_itself = true;
-        let _ = at;
         let columns = output_columns(&entry.columns);
-        Ok(Some(Relation {
+        Some(Relation {
             alias: name.to_owned(),
             qualifier: String::new(),
             columns,
             source: Source::Cte(entry.sql_name.clone()),
-        }))
+            optional: false,
+        })
     }
 
     /// A table, view or system relation.
@@ -522,6 +354,7 @@ impl Binder<'_> {
             qualifier: String::new(),
             columns,
             source: Source::Table(table, row.oid),
+            optional: false,
         }
     }
 
@@ -542,6 +375,7 @@ impl Binder<'_> {
                 qualifier: String::new(),
                 columns: columns.collect(),
                 source: Source::Table(quote_identifier(table), view.oid),
+                optional: false,
             });
         }
         if self.view_depth >= VIEW_DEPTH_MAX {
@@ -575,6 +409,7 @@ impl Binder<'_> {
             qualifier: String::new(),
             columns,
             source: Source::Query(Box::new(bound)),
+            optional: false,
         })
     }
 
@@ -618,216 +453,9 @@ impl Binder<'_> {
             qualifier: String::new(),
             columns,
             source: Source::Query(Box::new(bound)),
+            optional: false,
         };
         self.add_relation(relation, alias, at)
-    }
-
-    /// A function in `FROM`.
-    fn table_function(
-        &mut self,
-        name: &ObjectName,
-        args: &[FunctionArg],
-        ordinality: bool,
-        alias: Option<&TableAlias>,
-    ) -> Result<RelationId, SqlError> {
-        let at = self.start_of(name);
-        let (_, local) = self.qualified(name)?;
-        if local == parse::rewrite::ROWS_FROM {
-            return self.rows_from(args, ordinality, alias);
-        }
-        if local == "unnest" && args.len() > 1 {
-            return self.unnest_several(args, ordinality, alias);
-        }
-        let function = ast::Function {
-            name: name.clone(),
-            uses_odbc_syntax: false,
-            parameters: ast::FunctionArguments::None,
-            args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-                duplicate_treatment: None,
-                args: args.to_vec(),
-                clauses: Vec::new(),
-            }),
-            filter: None,
-            null_treatment: None,
-            over: None,
-            within_group: Vec::new(),
-        };
-        let rules = self.scope().calls;
-        self.scope().calls.no_aggregates = Some("functions in FROM");
-        self.scope().calls.no_windows = Some("functions in FROM");
-        self.expect_table_function = true;
-        let call = self.function(&function);
-        self.expect_table_function = false;
-        self.scope().calls = rules;
-        let columns = std::mem::take(&mut self.table_function_columns);
-        let call = call?;
-        let named: Vec<(String, Oid)> = if columns.is_empty() {
-            let own = alias.map_or_else(|| local.clone(), |alias| Self::name(&alias.name));
-            vec![(own, call.type_oid)]
-        } else {
-            columns
-        };
-        let single = named.len() == 1;
-        let mut columns: Vec<RelationColumn> = named
-            .into_iter()
-            .enumerate()
-            .map(|(index, (name, type_oid))| {
-                let sql = if single { "value".to_owned() } else { format!("c{}", index + 1) };
-                plain_column(name, ColumnSql::Name(sql), type_oid)
-            })
-            .collect();
-        if ordinality {
-            let sql = ColumnSql::Name("rowid".to_owned());
-            columns.push(plain_column("ordinality".to_owned(), sql, Oid::INT8));
-        }
-        let calls = vec![(call, String::new())];
-        let source = Source::Function(Box::new(FunctionSource { calls, ordinality }));
-        let relation = Relation { alias: local, qualifier: String::new(), columns, source };
-        self.add_relation(relation, alias, at)
-    }
-
-    /// A set-returning call in the select list: a join with the set.
-    ///
-    /// # Errors
-    /// 0A000 where PostgreSQL or Trellis admits no sets.
-    pub(crate) fn set_returning(
-        &mut self,
-        call: Expr,
-        function: &ResolvedFunction,
-    ) -> Result<Expr, SqlError> {
-        let at = call.at;
-        if let Some(clause) = self.scope().calls.no_sets {
-            return Err(SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                format!("set-returning functions are not allowed in {clause}"),
-            )
-            .at(at.position()));
-        }
-        if function.columns.len() > 1 {
-            return Err(SqlError::unsupported(
-                "a set-returning function of several columns in a select list",
-            )
-            .at(at.position()));
-        }
-        if let Some(id) = self.scope().set_returning {
-            let index = self.add_lock_step(id, "value", call);
-            return Ok(self.column(id, index, at));
-        }
-        let type_oid = call.type_oid;
-        let column =
-            plain_column("value".to_owned(), ColumnSql::Name("value".to_owned()), type_oid);
-        let source = FunctionSource { calls: vec![(call, String::new())], ordinality: false };
-        let relation = Relation {
-            alias: String::new(),
-            qualifier: self.fresh_qualifier(),
-            columns: vec![column],
-            source: Source::Function(Box::new(source)),
-        };
-        let id = self.relations.add(relation);
-        self.scope().set_returning = Some(id);
-        Ok(self.column(id, 0, at))
-    }
-
-    /// Adds a call to a relation of functions: it advances with the others, and yields NULL once it has no more rows.
-    fn add_lock_step(&mut self, id: RelationId, name: &str, call: Expr) -> u16 {
-        let fresh = [self.fresh_qualifier(), self.fresh_qualifier()];
-        let [first, second] = fresh;
-        let relation = self.relations.get_mut(id);
-        let Source::Function(source) = &mut relation.source else { return 0 };
-        if let [(_, alias)] = &mut source.calls[..]
-            && alias.is_empty()
-        {
-            for column in &mut relation.columns {
-                column.sql = match &column.sql {
-                    ColumnSql::Name(name) if name == "rowid" => {
-                        ColumnSql::Constant(format!("\"{}\".value", relation.qualifier))
-                    }
-                    ColumnSql::Name(name) => ColumnSql::Constant(format!("\"{first}\".\"{name}\"")),
-                    other => other.clone(),
-                };
-            }
-            *alias = first;
-        }
-        let sql = ColumnSql::Constant(format!("\"{second}\".value"));
-        let column = plain_column(name.to_owned(), sql, call.type_oid);
-        source.calls.push((call, second));
-        let before_ordinality = relation.columns.len() - usize::from(source.ordinality);
-        relation.columns.insert(before_ordinality, column);
-        u16::try_from(before_ordinality).unwrap_or(u16::MAX)
-    }
-
-    /// `unnest(a, b)`: several arrays in lock-step.
-    fn unnest_several(
-        &mut self,
-        args: &[FunctionArg],
-        ordinality: bool,
-        alias: Option<&TableAlias>,
-    ) -> Result<RelationId, SqlError> {
-        let name = ObjectName::from(vec![Ident::new("unnest")]);
-        let (first, rest) = args.split_at(1.min(args.len()));
-        let id = self.table_function(&name, first, ordinality, None)?;
-        "unnest".clone_into(&mut self.relations.get_mut(id).columns[0].name);
-        for arg in rest {
-            let other = self.table_function(&name, std::slice::from_ref(arg), false, None)?;
-            let Source::Function(source) = self.relations.get(other).source.clone() else {
-                continue;
-            };
-            for (call, _) in source.calls {
-                self.add_lock_step(id, "unnest", call);
-            }
-        }
-        let relation = self.relations.get(id).clone();
-        self.add_aliased(relation, alias)
-    }
-
-    /// `ROWS FROM (f(…), g(…))`: several functions in lock-step.
-    fn rows_from(
-        &mut self,
-        args: &[FunctionArg],
-        ordinality: bool,
-        alias: Option<&TableAlias>,
-    ) -> Result<RelationId, SqlError> {
-        let mut first = None;
-        for arg in args {
-            let FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Function(function))) =
-                arg
-            else {
-                return Err(SqlError::unsupported("this item of ROWS FROM"));
-            };
-            let ast::FunctionArguments::List(list) = &function.args else {
-                return Err(SqlError::unsupported("this item of ROWS FROM"));
-            };
-            let ordinality = ordinality && first.is_none();
-            let id = self.table_function(&function.name, &list.args, ordinality, None)?;
-            let Some(joined) = first else {
-                first = Some(id);
-                continue;
-            };
-            let other = self.relations.get(id).clone();
-            let Source::Function(source) = other.source else { continue };
-            let [(call, _)] = &source.calls[..] else {
-                return Err(SqlError::unsupported("this item of ROWS FROM"));
-            };
-            let [column] = &other.columns[..] else {
-                return Err(SqlError::unsupported("a function of several columns in ROWS FROM"));
-            };
-            self.add_lock_step(joined, &column.name, call.clone());
-        }
-        let id = first.ok_or_else(|| SqlError::unsupported("ROWS FROM without a function"))?;
-        let relation = self.relations.get(id).clone();
-        self.add_aliased(relation, alias)
-    }
-
-    /// Adds a relation again under an alias, keeping its qualifier.
-    fn add_aliased(
-        &mut self,
-        relation: Relation,
-        alias: Option<&TableAlias>,
-    ) -> Result<RelationId, SqlError> {
-        let qualifier = relation.qualifier.clone();
-        let id = self.add_relation(relation, alias, At(0))?;
-        self.relations.get_mut(id).qualifier = qualifier;
-        Ok(id)
     }
 }
 
@@ -852,6 +480,7 @@ pub(crate) fn table_relation(table: &schema::Table) -> Relation {
         qualifier: String::new(),
         columns,
         source: Source::Table(table_sql(table), table.oid),
+        optional: false,
     }
 }
 
@@ -872,7 +501,7 @@ fn table_oid_column(oid: Oid) -> RelationColumn {
     }
 }
 
-fn plain_column(name: String, sql: ColumnSql, type_oid: Oid) -> RelationColumn {
+pub(crate) fn plain_column(name: String, sql: ColumnSql, type_oid: Oid) -> RelationColumn {
     RelationColumn { name, sql, type_oid, typmod: -1, origin: None, not_null: false, system: false }
 }
 
@@ -914,62 +543,4 @@ fn invalid_view(name: &str) -> SqlError {
         SqlState::INTERNAL_ERROR,
         format!("the definition of view \"{name}\" is no query"),
     )
-}
-
-/// `SELECT * FROM` a join, which is what the join is under an alias.
-fn all_of(join: &TableWithJoins) -> ast::Query {
-    let select = ast::Select {
-        select_token: ast::helpers::attached_token::AttachedToken::empty(),
-        optimizer_hints: Vec::new(),
-        distinct: None,
-        select_modifiers: None,
-        top: None,
-        top_before_distinct: false,
-        projection: vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())],
-        exclude: None,
-        into: None,
-        from: vec![join.clone()],
-        lateral_views: Vec::new(),
-        prewhere: None,
-        selection: None,
-        connect_by: Vec::new(),
-        group_by: ast::GroupByExpr::Expressions(Vec::new(), Vec::new()),
-        cluster_by: Vec::new(),
-        distribute_by: Vec::new(),
-        sort_by: Vec::new(),
-        having: None,
-        named_window: Vec::new(),
-        qualify: None,
-        window_before_qualify: false,
-        value_table_mode: None,
-        flavor: ast::SelectFlavor::Standard,
-    };
-    ast::Query {
-        with: None,
-        body: Box::new(ast::SetExpr::Select(Box::new(select))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    }
-}
-
-fn join_kind(operator: &JoinOperator) -> Result<(JoinKind, &JoinConstraint), SqlError> {
-    Ok(match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::CrossJoin(constraint) => (JoinKind::Inner, constraint),
-        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
-            (JoinKind::Left, constraint)
-        }
-        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
-            (JoinKind::Right, constraint)
-        }
-        JoinOperator::FullOuter(constraint) => (JoinKind::Full, constraint),
-        _ => return Err(SqlError::unsupported("this kind of join")),
-    })
 }

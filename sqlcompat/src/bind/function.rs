@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, WindowFrameBound, WindowFrameUnits, WindowType,
+    FunctionArguments, WindowType,
 };
 
 use super::binder::Binder;
@@ -11,7 +11,7 @@ use super::resolve::{
     ArgumentSource, CallShape, FunctionCall, ResolvedCall, ResolvedFunction, VariadicUse,
     resolve_function,
 };
-use super::tree::{Aggregate, At, Call, Expr, Frame, FrameBound, Node, SortBy, SortKey, Window};
+use super::tree::{Aggregate, At, Call, Expr, Node, SortBy, SortKey};
 use crate::builtin::{CastContext, FunctionKind};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -234,18 +234,21 @@ impl Binder<'_> {
         self.resolve_call(written)
     }
 
-    /// Inside an aggregate's arguments no other may be called, unless it is called as a window function. Whether the name is an aggregate's is known by its rows.
-    fn enter_call(&mut self, name: &str, window: bool) -> bool {
+    /// Inside an aggregate's arguments no other may be called, unless it is called as a window function. Whether the name is
+    /// an aggregate's is known by its rows. Gives what held outside.
+    fn enter_call(&mut self, name: &str, window: bool) -> (bool, bool) {
         let rows = crate::builtin::functions_by_name(name);
         let aggregate = !window && rows.iter().any(|row| row.kind == FunctionKind::Aggregate);
-        let scope = self.scope();
-        let outer = scope.calls.in_aggregate;
-        scope.calls.in_aggregate |= aggregate;
+        let calls = &mut self.scope().calls;
+        let outer = (calls.in_aggregate, calls.in_window);
+        calls.in_aggregate |= aggregate;
+        calls.in_window |= window;
         outer
     }
 
-    fn leave_call(&mut self, outer: bool) {
-        self.scope().calls.in_aggregate = outer;
+    fn leave_call(&mut self, outer: (bool, bool)) {
+        let calls = &mut self.scope().calls;
+        (calls.in_aggregate, calls.in_window) = outer;
     }
 
     fn write_arguments(
@@ -525,8 +528,20 @@ impl Binder<'_> {
                 )
                 .at(at.position()));
             }
-            calls.met_window = true;
-            return Ok(());
+            let (state, message) = match (calls.in_aggregate, calls.in_window) {
+                (true, _) => (
+                    SqlState::GROUPING_ERROR,
+                    "aggregate function calls cannot contain window function calls",
+                ),
+                (false, true) => {
+                    (SqlState::WINDOWING_ERROR, "window function calls cannot be nested")
+                }
+                (false, false) => {
+                    calls.met_window = true;
+                    return Ok(());
+                }
+            };
+            return Err(SqlError::new(state, message).at(at.position()));
         }
         if calls.in_aggregate {
             return Err(SqlError::new(
@@ -545,96 +560,6 @@ impl Binder<'_> {
         calls.met_aggregate = true;
         Ok(())
     }
-
-    /// `OVER …`.
-    fn window(&mut self, over: &WindowType) -> Result<Window, SqlError> {
-        match over {
-            WindowType::NamedWindow(name) => self.named_window(name),
-            WindowType::WindowSpec(spec) => self.window_spec(spec),
-        }
-    }
-
-    fn named_window(&mut self, ident: &ast::Ident) -> Result<Window, SqlError> {
-        let name = Self::name(ident);
-        let at = self.span_start(ident.span);
-        let found = self.scope().windows.iter().find(|(it, _)| *it == name);
-        found.map(|(_, window)| window.clone()).ok_or_else(|| {
-            SqlError::new(SqlState::UNDEFINED_OBJECT, format!("window \"{name}\" does not exist"))
-                .at(at.position())
-        })
-    }
-
-    /// A window's definition.
-    pub(crate) fn window_spec(&mut self, spec: &ast::WindowSpec) -> Result<Window, SqlError> {
-        let ast::WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
-        let mut window = match window_name {
-            Some(name) => self.named_window(name)?,
-            None => Window::default(),
-        };
-        let outer = self.scope().calls.no_windows.replace("window definitions");
-        let mut excluded = None;
-        for expr in partition_by {
-            if let ast::Expr::Identifier(mark) = expr
-                && let Some(what) = mark.value.strip_prefix(parse::rewrite::EXCLUDE)
-            {
-                excluded = exclusion(what);
-                continue;
-            }
-            let expr = self.expr(expr)?;
-            let expr = if expr.is_unknown() { self.implicit(expr, Oid::TEXT)? } else { expr };
-            window.partition_by.push(expr);
-        }
-        if !order_by.is_empty() {
-            window.order_by = self.sort_keys(order_by)?;
-        }
-        if let Some(frame) = window_frame {
-            window.frame = Some(Frame { exclude: excluded, ..self.frame(frame)? });
-        }
-        self.scope().calls.no_windows = outer;
-        Ok(window)
-    }
-
-    fn frame(&mut self, frame: &ast::WindowFrame) -> Result<Frame, SqlError> {
-        let ast::WindowFrame { units, start_bound, end_bound } = frame;
-        let (units, offset) = match units {
-            WindowFrameUnits::Rows => ("ROWS", Some(Oid::INT8)),
-            WindowFrameUnits::Range => ("RANGE", None),
-            WindowFrameUnits::Groups => ("GROUPS", Some(Oid::INT8)),
-        };
-        let start = self.frame_bound(start_bound, offset)?;
-        let end = match end_bound {
-            Some(bound) => Some(self.frame_bound(bound, offset)?),
-            None => None,
-        };
-        Ok(Frame { units, start, end, exclude: None })
-    }
-
-    fn frame_bound(
-        &mut self,
-        bound: &WindowFrameBound,
-        offset: Option<Oid>,
-    ) -> Result<FrameBound, SqlError> {
-        let mut bind = |expr: &Option<Box<ast::Expr>>| {
-            let Some(expr) = expr else { return Ok(None) };
-            let bound = self.expr(expr)?;
-            match offset {
-                Some(oid) => self.implicit(bound, oid).map(Some),
-                None if matches!(
-                    bound.type_oid,
-                    Oid::INT2 | Oid::INT4 | Oid::INT8 | Oid::FLOAT4 | Oid::FLOAT8
-                ) =>
-                {
-                    Ok(Some(bound))
-                }
-                None => Err(SqlError::unsupported("RANGE with an offset that is no integer")),
-            }
-        };
-        Ok(match bound {
-            WindowFrameBound::CurrentRow => FrameBound::CurrentRow,
-            WindowFrameBound::Preceding(expr) => FrameBound::Preceding(bind(expr)?),
-            WindowFrameBound::Following(expr) => FrameBound::Following(bind(expr)?),
-        })
-    }
 }
 
 /// Ends the type arguments of a call whose last argument is an array given for `VARIADIC "any"`.
@@ -646,11 +571,6 @@ struct Shape<'e> {
     filter: Option<&'e ast::Expr>,
     over: Option<&'e WindowType>,
     in_from: bool,
-}
-
-/// What a window frame excludes, as the parser has marked it.
-fn exclusion(what: &str) -> Option<&'static str> {
-    ["CURRENT ROW", "GROUP", "TIES", "NO OTHERS"].into_iter().find(|it| *it == what)
 }
 
 /// The type of a name that reads the clock.

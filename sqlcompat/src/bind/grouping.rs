@@ -1,6 +1,7 @@
 //! What may stand outside aggregates in a grouped query, and queries with several grouping sets.
 
 use super::binder::Binder;
+use super::query::plain_query;
 use super::tree::{
     Body, Distinct, Expr, Node, Query, RelationId, Select, SetKind, SetOperation, SortBy, SortKey,
     Source,
@@ -95,50 +96,28 @@ impl Binder<'_> {
                 "GROUPING SETS with DISTINCT or with ORDER BY an expression",
             ));
         }
+        let windowed = |expr: &Expr| {
+            expr.any(&mut |it| matches!(&it.node, Node::Aggregate(call) if call.over.is_some()))
+        };
+        if sets.len() > 1 && select.items.iter().any(windowed) {
+            return Err(SqlError::unsupported("window functions over several grouping sets"));
+        }
         let mut union: Option<Query> = None;
         for set in sets {
-            let part = Query {
-                ctes: Vec::new(),
-                body: Body::Select(Box::new(one_grouping(&select, set))),
-                columns: query.columns.clone(),
-                order_by: Vec::new(),
-                limit: None,
-                offset: None,
-                with_ties: false,
-                lateral: false,
-            };
+            let body = Body::Select(Box::new(one_grouping(&select, set)));
+            let right = plain_query(body, query.columns.clone());
             union = Some(match union {
-                None => part,
-                Some(left) => Query {
-                    columns: query.columns.clone(),
-                    body: Body::SetOperation(Box::new(SetOperation {
-                        kind: SetKind::Union,
-                        all: true,
-                        left,
-                        right: part,
-                    })),
-                    ..part_frame()
-                },
+                None => right,
+                Some(left) => {
+                    let both = SetOperation { kind: SetKind::Union, all: true, left, right };
+                    plain_query(Body::SetOperation(Box::new(both)), query.columns.clone())
+                }
             });
         }
         let mut union =
             union.ok_or_else(|| SqlError::unsupported("GROUPING SETS without a set"))?;
         union.order_by = query.order_by;
         Ok(union)
-    }
-}
-
-/// A query with nothing in it yet.
-fn part_frame() -> Query {
-    Query {
-        ctes: Vec::new(),
-        body: Body::Values(Vec::new()),
-        columns: Vec::new(),
-        order_by: Vec::new(),
-        limit: None,
-        offset: None,
-        with_ties: false,
-        lateral: false,
     }
 }
 

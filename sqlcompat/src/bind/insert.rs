@@ -4,12 +4,9 @@ use sqlparser::ast::{self, ConflictTarget, OnConflictAction, OnInsert, SetExpr, 
 
 use super::binder::Binder;
 use super::context::BindContext;
-use super::from::output_columns;
 use super::query::plain_query;
 use super::target::{Target, binder, is_default};
-use super::tree::{
-    At, Body, Distinct, Expr, FromItem, Query, Relation, RelationId, Select, Source,
-};
+use super::tree::{At, Body, Distinct, Expr, FromItem, Query, RelationId, Select};
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
 use crate::lower::{Lowering, quote_identifier};
@@ -245,13 +242,7 @@ impl<'a> Binder<'a> {
                 self.coerce_output(&mut query, index, target, typmod, CastContext::Assignment)?;
             }
         }
-        let relation = Relation {
-            alias: String::new(),
-            qualifier: self.fresh_qualifier(),
-            columns: output_columns(&query.columns),
-            source: Source::Query(Box::new(query)),
-        };
-        let id = self.relations.add(relation);
+        let id = self.add_subquery(query);
         let mut items = Vec::with_capacity(width);
         for (index, column) in (0u16..).zip(&columns) {
             let value = self.column(id, index, At(0));
@@ -540,7 +531,7 @@ impl<'e> InsertParts<'e> {
 }
 
 /// A select of expressions over one relation.
-fn select_over(relation: RelationId, items: Vec<Expr>) -> Select {
+pub(crate) fn select_over(relation: RelationId, items: Vec<Expr>) -> Select {
     Select {
         distinct: Distinct::No,
         items,

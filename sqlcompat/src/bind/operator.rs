@@ -8,6 +8,8 @@ use sqlparser::ast::{self, BinaryOperator};
 
 use super::binder::Binder;
 use super::expression::{negate, operator_name};
+use super::insert::select_over;
+use super::query::plain_query;
 use super::resolve::{resolve_array_operator, resolve_operator, select_common_type};
 use super::tree::{
     At, Body, Call, ELEMENT, Expr, FromItem, Negated, Node, Quantified, Quantity, Query,
@@ -89,13 +91,7 @@ impl Binder<'_> {
         let (Node::Row(left), Node::Row(right)) = (left.node, right.node) else {
             return Err(SqlError::unsupported("this row comparison"));
         };
-        if left.len() != right.len() {
-            return Err(SqlError::new(
-                SqlState::SYNTAX_ERROR,
-                "unequal number of entries in row expressions",
-            )
-            .at(at.position()));
-        }
+        require_same_width(left.len(), right.len(), at)?;
         let operator = match name {
             "=" => "=",
             "<>" | "!=" => "<>",
@@ -131,6 +127,38 @@ impl Binder<'_> {
             }
         };
         Ok(Expr::new(node, Oid::BOOL).at(at))
+    }
+
+    /// `(a, b) op (SELECT …)`: the comparison made in a query over the subquery, NULL if that has no row.
+    pub(crate) fn compare_row_with_query(
+        &mut self,
+        name: &str,
+        row: Expr,
+        query: &ast::Query,
+        at: At,
+    ) -> Result<Expr, SqlError> {
+        let Node::Row(fields) = &row.node else {
+            return Err(SqlError::unsupported("this row comparison"));
+        };
+        let query = self.subquery(query)?;
+        let (width, found) = (fields.len(), query.columns.len());
+        if width != found {
+            let few = if found < width { "few" } else { "many" };
+            let message = format!("subquery has too {few} columns");
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(at.position()));
+        }
+        let one_row = query.yields_one_row();
+        let relation = self.add_subquery(query);
+        let columns = self.whole_row_fields(relation, at);
+        let other = Expr::new(Node::Row(columns), Oid::RECORD);
+        let test = self.compare_rows(name, row, other, at)?;
+        let column = self.output_column(&test, String::new());
+        let select = select_over(relation, vec![test]);
+        let mut over = plain_query(Body::Select(Box::new(select)), vec![column]);
+        if one_row {
+            over.limit = Some(Expr::int4(1));
+        }
+        Ok(Expr::new(Node::Subquery(Box::new(over)), Oid::BOOL).at(at))
     }
 
     /// `operand [NOT] IN (list)`.
@@ -458,6 +486,18 @@ impl Binder<'_> {
         self.settle_unknown(&mut bound)?;
         Ok(bound)
     }
+}
+
+/// Requires two rows that are compared to have as many columns.
+///
+/// # Errors
+/// 42601.
+pub(crate) fn require_same_width(left: usize, right: usize, at: At) -> Result<(), SqlError> {
+    if left == right {
+        return Ok(());
+    }
+    let message = "unequal number of entries in row expressions";
+    Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(at.position()))
 }
 
 /// The actual types of the arguments whose declared type is a pseudo-type; the last declared type stands for all further

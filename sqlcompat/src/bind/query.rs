@@ -7,8 +7,10 @@ use super::resolve::{
     require_equality, require_ordering, select_common_type, select_common_typmod,
 };
 use super::scope::{CallRules, CteEntry, Scope};
+use super::select::{first_aggregate, unparenthesized};
 use super::tree::{
-    At, Body, Cte, Expr, OutputColumn, Query, SetKind, SetOperation, SortBy, SortKey,
+    At, Body, Cte, Expr, OutputColumn, Query, RelationId, SetKind, SetOperation, SortBy, SortKey,
+    Source,
 };
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
@@ -27,48 +29,25 @@ impl Binder<'_> {
     }
 
     fn query_at_depth(&mut self, query: &ast::Query) -> Result<Query, SqlError> {
-        let ast::Query {
-            with,
-            body,
-            order_by,
-            limit_clause,
-            fetch,
-            locks,
-            for_clause,
-            settings,
-            format_clause,
-            pipe_operators,
-        } = query;
-        let foreign = for_clause.is_some()
-            || settings.is_some()
-            || format_clause.is_some()
-            || !pipe_operators.is_empty();
-        if foreign {
-            return Err(SqlError::unsupported("this clause of a query"));
-        }
+        let clauses = Clauses::of(query, self)?;
         let outer_ctes = self.ctes.len();
-        let ctes = match with {
+        let ctes = match clauses.with {
             Some(with) => self.with(with)?,
             None => Vec::new(),
         };
-        let order_by = order_keys(order_by.as_ref())?;
-        let mut bound = self.body(body, order_by)?;
-        if bound.ctes.is_empty() {
-            bound.ctes = ctes;
-        } else {
-            let inner = std::mem::replace(&mut bound.ctes, ctes);
-            bound.ctes.extend(inner);
-        }
-        self.limits(&mut bound, limit_clause.as_ref(), fetch.as_ref())?;
+        let order_by = order_keys(clauses.order_by)?;
+        let mut bound = self.body(clauses.body, order_by)?;
+        bound.ctes = ctes;
+        self.limits(&mut bound, &clauses)?;
         self.ctes.truncate(outer_ctes);
-        if !locks.is_empty() {
-            self.locks(locks, &bound)?;
+        if !clauses.locks.is_empty() {
+            self.locks(&clauses.locks, &bound)?;
         }
         Ok(bound)
     }
 
     /// `FOR UPDATE` and its kin: the statement takes the write lease, which locks every row.
-    fn locks(&mut self, locks: &[ast::LockClause], bound: &Query) -> Result<(), SqlError> {
+    fn locks(&mut self, locks: &[&ast::LockClause], bound: &Query) -> Result<(), SqlError> {
         let grouped = match &bound.body {
             Body::Select(select) if select.grouped => Some("GROUP BY clause"),
             Body::Select(select) if select.distinct != super::tree::Distinct::No => {
@@ -87,17 +66,38 @@ impl Binder<'_> {
                 format!("{strength} is not allowed with {clause}"),
             ));
         }
+        for lock in locks {
+            let ast::LockClause { lock_type: _, of, nonblock } = lock;
+            if let Some(of) = of {
+                self.require_locked(of, bound)?;
+            }
+            // One lease locks all rows. Who has it finds none locked by others, so there are none to skip.
+            if matches!(nonblock, Some(ast::NonBlock::Nowait)) {
+                return Err(SqlError::unsupported("NOWAIT"));
+            }
+        }
         self.row_locks = true;
         Ok(())
+    }
+
+    /// Requires the relation of `FOR UPDATE OF` to be in `FROM`.
+    fn require_locked(&self, of: &ast::ObjectName, bound: &Query) -> Result<(), SqlError> {
+        let (_, name) = self.qualified(of)?;
+        let mut relations = Vec::new();
+        if let Body::Select(select) = &bound.body {
+            select.from.iter().for_each(|item| item.relations(&mut relations));
+        }
+        if relations.iter().any(|it| self.relations.get(*it).alias == name) {
+            return Ok(());
+        }
+        let message = format!("relation \"{name}\" in FOR UPDATE clause not found in FROM clause");
+        Err(SqlError::new(SqlState::UNDEFINED_TABLE, message).at(self.start_of(of).position()))
     }
 
     fn body(&mut self, body: &SetExpr, order_by: &[ast::OrderByExpr]) -> Result<Query, SqlError> {
         match body {
             SetExpr::Select(select) => self.select(select, order_by),
-            SetExpr::Query(query) => {
-                let inner = self.nested(|binder| binder.query(query))?;
-                self.wrap(inner, order_by)
-            }
+            SetExpr::Query(query) => self.nested(|binder| binder.query(query)),
             SetExpr::Values(values) => {
                 let bound = self.values(values)?;
                 self.output_order(bound, order_by)
@@ -113,21 +113,6 @@ impl Binder<'_> {
         }
     }
 
-    /// A parenthesized query with an `ORDER BY` of its own around it.
-    fn wrap(&mut self, inner: Query, order_by: &[ast::OrderByExpr]) -> Result<Query, SqlError> {
-        let plain = inner.order_by.is_empty() && inner.limit.is_none() && inner.offset.is_none();
-        if order_by.is_empty() && inner.limit.is_none() && inner.offset.is_none() {
-            return Ok(inner);
-        }
-        if plain {
-            return self.output_order(inner, order_by);
-        }
-        if order_by.is_empty() {
-            return Ok(inner);
-        }
-        Err(SqlError::new(SqlState::SYNTAX_ERROR, "multiple ORDER BY clauses not allowed"))
-    }
-
     /// `ORDER BY` that may name output columns only.
     fn output_order(
         &mut self,
@@ -140,7 +125,7 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported("WITH FILL"));
             }
             let at = self.expr_start(expr);
-            let index = match expr {
+            let index = match unparenthesized(expr) {
                 ast::Expr::Identifier(ident) => {
                     let name = Self::name(ident);
                     query.columns.iter().position(|column| column.name == name)
@@ -278,35 +263,14 @@ impl Binder<'_> {
         Ok(plain_query(Body::SetOperation(Box::new(operation)), columns))
     }
 
-    fn limits(
-        &mut self,
-        query: &mut Query,
-        clause: Option<&LimitClause>,
-        fetch: Option<&ast::Fetch>,
-    ) -> Result<(), SqlError> {
-        let (limit, offset) = match clause {
-            None => (None, None),
-            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
-                if !limit_by.is_empty() {
-                    return Err(SqlError::unsupported("LIMIT BY"));
-                }
-                (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
-            }
-            Some(LimitClause::OffsetCommaLimit { .. }) => {
-                return Err(SqlError::new(
-                    SqlState::SYNTAX_ERROR,
-                    "LIMIT #,# syntax is not supported",
-                )
-                .with_hint("Use separate LIMIT and OFFSET clauses."));
-            }
-        };
-        if let Some(limit) = limit {
+    fn limits(&mut self, query: &mut Query, clauses: &Clauses<'_>) -> Result<(), SqlError> {
+        if let Some(limit) = clauses.limit {
             query.limit = self.row_count(limit, "LIMIT")?;
         }
-        if let Some(offset) = offset {
+        if let Some(offset) = clauses.offset {
             query.offset = self.row_count(offset, "OFFSET")?;
         }
-        if let Some(ast::Fetch { with_ties, percent, quantity }) = fetch {
+        if let Some(ast::Fetch { with_ties, percent, quantity }) = clauses.fetch {
             if *percent {
                 return Err(SqlError::unsupported("FETCH FIRST … PERCENT"));
             }
@@ -331,7 +295,7 @@ impl Binder<'_> {
         expr: &ast::Expr,
         clause: &'static str,
     ) -> Result<Option<Expr>, SqlError> {
-        self.scopes.push(Scope { hidden: false, ..Scope::default() });
+        self.scopes.push(Scope::default());
         let rules = CallRules {
             no_aggregates: Some(clause),
             no_windows: Some(clause),
@@ -405,7 +369,6 @@ impl Binder<'_> {
                 sql_name: sql_name.clone(),
                 columns,
                 used_by_itself: false,
-                hidden: false,
             });
             let materialized =
                 materialized.as_ref().map(|it| matches!(it, ast::CteAsMaterialized::Materialized));
@@ -456,7 +419,6 @@ impl Binder<'_> {
             sql_name: sql_name.to_owned(),
             columns: columns.clone(),
             used_by_itself: false,
-            hidden: false,
         });
         let right_at = self.start_of(&**right);
         let second = self.nested(|binder| binder.body(right, &[]));
@@ -467,6 +429,7 @@ impl Binder<'_> {
         if !used {
             return Ok((self.plain_cte(query, names, name)?, false));
         }
+        self.refuse_recursive_aggregate(&second, sql_name)?;
         let plain = query.order_by.is_none()
             && query.limit_clause.is_none()
             && query.fetch.is_none()
@@ -483,6 +446,23 @@ impl Binder<'_> {
         bound.columns = columns;
         bound.ctes = inner;
         Ok((bound, true))
+    }
+
+    /// The part that reads the recursion may not aggregate it.
+    fn refuse_recursive_aggregate(&self, part: &Query, sql_name: &str) -> Result<(), SqlError> {
+        let Body::Select(select) = &part.body else { return Ok(()) };
+        let mut relations = Vec::new();
+        select.from.iter().for_each(|item| item.relations(&mut relations));
+        let reads = |id: &RelationId| matches!(&self.relations.get(*id).source, Source::Cte(name) if name == sql_name);
+        let found = select.items.iter().chain(&select.having).find_map(first_aggregate);
+        match found {
+            Some(at) if relations.iter().any(reads) => Err(SqlError::new(
+                SqlState::INVALID_RECURSION,
+                "aggregate functions are not allowed in a recursive query's recursive term",
+            )
+            .at(at.position())),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The second part of a recursion must yield the first part's types as they are.
@@ -516,6 +496,118 @@ impl Binder<'_> {
         }
         Ok(second)
     }
+}
+
+/// The clauses of a query and of those it is in parentheses within: `(SELECT … LIMIT 1) ORDER BY a` is one query.
+struct Clauses<'e> {
+    with: Option<&'e ast::With>,
+    body: &'e SetExpr,
+    order_by: Option<&'e ast::OrderBy>,
+    limit: Option<&'e ast::Expr>,
+    offset: Option<&'e ast::Expr>,
+    fetch: Option<&'e ast::Fetch>,
+    locks: Vec<&'e ast::LockClause>,
+}
+
+impl<'e> Clauses<'e> {
+    /// Gathers the clauses.
+    ///
+    /// # Errors
+    /// 42601 for a clause that is there twice, 0A000 for those of other dialects.
+    fn of(query: &'e ast::Query, binder: &Binder<'_>) -> Result<Self, SqlError> {
+        let mut found = Self {
+            with: None,
+            body: &query.body,
+            order_by: None,
+            limit: None,
+            offset: None,
+            fetch: None,
+            locks: Vec::new(),
+        };
+        found.add(query, binder)?;
+        while let SetExpr::Query(inner) = found.body {
+            found.body = &inner.body;
+            found.add(inner, binder)?;
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, query: &'e ast::Query, binder: &Binder<'_>) -> Result<(), SqlError> {
+        let ast::Query {
+            with,
+            body: _,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        let foreign = for_clause.is_some()
+            || settings.is_some()
+            || format_clause.is_some()
+            || !pipe_operators.is_empty();
+        if foreign {
+            return Err(SqlError::unsupported("this clause of a query"));
+        }
+        let (limit, offset) = limit_and_offset(limit_clause.as_ref())?;
+        let start = |expr: Option<&ast::Expr>| expr.map_or(At(0), |it| binder.expr_start(it));
+        let count = fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref());
+        let first_key = |order_by: &ast::OrderBy| match &order_by.kind {
+            OrderByKind::Expressions(keys) => start(keys.first().map(|key| &key.expr)),
+            OrderByKind::All(_) => At(0),
+        };
+        // Both spell the same clause; the inner query's comes last here and stands first in the text.
+        let (outer_limit, outer_fetch) = (self.limit, self.fetch);
+        if (outer_limit.is_some() || outer_fetch.is_some()) && (limit.is_some() || fetch.is_some())
+            || limit.is_some() && fetch.is_some()
+        {
+            return Err(multiple("LIMIT", start(outer_limit.or(limit).or(count))));
+        }
+        if self.with.is_some() && with.is_some() {
+            return Err(multiple("WITH", At(0)));
+        }
+        if let (Some(outer), Some(_)) = (self.order_by, order_by) {
+            return Err(multiple("ORDER BY", first_key(outer)));
+        }
+        if self.offset.is_some() && offset.is_some() {
+            return Err(multiple("OFFSET", start(self.offset)));
+        }
+        self.with = self.with.or(with.as_ref());
+        self.order_by = self.order_by.or(order_by.as_ref());
+        self.limit = self.limit.or(limit);
+        self.fetch = self.fetch.or(fetch.as_ref());
+        self.offset = self.offset.or(offset);
+        self.locks.extend(locks);
+        Ok(())
+    }
+}
+
+/// The counts of `LIMIT` and `OFFSET`.
+fn limit_and_offset(
+    clause: Option<&LimitClause>,
+) -> Result<(Option<&ast::Expr>, Option<&ast::Expr>), SqlError> {
+    match clause {
+        None => Ok((None, None)),
+        Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
+            if !limit_by.is_empty() {
+                return Err(SqlError::unsupported("LIMIT BY"));
+            }
+            Ok((limit.as_ref(), offset.as_ref().map(|offset| &offset.value)))
+        }
+        Some(LimitClause::OffsetCommaLimit { offset: _, limit: _ }) => {
+            let message = "LIMIT #,# syntax is not supported";
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
+                .with_hint("Use separate LIMIT and OFFSET clauses."))
+        }
+    }
+}
+
+fn multiple(clause: &str, at: At) -> SqlError {
+    let message = format!("multiple {clause} clauses not allowed");
+    SqlError::new(SqlState::SYNTAX_ERROR, message).at(at.position())
 }
 
 /// The kind of a set operation, and its name for errors.

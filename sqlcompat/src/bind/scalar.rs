@@ -140,7 +140,13 @@ impl Binder<'_> {
                 (String::new(), vec![value], "check constraints")
             }
         };
-        let relation = Relation { alias, qualifier: String::new(), columns, source: Source::Given };
+        let relation = Relation {
+            alias,
+            qualifier: String::new(),
+            columns,
+            source: Source::Given,
+            optional: false,
+        };
         let id = self.relations.add(relation);
         self.scopes.push(Scope::default());
         let names = self.names_of(id, None);

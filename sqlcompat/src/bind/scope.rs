@@ -40,6 +40,8 @@ pub(crate) struct CallRules {
     pub(crate) no_sets: Option<&'static str>,
     /// Inside the arguments of an aggregate.
     pub(crate) in_aggregate: bool,
+    /// Inside the arguments of a window function.
+    pub(crate) in_window: bool,
     /// An aggregate was met.
     pub(crate) met_aggregate: bool,
     /// A window function was met.
@@ -53,8 +55,6 @@ pub(crate) struct ScopeRelation {
     pub(crate) id: RelationId,
     /// Schema, if it may be qualified by one.
     pub(crate) schema: Option<String>,
-    /// May be used: false for the outer side of a RIGHT or FULL join seen from a lateral item.
-    pub(crate) qualified_only: bool,
 }
 
 /// A column in scope, by its unqualified name.
@@ -82,8 +82,6 @@ pub(crate) struct CteEntry {
     pub(crate) columns: Vec<OutputColumn>,
     /// Referenced while its own definition is being bound.
     pub(crate) used_by_itself: bool,
-    /// Not to be referenced: a WITH without RECURSIVE while its definition is being bound.
-    pub(crate) hidden: bool,
 }
 
 impl Binder<'_> {
@@ -160,7 +158,7 @@ impl Binder<'_> {
     /// A system column such as `ctid`, which `*` leaves out.
     fn system_column(&self, level: usize, name: &str, at: At) -> Result<Option<Expr>, SqlError> {
         let mut found = None;
-        for relation in self.scopes[level].relations.iter().filter(|it| !it.qualified_only) {
+        for relation in self.scopes[level].relations.iter() {
             let columns = &self.relations.get(relation.id).columns;
             let index = columns.iter().position(|column| column.system && column.name == name);
             let Some(index) = index.and_then(|index| u16::try_from(index).ok()) else { continue };
@@ -352,6 +350,13 @@ impl Binder<'_> {
         }
         let (_, column) = best.filter(|_| ties == 0)?;
         Some(format!("Perhaps you meant to reference the column \"{column}\"."))
+    }
+
+    /// The columns that make up a relation's whole row.
+    pub(crate) fn whole_row_fields(&self, relation: RelationId, at: At) -> Vec<Expr> {
+        let columns = (0u16..).zip(&self.relations.get(relation).columns);
+        let plain = columns.filter(|(_, column)| !column.system);
+        plain.map(|(index, _)| self.column(relation, index, at)).collect()
     }
 
     /// A relation as one value.

@@ -57,7 +57,8 @@ impl Binder<'_> {
         let (group_by, sets) = self.group_by(parts.group_by, &mut targets)?;
         let distinct = self.distinct(parts.distinct, &mut targets, &order_by)?;
         let calls = self.scope().calls;
-        let grouped = calls.met_aggregate || !group_by.is_empty() || having.is_some();
+        let grouped =
+            calls.met_aggregate || !group_by.is_empty() || sets.is_some() || having.is_some();
         let set_returning = std::mem::take(&mut self.scope().set_returning);
         if set_returning.is_some() && (grouped || calls.met_window) {
             return Err(SqlError::unsupported(
@@ -361,7 +362,7 @@ impl Binder<'_> {
         targets: &Targets,
         clause: &str,
     ) -> Result<Option<usize>, SqlError> {
-        match expr {
+        match unparenthesized(expr) {
             ast::Expr::Identifier(ident) => {
                 let name = Self::name(ident);
                 let at = self.span_start(ident.span);
@@ -378,8 +379,16 @@ impl Binder<'_> {
         count: usize,
         clause: &str,
     ) -> Result<Option<usize>, SqlError> {
-        let ast::Expr::Value(value) = expr else { return Ok(None) };
+        let (value, sign) = match unparenthesized(expr) {
+            ast::Expr::Value(value) => (value, ""),
+            ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match &**expr {
+                ast::Expr::Value(value) => (value, "-"),
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
         let at = self.span_start(value.span);
+        let at = if sign.is_empty() { at } else { at.before() };
         let ast::Value::Number(text, _) = &value.value else {
             if matches!(value.value, ast::Value::Placeholder(_)) {
                 return Ok(None);
@@ -390,7 +399,7 @@ impl Binder<'_> {
             )
             .at(at.position()));
         };
-        let number: Option<usize> = text.parse().ok();
+        let number: Option<i64> = format!("{sign}{text}").parse().ok();
         let Some(number) = number else {
             return Err(SqlError::new(
                 SqlState::SYNTAX_ERROR,
@@ -398,8 +407,9 @@ impl Binder<'_> {
             )
             .at(at.position()));
         };
-        if (1..=count).contains(&number) {
-            return Ok(Some(number - 1));
+        let index = usize::try_from(number - 1).ok().filter(|index| *index < count);
+        if index.is_some() {
+            return Ok(index);
         }
         Err(SqlError::new(
             SqlState::INVALID_COLUMN_REFERENCE,
@@ -477,7 +487,7 @@ impl Binder<'_> {
         keys: &mut Vec<Expr>,
     ) -> Result<usize, SqlError> {
         let at = self.expr_start(expr);
-        let mut key = match expr {
+        let mut key = match unparenthesized(expr) {
             ast::Expr::Identifier(ident) => {
                 let name = Self::name(ident);
                 let local = self.local_column(&name, at)?;
@@ -573,7 +583,9 @@ impl Binder<'_> {
                 None => self.expr(expr)?,
             };
             require_equality(self.types, key.type_oid).map_err(|error| error.at(at.position()))?;
-            keys.push(key);
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
         }
         let leading = order_by.iter().take(keys.len()).map(|key| match &key.by {
             SortBy::Output(index) => &targets.items[*index],
@@ -693,6 +705,15 @@ fn plain_wildcard(options: &ast::WildcardAdditionalOptions) -> Result<(), SqlErr
     if plain { Ok(()) } else { Err(SqlError::unsupported("options of *")) }
 }
 
+/// What stands inside parentheses.
+pub(crate) fn unparenthesized(expr: &ast::Expr) -> &ast::Expr {
+    let mut expr = expr;
+    while let ast::Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
+}
+
 /// The output column of this name; two of them must be the same expression.
 fn named_target(
     targets: &Targets,
@@ -713,7 +734,7 @@ fn named_target(
 }
 
 /// Where the first aggregate inside stands; subqueries are not entered.
-fn first_aggregate(expr: &Expr) -> Option<At> {
+pub(crate) fn first_aggregate(expr: &Expr) -> Option<At> {
     match &expr.node {
         Node::Aggregate(aggregate) if aggregate.over.is_none() => Some(expr.at),
         _ => expr.children().into_iter().find_map(first_aggregate),

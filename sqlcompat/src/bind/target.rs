@@ -32,6 +32,37 @@ pub(crate) struct Returning {
     columns: Vec<OutputColumn>,
 }
 
+/// The name and alias of the table that a statement writes.
+///
+/// # Errors
+/// 0A000 for clauses that only a table that is read may have, and for anything but a table.
+pub(crate) fn written_table(
+    factor: &ast::TableFactor,
+) -> Result<(&ObjectName, Option<&Ident>), SqlError> {
+    let ast::TableFactor::Table {
+        name,
+        alias,
+        args: None,
+        with_hints,
+        version: None,
+        with_ordinality: false,
+        partitions,
+        json_path: None,
+        sample: None,
+        index_hints,
+    } = factor
+    else {
+        return Err(SqlError::unsupported("writing to anything but a table"));
+    };
+    let Some(alias) = alias else { return Ok((name, None)) };
+    let ast::TableAlias { explicit: _, name: own, columns, at } = alias;
+    let plain = with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty();
+    if !plain || !columns.is_empty() || at.is_some() {
+        return Err(SqlError::unsupported("this clause of a table that is written"));
+    }
+    Ok((name, Some(own)))
+}
+
 impl<'a> Binder<'a> {
     /// Finds the table that a statement writes, and brings it into a scope of its own.
     ///

@@ -21,6 +21,12 @@ impl PartialEq for At {
 }
 
 impl At {
+    /// The place of the character before.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// The place as an error reports it.
     #[must_use]
     pub fn position(self) -> Option<u32> {
@@ -523,6 +529,8 @@ pub struct Relation {
     pub columns: Vec<RelationColumn>,
     /// Where its rows come from.
     pub source: Source,
+    /// On the optional side of an outer join: its columns are NULL where it has no row.
+    pub optional: bool,
 }
 
 /// A column of a relation.

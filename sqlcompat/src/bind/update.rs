@@ -1,10 +1,10 @@
 //! `UPDATE`.
 
-use sqlparser::ast::{self, AssignmentTarget, ObjectName, TableFactor, UpdateTableFromKind};
+use sqlparser::ast::{self, AssignmentTarget, ObjectName, UpdateTableFromKind};
 
 use super::binder::Binder;
 use super::context::BindContext;
-use super::target::{Target, binder, is_default};
+use super::target::{Target, binder, is_default, written_table};
 use super::tree::{At, Expr, Node};
 use crate::error::{SqlError, SqlState};
 use crate::plan::{Plan, WriteVerb};
@@ -38,14 +38,12 @@ pub(crate) fn plan(
         || !order_by.is_empty()
         || limit.is_some()
         || !table.joins.is_empty();
-    let TableFactor::Table { name, alias, .. } = &table.relation else {
-        return Err(SqlError::unsupported("UPDATE of anything but a table"));
-    };
+    let (name, alias) = written_table(&table.relation)?;
     if foreign {
         return Err(SqlError::unsupported("this clause of UPDATE"));
     }
     let mut binder = binder(cx, text);
-    let target = binder.target(name, alias.as_ref().map(|alias| &alias.name), "updating")?;
+    let target = binder.target(name, alias, "updating")?;
     let from = match from {
         None => Vec::new(),
         Some(UpdateTableFromKind::AfterSet(items)) => binder.bind_from(items)?,
@@ -86,7 +84,7 @@ impl<'a> Binder<'a> {
             match columns {
                 AssignmentTarget::ColumnName(name) => {
                     let (column, at) = self.assigned_column(target, name)?;
-                    let value = self.assigned_value(column, value, at)?;
+                    let value = self.assigned_value(column, value)?;
                     push_assignment(&mut bound, column, value, at)?;
                 }
                 AssignmentTarget::Tuple(names) => {
@@ -116,12 +114,7 @@ impl<'a> Binder<'a> {
         Ok((self.target_column(target.table, local, at)?, at))
     }
 
-    fn assigned_value(
-        &mut self,
-        column: &'a Column,
-        value: &ast::Expr,
-        at: At,
-    ) -> Result<Expr, SqlError> {
+    fn assigned_value(&mut self, column: &'a Column, value: &ast::Expr) -> Result<Expr, SqlError> {
         let default = is_default(value);
         let always = matches!(
             column.generation,
@@ -148,7 +141,6 @@ impl<'a> Binder<'a> {
         }
         let bound = self.expr(value)?;
         let start = if bound.at.0 == 0 { self.expr_start(value) } else { bound.at };
-        let _ = at;
         self.assign(bound.at(start), column, start)
     }
 
@@ -185,7 +177,7 @@ impl<'a> Binder<'a> {
             .at(self.expr_start(value).position()));
         }
         for ((column, at), field) in columns.into_iter().zip(fields) {
-            let value = self.assigned_value(column, field, at)?;
+            let value = self.assigned_value(column, field)?;
             push_assignment(bound, column, value, at)?;
         }
         Ok(())

@@ -8,6 +8,7 @@
 //! | `pg_array_nest(array, …, element)` | `ARRAY[…]` of arrays: one dimension more |
 //! | `pg_array_subscript(array, type, i, …)` | `a[i][j]…`, NULL outside |
 //! | `pg_array_slice(array, type, l, u, …)` | `a[l:u]…`, NULL for an omitted bound |
+//! | `pg_array_flat(array, type)` | the array with its elements in one dimension |
 //! | `pg_array_set(array, type, value, i, …)` | the array with one element replaced |
 
 use std::cmp::Ordering;
@@ -132,6 +133,16 @@ fn subscript(call: &Call) -> Answer {
     let subscripts = (2..call.len()).map(|index| call.i64(index)).collect::<Result<Vec<_>, _>>()?;
     let position = locate(&array, &subscripts, lower_bound(call.oid(1)?));
     Ok(position.and_then(|at| array.elements.get(at).cloned()).unwrap_or(Datum::Null))
+}
+
+fn flat(call: &Call) -> Answer {
+    let stored = call.text(0)?;
+    // An array of one dimension, which nearly all are, need not be read.
+    if !stored.starts_with("[[") {
+        return Ok(text(stored.to_owned()));
+    }
+    let (array, _) = read(call, 0, 1)?;
+    Ok(store(&Array::from_elements(array.elements)))
 }
 
 fn slice(call: &Call) -> Answer {
@@ -551,6 +562,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     lax("pg_array", construct),
     lax("pg_array_nest", nest),
     f("pg_array_subscript", subscript),
+    f("pg_array_flat", flat),
     lax("pg_array_slice", slice),
     lax("pg_array_set", set_element),
     lax("pg_array_any_eq", any_equal),

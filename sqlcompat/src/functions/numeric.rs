@@ -112,13 +112,14 @@ fn to_f64(call: &Call) -> Answer {
 #[expect(clippy::cast_possible_truncation, reason = "what the cast is for")]
 fn to_f32(call: &Call) -> Answer {
     let value = call.numeric(0)?.to_f64();
-    if value.is_finite() && (value as f32).is_infinite() {
+    let single = value as f32;
+    if value.is_finite() && (single.is_infinite() || single == 0.0 && value != 0.0) {
         return Err(SqlError::new(
             SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
             format!("\"{}\" is out of range for type real", call.text(0)?),
         ));
     }
-    Ok(float(f64::from(value as f32)))
+    Ok(float(f64::from(single)))
 }
 
 fn from_integer(call: &Call) -> Answer {

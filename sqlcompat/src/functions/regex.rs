@@ -4,7 +4,7 @@
 //! `\A \Z`, class shorthands, embedded options `(?i)`, the `***=` and `***:` prefixes, and the newline modes.
 //!
 //! # Bounds
-//! [`PATTERN_BYTES_MAX`] of pattern; fancy-regex's own limit on backtracking, which is 2201B here.
+//! [`PATTERN_BYTES_MAX`] of pattern; [`REPETITIONS_MAX`] in `{m,n}`; fancy-regex's own limit on backtracking, which is 2201B here.
 //!
 //! # Left out
 //! PostgreSQL prefers the longest alternative in some mixtures of greedy and non-greedy quantifiers; the leftmost is taken
@@ -18,6 +18,7 @@ use std::sync::Arc;
 use fancy_regex::{Captures, Regex, RegexBuilder};
 
 use super::call::{boolean, count, text};
+use super::text::BoundedText;
 use super::{Call, Rows, ScalarFunction, SetReturningFunction};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
@@ -28,6 +29,15 @@ type Answer = Result<Datum, SqlError>;
 
 /// Longest pattern.
 const PATTERN_BYTES_MAX: usize = 1 << 16;
+
+/// Highest bound of a repetition (`DUPMAX`).
+const REPETITIONS_MAX: u16 = 255;
+
+/// The character classes that have a name.
+const CLASS_NAMES: &[&str] = &[
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
 
 /// Options from a flags argument.
 #[derive(Clone, Copy, Default)]
@@ -112,10 +122,40 @@ fn translate(pattern: &str, options: &mut Options) -> Result<String, SqlError> {
             '[' => push_class(&mut chars, options.stop_at_newline, &mut built)?,
             '$' if !options.anchor_at_lines => built.push_str("\\z"),
             '{' if !chars.peek().is_some_and(char::is_ascii_digit) => built.push_str("\\{"),
+            '{' => push_bound(&mut chars, &mut built)?,
             c => built.push(c),
         }
     }
     Ok(built)
+}
+
+/// Copies `{m}`, `{m,}` or `{m,n}`, of which the opening brace has been read.
+fn push_bound(
+    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    built: &mut String,
+) -> Result<(), SqlError> {
+    let mut bound = String::new();
+    loop {
+        match chars.next() {
+            Some('}') => break,
+            Some(c) => bound.push(c),
+            None => return Err(invalid("braces {} not balanced")),
+        }
+    }
+    let count = |digits: &str| digits.parse::<u16>().ok().filter(|it| *it <= REPETITIONS_MAX);
+    let (least, most) = bound.split_once(',').unwrap_or((&bound, &bound));
+    let in_order = match (count(least), count(most)) {
+        (Some(least), Some(most)) => least <= most,
+        (Some(_), None) => most.is_empty(),
+        (None, _) => false,
+    };
+    if !in_order {
+        return Err(invalid("invalid repetition count(s)"));
+    }
+    built.push('{');
+    built.push_str(&bound);
+    built.push('}');
+    Ok(())
 }
 
 fn push_escape(escaped: char, built: &mut String) {
@@ -162,8 +202,17 @@ fn push_class(
         }
     }
     let mut first = true;
+    let (mut last, mut range_from): (Option<char>, Option<char>) = (None, None);
     loop {
         let c = chars.next().ok_or_else(unmatched)?;
+        let range = range_from.take();
+        if range.is_some_and(|from| c != '\\' && from > c) {
+            return Err(invalid("invalid character range"));
+        }
+        if c == '-' && chars.peek() != Some(&']') {
+            range_from = last;
+        }
+        last = (!matches!(c, '\\' | '[' | ']')).then_some(c);
         match c {
             ']' if !first => break,
             '[' if chars.peek() == Some(&':') => {
@@ -173,6 +222,10 @@ fn push_class(
                     if name.ends_with(":]") && name.len() > 3 {
                         break;
                     }
+                }
+                let known = name.get(2..name.len().saturating_sub(2)).unwrap_or_default();
+                if !CLASS_NAMES.contains(&known) {
+                    return Err(invalid("invalid character class"));
                 }
                 built.push_str(&name);
             }
@@ -184,6 +237,8 @@ fn push_class(
                 built.push('\\');
                 built.push(escaped);
             }
+            '-' if range.is_some() => built.push_str("\\-"),
+            // Doubled, these are set operations to the target dialect.
             '[' | ']' | '&' | '~' => {
                 built.push('\\');
                 built.push(c);
@@ -233,7 +288,7 @@ fn describe(pattern: &str, error: &fancy_regex::Error) -> SqlError {
     if unbalanced('[', ']') {
         return invalid("brackets [] not balanced");
     }
-    if pattern.starts_with(['*', '+', '?']) {
+    if pattern.starts_with(['*', '+', '?']) || error.to_string().contains("Target of repeat") {
         return invalid("quantifier operand invalid");
     }
     invalid(&error.to_string())
@@ -272,26 +327,43 @@ fn offset(value: &str, start: i64) -> Result<usize, SqlError> {
     Ok(value.char_indices().map(|(at, _)| at).nth(index).unwrap_or(value.len()))
 }
 
-/// All matches from a byte offset on.
-fn all_captures<'t>(
-    regex: &Regex,
+/// The matches from a byte offset on, found as they are asked for.
+struct Matches<'r, 't> {
+    regex: &'r Regex,
     value: &'t str,
-    from: usize,
-) -> Result<Vec<Captures<'t, str>>, SqlError> {
-    let mut found = Vec::new();
-    let mut at = from;
-    while at <= value.len() {
-        let Some(captures) = regex.captures_from_pos(value, at).map_err(run_error)? else { break };
-        let Some(whole) = captures.get(0) else { break };
-        at = if whole.end() > whole.start() {
+    /// Where the next search begins, in bytes.
+    at: usize,
+}
+
+impl<'r, 't> Matches<'r, 't> {
+    fn of(regex: &'r Regex, value: &'t str, from: usize) -> Self {
+        Self { regex, value, at: from }
+    }
+
+    fn search(&mut self) -> Result<Option<Captures<'t, str>>, SqlError> {
+        if self.at > self.value.len() {
+            return Ok(None);
+        }
+        let found = self.regex.captures_from_pos(self.value, self.at).map_err(run_error)?;
+        let Some(whole) = found.as_ref().and_then(|captures| captures.get(0)) else {
+            return Ok(None);
+        };
+        self.at = if whole.end() > whole.start() {
             whole.end()
         } else {
-            let next = value.get(whole.end()..).and_then(|it| it.chars().next());
+            let next = self.value.get(whole.end()..).and_then(|it| it.chars().next());
             whole.end() + next.map_or(1, char::len_utf8)
         };
-        found.push(captures);
+        Ok(found)
     }
-    Ok(found)
+}
+
+impl<'t> Iterator for Matches<'_, 't> {
+    type Item = Result<Captures<'t, str>, SqlError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.search().transpose()
+    }
 }
 
 /// The groups of a match as a text array; the whole match if there are no groups.
@@ -318,35 +390,60 @@ fn regexp_match(call: &Call) -> Answer {
 fn regexp_matches(call: &Call) -> Result<Rows, SqlError> {
     let options = flags(call, 2, true)?;
     let regex = compile(call, call.text(1)?, options)?;
-    let found = all_captures(&regex, call.text(0)?, 0)?;
     let kept = if options.global { usize::MAX } else { 1 };
-    let rows: Vec<_> = found.iter().take(kept).map(|captures| Ok(vec![groups(captures)])).collect();
+    let found = Matches::of(&regex, call.text(0)?, 0).take(kept);
+    let rows: Vec<_> = found.map(|it| it.map(|captures| vec![groups(&captures)])).collect();
     Ok(Box::new(rows.into_iter()))
 }
 
 /// Appends a replacement, in which `\1` to `\9` are groups and `\&` the match.
-fn expand(replacement: &str, captures: &Captures<'_, str>, built: &mut String) {
+fn expand(
+    replacement: &str,
+    captures: &Captures<'_, str>,
+    built: &mut BoundedText,
+) -> Result<(), SqlError> {
     let mut chars = replacement.chars();
     while let Some(c) = chars.next() {
         if c != '\\' {
-            built.push(c);
+            built.push(c)?;
             continue;
         }
         let group = match chars.next() {
             Some('&') => Some(0),
             Some(digit @ '1'..='9') => digit.to_digit(10),
             Some('\\') | None => {
-                built.push('\\');
+                built.push('\\')?;
                 None
             }
             Some(other) => {
-                built.push('\\');
-                built.push(other);
+                built.push('\\')?;
+                built.push(other)?;
                 None
             }
         };
         let found = group.and_then(|index| captures.get(usize::try_from(index).unwrap_or(0)));
-        built.push_str(found.map_or("", |it| it.as_str()));
+        built.push_str(found.map_or("", |it| it.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Whether a match is to be replaced.
+enum Chosen {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
+    /// Neither it nor any after it.
+    NoMore,
+}
+
+/// The choice of the match of this number alone; 0 is all of them.
+fn only(wanted: usize) -> impl Fn(usize) -> Chosen {
+    move |number| match wanted {
+        0 => Chosen::Yes,
+        _ if number == wanted => Chosen::Yes,
+        _ if number < wanted => Chosen::No,
+        _ => Chosen::NoMore,
     }
 }
 
@@ -356,24 +453,30 @@ fn replace_in(
     value: &str,
     replacement: &str,
     from: usize,
-    chosen: impl Fn(usize) -> bool,
+    chosen: impl Fn(usize) -> Chosen,
 ) -> Answer {
-    let mut built = String::new();
+    let mut built = BoundedText::default();
     let mut copied = 0;
-    for (index, captures) in all_captures(regex, value, from)?.iter().enumerate() {
-        let Some(whole) = captures.get(0).filter(|_| chosen(index + 1)) else { continue };
-        built.push_str(value.get(copied..whole.start()).unwrap_or_default());
-        expand(replacement, captures, &mut built);
-        copied = whole.end();
+    for (number, captures) in (1..).zip(Matches::of(regex, value, from)) {
+        let captures = captures?;
+        match (chosen(number), captures.get(0)) {
+            (Chosen::Yes, Some(whole)) => {
+                built.push_str(value.get(copied..whole.start()).unwrap_or_default())?;
+                expand(replacement, &captures, &mut built)?;
+                copied = whole.end();
+            }
+            (Chosen::No, _) | (_, None) => {}
+            (Chosen::NoMore, _) => break,
+        }
     }
-    built.push_str(value.get(copied..).unwrap_or_default());
-    Ok(text(built))
+    built.push_str(value.get(copied..).unwrap_or_default())?;
+    Ok(text(built.into_string()))
 }
 
 fn replace(call: &Call) -> Answer {
     let options = flags(call, 3, true)?;
     let regex = compile(call, call.text(1)?, options)?;
-    replace_in(&regex, call.text(0)?, call.text(2)?, 0, |index| options.global || index == 1)
+    replace_in(&regex, call.text(0)?, call.text(2)?, 0, only(usize::from(!options.global)))
 }
 
 fn replace_extended(call: &Call) -> Answer {
@@ -392,7 +495,7 @@ fn replace_extended(call: &Call) -> Answer {
         usize::try_from(number).unwrap_or(usize::MAX)
     };
     let regex = compile(call, call.text(1)?, options)?;
-    replace_in(&regex, value, call.text(2)?, from, |index| wanted == 0 || index == wanted)
+    replace_in(&regex, value, call.text(2)?, from, only(wanted))
 }
 
 /// The pieces between matches; empty matches split between characters.
@@ -407,7 +510,8 @@ fn split(call: &Call) -> Result<Vec<Datum>, SqlError> {
     let regex = compile(call, call.text(1)?, options)?;
     let mut pieces = Vec::new();
     let mut copied = 0;
-    for captures in all_captures(&regex, value, 0)? {
+    for captures in Matches::of(&regex, value, 0) {
+        let captures = captures?;
         let Some(whole) = captures.get(0) else { continue };
         let empty = whole.start() == whole.end();
         if empty && (whole.start() == copied || whole.start() >= value.len()) {
@@ -463,7 +567,7 @@ fn regexp_count(call: &Call) -> Answer {
     let value = call.text(0)?;
     let from = if call.len() > 2 { offset(value, call.i64(2)?)? } else { 0 };
     let regex = compile(call, call.text(1)?, flags(call, 3, false)?)?;
-    Ok(count(all_captures(&regex, value, from)?.len()))
+    Ok(count(Matches::of(&regex, value, from).try_fold(0, |found, it| it.map(|_| found + 1))?))
 }
 
 /// An optional integer argument that must not be below `least`.
@@ -487,8 +591,8 @@ fn regexp_instr(call: &Call) -> Answer {
     let end = at_least(call, 4, "endoption", 0, 0)?;
     let group = at_least(call, 6, "subexpr", 0, 0)?;
     let regex = compile(call, call.text(1)?, flags(call, 5, false)?)?;
-    let found = all_captures(&regex, value, from)?;
-    let hit = found.get(number - 1).and_then(|it| it.get(group));
+    let found = Matches::of(&regex, value, from).nth(number - 1).transpose()?;
+    let hit = found.as_ref().and_then(|it| it.get(group));
     let position = hit.map_or(0, |hit| {
         let at = if end == 1 { hit.end() } else { hit.start() };
         value.get(..at).unwrap_or_default().chars().count() + 1
@@ -502,8 +606,8 @@ fn regexp_substr(call: &Call) -> Answer {
     let number = at_least(call, 3, "n", 1, 1)?;
     let group = at_least(call, 5, "subexpr", 0, 0)?;
     let regex = compile(call, call.text(1)?, flags(call, 4, false)?)?;
-    let found = all_captures(&regex, value, from)?;
-    let hit = found.get(number - 1).and_then(|it| it.get(group));
+    let found = Matches::of(&regex, value, from).nth(number - 1).transpose()?;
+    let hit = found.as_ref().and_then(|it| it.get(group));
     Ok(hit.map_or(Datum::Null, |it| text(it.as_str())))
 }
 

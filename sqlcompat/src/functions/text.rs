@@ -25,6 +25,34 @@ pub(super) fn too_long() -> SqlError {
     SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large")
 }
 
+/// A text while it is built, never longer than [`TEXT_BYTES_MAX`].
+#[derive(Default)]
+pub(super) struct BoundedText(String);
+
+impl BoundedText {
+    /// Appends a text.
+    ///
+    /// # Errors
+    /// 54000 if that makes it too long.
+    pub(super) fn push_str(&mut self, part: &str) -> Result<(), SqlError> {
+        if self.0.len().saturating_add(part.len()) > TEXT_BYTES_MAX {
+            return Err(too_long());
+        }
+        self.0.push_str(part);
+        Ok(())
+    }
+
+    /// Appends a character, as [`Self::push_str`].
+    pub(super) fn push(&mut self, c: char) -> Result<(), SqlError> {
+        self.push_str(c.encode_utf8(&mut [0; 4]))
+    }
+
+    /// What has been built.
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+}
+
 fn map_chars(value: &str, map: impl Fn(char) -> char) -> String {
     value.chars().map(map).collect()
 }
@@ -240,11 +268,11 @@ fn out(call: &Call, index: usize, type_index: usize) -> Result<String, SqlError>
 
 fn concat(call: &Call) -> Answer {
     let width = call.len() / 2;
-    let mut joined = String::new();
+    let mut joined = BoundedText::default();
     for index in (0..width).filter(|index| !call.is_null(*index)) {
-        joined.push_str(&out(call, index, width + index)?);
+        joined.push_str(&out(call, index, width + index)?)?;
     }
-    Ok(text(joined))
+    Ok(text(joined.into_string()))
 }
 
 fn concat_ws(call: &Call) -> Answer {
@@ -253,11 +281,13 @@ fn concat_ws(call: &Call) -> Answer {
     }
     let separator = call.text(0)?;
     let width = (call.len() - 1) / 2;
-    let parts = (1..=width)
-        .filter(|index| !call.is_null(*index))
-        .map(|index| out(call, index, width + index))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(text(parts.join(separator)))
+    let mut joined = BoundedText::default();
+    let given = (1..=width).filter(|index| !call.is_null(*index));
+    for (before, index) in given.enumerate() {
+        joined.push_str(if before > 0 { separator } else { "" })?;
+        joined.push_str(&out(call, index, width + index)?)?;
+    }
+    Ok(text(joined.into_string()))
 }
 
 fn quote_any(call: &Call, null: Datum) -> Answer {
@@ -275,14 +305,14 @@ fn format(call: &Call) -> Answer {
     }
     let template = call.text(0)?;
     let width = (call.len() - 1) / 2;
-    let mut built = String::new();
+    let mut built = BoundedText::default();
     let mut next = 1;
     let mut rest = template;
     while let Some(at) = rest.find('%') {
-        built.push_str(rest.get(..at).unwrap_or_default());
+        built.push_str(rest.get(..at).unwrap_or_default())?;
         rest = rest.get(at + 1..).unwrap_or_default();
         if let Some(after) = rest.strip_prefix('%') {
-            built.push('%');
+            built.push('%')?;
             rest = after;
             continue;
         }
@@ -294,19 +324,22 @@ fn format(call: &Call) -> Answer {
             return Err(failure::invalid_parameter("too few arguments for format()"));
         }
         let shown = specifier.show(call, index, width)?;
-        pad_into(&shown, wanted_width, specifier.left, &mut built);
+        pad_into(&shown, wanted_width, specifier.left, &mut built)?;
     }
-    built.push_str(rest);
-    Ok(text(built))
+    built.push_str(rest)?;
+    Ok(text(built.into_string()))
 }
 
-fn pad_into(shown: &str, width: i64, left: bool, out: &mut String) {
-    let wanted = usize::try_from(width.unsigned_abs()).unwrap_or(0).min(1 << 20);
+fn pad_into(shown: &str, width: i64, left: bool, out: &mut BoundedText) -> Result<(), SqlError> {
+    let wanted = usize::try_from(width.unsigned_abs()).unwrap_or(usize::MAX);
+    if wanted > TEXT_BYTES_MAX {
+        return Err(too_long());
+    }
     let padding = " ".repeat(wanted.saturating_sub(shown.chars().count()));
     let left = left || width < 0;
-    out.push_str(if left { "" } else { &padding });
-    out.push_str(shown);
-    out.push_str(if left { &padding } else { "" });
+    out.push_str(if left { "" } else { &padding })?;
+    out.push_str(shown)?;
+    out.push_str(if left { &padding } else { "" })
 }
 
 /// One `%…` of a format template.

@@ -70,11 +70,9 @@ impl Lowering<'_> {
             }
             // The function is a cast to text in SQL, and that of bool is no output function.
             if self.types.base(argument.type_oid) == Oid::BOOL {
-                self.out.push_str("iif(");
+                self.out.push_str("pg_booltext(");
                 self.expr(argument)?;
-                self.out.push_str(" IS NULL, NULL, iif(");
-                self.expr(argument)?;
-                self.out.push_str(", 'true', 'false'))");
+                self.out.push(')');
             } else {
                 self.output(argument)?;
             }

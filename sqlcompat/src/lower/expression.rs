@@ -7,7 +7,7 @@ use super::literal::{quote_identifier, write_datum};
 use crate::bind::resolve::Types;
 use crate::bind::tree::{
     Call, ColumnSql, ELEMENT, Expr, Extreme, Let, Negated, Node, Quantified, Quantity, Query,
-    RelationId, Relations, Source, Subscript, SubscriptIndex,
+    RelationColumn, RelationId, Relations, Source, Subscript, SubscriptIndex,
 };
 use crate::error::SqlError;
 use crate::oid::Oid;
@@ -112,7 +112,7 @@ impl<'a> Lowering<'a> {
             Node::Array(elements) => self.array(elements)?,
             Node::Row(fields) => self.row(fields)?,
             Node::RowCompare(compare) => self.row_compare(compare.operator, &compare.pairs)?,
-            Node::Subscript(subscript) => self.subscript(subscript, expr.type_oid)?,
+            Node::Subscript(subscript) => self.subscript(subscript)?,
             Node::Field(inner, index) => {
                 self.open_blob(expr.type_oid);
                 self.out.push('(');
@@ -541,7 +541,7 @@ impl<'a> Lowering<'a> {
         match over {
             Quantity::Array(array) => {
                 self.out.push_str("json_each(");
-                self.expr(array)?;
+                self.flat_array(array)?;
                 self.out.push(')');
             }
             Quantity::Query(query) => {
@@ -566,8 +566,21 @@ impl<'a> Lowering<'a> {
         } else {
             " IN (SELECT value FROM json_each(coalesce("
         });
-        self.expr(array)?;
+        self.flat_array(array)?;
         self.out.push_str(", '[null]'))))");
+        Ok(())
+    }
+
+    /// An array with all of its elements in one dimension.
+    fn flat_array(&mut self, array: &Expr) -> Result<(), SqlError> {
+        if let Node::Array(elements) = &array.node
+            && !elements.iter().any(|it| self.types.element(it.type_oid).is_some())
+        {
+            return self.expr(array);
+        }
+        self.out.push_str("pg_array_flat(");
+        self.expr(array)?;
+        self.push(format_args!(", {})", self.types.base(array.type_oid)));
         Ok(())
     }
 
@@ -638,34 +651,22 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// `array[i]`: NULL outside of the array. Vectors of the catalog count from 0.
-    fn subscript(&mut self, subscript: &Subscript, type_oid: Oid) -> Result<(), SqlError> {
+    /// `array[i]…`: NULL outside of the array, and for fewer indexes than it has dimensions.
+    fn subscript(&mut self, subscript: &Subscript) -> Result<(), SqlError> {
         let Subscript { array, indexes } = subscript;
         if indexes.iter().any(|it| matches!(it, SubscriptIndex::Slice(..))) {
             return self.slice(array, indexes);
         }
-        let base = self.types.base(array.type_oid);
-        let zero_based = matches!(base, Oid::INT2VECTOR | Oid::OIDVECTOR);
-        self.open_blob(type_oid);
-        self.out.push_str(&"(".repeat(indexes.len()));
+        self.out.push_str("pg_array_subscript(");
         self.expr(array)?;
-        for (depth, index) in indexes.iter().enumerate() {
-            let SubscriptIndex::Element(index) = index else {
-                return Err(SqlError::unsupported("an array slice"));
-            };
-            let last = depth + 1 == indexes.len();
-            self.out.push_str(if last { " ->> (" } else { " -> (" });
-            if zero_based {
-                self.out.push_str("nullif(max(-1, ");
+        self.push(format_args!(", {}", self.types.base(array.type_oid)));
+        for index in indexes {
+            if let SubscriptIndex::Element(index) = index {
+                self.out.push_str(", ");
                 self.expr(index)?;
-                self.out.push_str("), -1)");
-            } else {
-                self.out.push_str("nullif(max(0, ");
-                self.expr(index)?;
-                self.out.push_str("), 0) - 1");
             }
-            self.out.push_str("))");
         }
+        self.out.push(')');
         Ok(())
     }
 
@@ -702,15 +703,37 @@ impl<'a> Lowering<'a> {
             .iter()
             .map(|(index, column)| Expr::new(Node::Column(relation, *index), column.type_oid))
             .collect();
+        if !self.relations.get(relation).optional || fields.is_empty() {
+            return self.composite(relation, &plain, &fields);
+        }
+        // Without a row to join the value is NULL; a row of nothing but NULLs cannot be told from that.
+        self.out.push_str("CASE WHEN coalesce(");
+        for field in &fields {
+            self.expr(field)?;
+            self.out.push_str(", ");
+        }
+        self.out.push_str("NULL) IS NOT NULL THEN ");
+        self.composite(relation, &plain, &fields)?;
+        self.out.push_str(" END");
+        Ok(())
+    }
+
+    /// The columns of a relation as one value.
+    fn composite(
+        &mut self,
+        relation: RelationId,
+        columns: &[(u16, &RelationColumn)],
+        fields: &[Expr],
+    ) -> Result<(), SqlError> {
         if self.is_named_row(relation) {
-            return self.json_array(&fields);
+            return self.json_array(fields);
         }
         // An anonymous record carries the types and names of its fields.
         let types: Vec<Oid> = fields.iter().map(|field| self.types.base(field.type_oid)).collect();
         self.out.push_str("pg_named_row");
-        self.arguments(&fields, &types)?;
+        self.arguments(fields, &types)?;
         self.out.pop();
-        for (_, column) in plain {
+        for (_, column) in columns {
             self.out.push_str(", ");
             self.out.push_str(&super::quote_text(&column.name));
         }

@@ -116,18 +116,16 @@ fn other(source: &str) -> Option<Native> {
 pub(super) struct NativeAggregate {
     /// SQLite's function.
     pub(super) name: &'static str,
-    /// Its argument carries the type's collation.
-    pub(super) collated: bool,
 }
 
 /// The aggregates and window functions that SQLite has.
 pub(super) fn native_aggregate(row: &FunctionRow) -> Option<NativeAggregate> {
-    let plain = |name| Some(NativeAggregate { name, collated: false });
+    let plain = |name| Some(NativeAggregate { name });
     match (row.name, row.arguments) {
         ("count", _) => plain("count"),
         ("sum", [Oid::INT2 | Oid::INT4]) => plain("sum"),
-        ("min", [_]) => Some(NativeAggregate { name: "min", collated: true }),
-        ("max", [_]) => Some(NativeAggregate { name: "max", collated: true }),
+        ("min", [_]) => plain("min"),
+        ("max", [_]) => plain("max"),
         ("bool_and" | "every", [_]) => plain("min"),
         ("bool_or", [_]) => plain("max"),
         ("row_number", []) => plain("row_number"),

@@ -176,11 +176,7 @@ impl Lowering<'_> {
     }
 
     fn items(&mut self, select: &Select, outputs: Outputs, collated: bool) -> Result<(), SqlError> {
-        let is_aggregate = |it: &Expr| it.any(&mut |it| matches!(it.node, Node::Aggregate(_)));
-        // SQLite allows HAVING where an output is an aggregate or there is GROUP BY; PostgreSQL makes one group of all rows.
-        let one_group = select.having.is_some()
-            && select.group_by.is_empty()
-            && !select.items.iter().any(is_aggregate);
+        let one_group = is_one_group(select);
         for (index, item) in select.items.iter().enumerate() {
             if index > 0 {
                 self.out.push_str(", ");
@@ -199,7 +195,8 @@ impl Lowering<'_> {
             }
         }
         if select.items.is_empty() {
-            self.out.push_str(if outputs == Outputs::Named { "NULL AS c1" } else { "NULL" });
+            self.out.push_str(if one_group { "count(*)" } else { "NULL" });
+            self.out.push_str(if outputs == Outputs::Named { " AS c1" } else { "" });
         }
         Ok(())
     }
@@ -687,6 +684,14 @@ impl Lowering<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a select makes one group of all rows although no output is an aggregate, which is what SQLite groups for.
+fn is_one_group(select: &Select) -> bool {
+    let aggregated = |expr: &Expr| {
+        expr.any(&mut |it| matches!(&it.node, Node::Aggregate(call) if call.over.is_none()))
+    };
+    select.grouped && select.group_by.is_empty() && !select.items.iter().any(aggregated)
 }
 
 /// Relations of a join tree. Its left side is as deep as the join is long.

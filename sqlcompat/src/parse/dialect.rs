@@ -2,7 +2,7 @@
 //!
 //! Which words may begin an expression, be an output name without `AS`, or be a table's alias follows from the categories of
 //! the manual's appendix C; sqlparser keeps lists over all of its dialects instead. `BETWEEN SYMMETRIC` and `ISNULL`, which it
-//! does not know, are read here.
+//! does not know, are read here, and operators bind as [`precedence`] says.
 
 use std::any::TypeId;
 
@@ -12,6 +12,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
+use super::precedence;
 use super::rewrite::NO_ITEMS;
 use crate::builtin::{KeywordCategory, keyword};
 
@@ -136,6 +137,9 @@ impl Dialect for Postgres15 {
 
     /// Refuses a reserved word where an expression is to begin, at that word.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if let Some(found) = precedence::prefix(parser) {
+            return Some(found);
+        }
         if is_empty_list(parser) {
             return Some(Ok(Expr::Identifier(Ident::with_quote('"', NO_ITEMS))));
         }
@@ -155,8 +159,11 @@ impl Dialect for Postgres15 {
         &self,
         parser: &mut Parser,
         expr: &Expr,
-        _precedence: u8,
+        precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if let Some(refused) = precedence::refuse_chain(parser, expr, precedence) {
+            return Some(refused);
+        }
         if next_is(parser, "ISNULL") {
             parser.advance_token();
             return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
@@ -176,7 +183,7 @@ impl Dialect for Postgres15 {
         if next_is(parser, "ISNULL") {
             return Some(Ok(BASE.prec_value(Precedence::Is)));
         }
-        BASE.get_next_precedence(parser)
+        precedence::next(parser).map(Ok).or_else(|| BASE.get_next_precedence(parser))
     }
 
     /// An output name without `AS`: what the keyword table calls a bare label.

@@ -13,6 +13,7 @@
 //! - [`DEPTH_MAX`]: deeper nesting of parentheses and the like is refused with 54001, before any recursion has begun.
 
 mod dialect;
+mod precedence;
 pub mod rewrite;
 pub mod split;
 pub mod utility;

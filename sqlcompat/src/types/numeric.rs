@@ -622,15 +622,10 @@ fn parse_decimal(text: &str) -> Result<Option<Decimal>, SqlError> {
     if mantissa.starts_with('-') {
         coefficient = -coefficient;
     }
-    let limit = i64::from(SCALE_MAX);
-    Ok(Some(if scale > limit {
-        let excess = u32::try_from(scale - limit).unwrap_or(u32::MAX);
-        if excess as usize > digits.len() {
-            Decimal::new(BigInt::zero(), SCALE_MAX)
-        } else {
-            Decimal::new(divide_rounding(&coefficient, &power_of_ten(excess)), SCALE_MAX)
-        }
-    } else if scale < 0 {
+    if scale > i64::from(SCALE_MAX) {
+        return Err(overflow());
+    }
+    Ok(Some(if scale < 0 {
         let zeros = if coefficient.is_zero() { 0 } else { u32::try_from(-scale).unwrap_or(0) };
         Decimal::new(coefficient * power_of_ten(zeros), 0)
     } else {

@@ -4,7 +4,8 @@
 //! fixed point with `GUARD_DIGITS` digits to spare and rounded once.
 //!
 //! # Bounds
-//! A result of more than [`super::numeric::WEIGHT_MAX`] digits is 22003 before any work is done.
+//! A result of more than [`super::numeric::WEIGHT_MAX`] digits, and an exponential above e^6000, is 22003 before any work is
+//! done.
 
 use bigdecimal::num_bigint::BigInt;
 use bigdecimal::num_traits::{One, Signed, ToPrimitive, Zero};
@@ -15,6 +16,8 @@ use crate::error::{SqlError, SqlState};
 
 /// Digits kept beyond those of the result.
 const GUARD_DIGITS: i64 = 12;
+/// Powers of e beyond this one are 22003, as in PostgreSQL (`exp_var`), which bounds the work that one call is.
+const EXPONENT_MAX: f64 = 6000.0;
 /// Significant digits of inexact results.
 const SIGNIFICANT_DIGITS: i64 = 16;
 
@@ -192,6 +195,9 @@ fn overflow() -> SqlError {
 /// # Errors
 /// 22003 on overflow.
 pub fn exponential(value: &Decimal) -> Result<Decimal, SqlError> {
+    if value.to_f64() >= EXPONENT_MAX {
+        return Err(overflow());
+    }
     let decimal_digits = value.to_f64() * std::f64::consts::LOG10_E;
     exponential_of(value, decimal_digits, &[value])
 }
@@ -241,6 +247,9 @@ pub fn power(base: &Decimal, exponent: &Decimal) -> Result<Decimal, SqlError> {
         return integer_power(base, count, decimal_digits);
     }
     let digits = 24 + decimal_digits.abs().min(200_000.0).to_i64().unwrap_or(0);
+    if natural_log_estimate(&magnitude) * exponent.to_f64() > EXPONENT_MAX * 1.003 {
+        return Err(overflow());
+    }
     let argument = log_to(&magnitude, digits).multiply(exponent);
     let result = exponential_of(&argument, decimal_digits, &[base, exponent])?;
     let odd = whole && exponent.truncate(0).coefficient.bit(0);

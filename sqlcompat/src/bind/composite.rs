@@ -1,0 +1,198 @@
+//! Values made of values: arrays, rows, subscripts and fields.
+
+use sqlparser::ast::{self, AccessExpr};
+
+use super::binder::Binder;
+use super::tree::{At, Expr, Node, Subscript, SubscriptIndex};
+use crate::builtin::CastContext;
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+
+impl Binder<'_> {
+    /// `ARRAY[…]`.
+    pub(crate) fn array(&mut self, elements: &[ast::Expr], at: At) -> Result<Expr, SqlError> {
+        if elements.is_empty() {
+            return Ok(Expr::new(Node::Array(Vec::new()), Oid::UNKNOWN).at(at));
+        }
+        let mut bound = Vec::with_capacity(elements.len());
+        for element in elements {
+            bound.push(self.expr(element)?);
+        }
+        let (bound, element, _) = self.unify(bound, "ARRAY")?;
+        if self.types.element(element).is_some() {
+            return Ok(Expr::new(Node::Array(bound), element).at(at));
+        }
+        let array = self.types.array_of(element).ok_or_else(|| {
+            let name = self.types.format(element);
+            SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("could not find array type for data type {name}"),
+            )
+            .at(at.position())
+        })?;
+        Ok(Expr::new(Node::Array(bound), array).at(at))
+    }
+
+    /// `ROW(…)` and `(a, b)`.
+    pub(crate) fn row(&mut self, fields: &[ast::Expr]) -> Result<Expr, SqlError> {
+        let mut bound = Vec::with_capacity(fields.len());
+        for field in fields {
+            bound.push(self.expr(field)?);
+        }
+        Ok(Expr::new(Node::Row(bound), Oid::RECORD))
+    }
+
+    /// `a[1]`, `a[1:2]`, `(row).field`.
+    pub(crate) fn access(
+        &mut self,
+        root: &ast::Expr,
+        chain: &[AccessExpr],
+    ) -> Result<Expr, SqlError> {
+        let (mut value, chain) = self.access_root(root, chain)?;
+        let mut indexes = Vec::new();
+        for access in chain {
+            match access {
+                AccessExpr::Subscript(subscript) => indexes.push(self.subscript(subscript)?),
+                AccessExpr::Dot(field) => {
+                    value = self.subscripted(value, std::mem::take(&mut indexes))?;
+                    value = self.field(value, field)?;
+                }
+            }
+        }
+        self.subscripted(value, indexes)
+    }
+
+    /// `t.a[1]` comes as the root `t` with the field `a`: a column of a relation is taken first.
+    fn access_root<'e>(
+        &mut self,
+        root: &ast::Expr,
+        chain: &'e [AccessExpr],
+    ) -> Result<(Expr, &'e [AccessExpr]), SqlError> {
+        if let (
+            ast::Expr::Identifier(table),
+            [AccessExpr::Dot(ast::Expr::Identifier(column)), rest @ ..],
+        ) = (root, chain)
+        {
+            let name = Self::name(table);
+            let at = self.span_start(table.span);
+            if self.find_column(&name, at)?.is_none() {
+                return Ok((self.resolve_qualified(&[table.clone(), column.clone()])?, rest));
+            }
+        }
+        Ok((self.expr(root)?, chain))
+    }
+
+    fn subscript(&mut self, subscript: &ast::Subscript) -> Result<SubscriptIndex, SqlError> {
+        let mut bound = |expr: &ast::Expr| {
+            let index = self.expr(expr)?;
+            self.coerce(index, Oid::INT4, -1, CastContext::Assignment)
+        };
+        match subscript {
+            ast::Subscript::Index { index } => Ok(SubscriptIndex::Element(bound(index)?)),
+            ast::Subscript::Slice { lower_bound, upper_bound, stride: None } => {
+                let lower = lower_bound.as_ref().map(&mut bound).transpose()?;
+                let upper = upper_bound.as_ref().map(&mut bound).transpose()?;
+                Ok(SubscriptIndex::Slice(lower, upper))
+            }
+            ast::Subscript::Slice { stride: Some(_), .. } => {
+                Err(SqlError::unsupported("a slice with a stride"))
+            }
+        }
+    }
+
+    fn subscripted(&mut self, array: Expr, indexes: Vec<SubscriptIndex>) -> Result<Expr, SqlError> {
+        if indexes.is_empty() {
+            return Ok(array);
+        }
+        let base = self.types.base(array.type_oid);
+        if base == Oid::JSONB {
+            return self.jsonb_subscripts(array, indexes);
+        }
+        let single_name = match &indexes[..] {
+            [SubscriptIndex::Element(index)] if base == Oid::NAME => Some(index.clone()),
+            _ => None,
+        };
+        if let Some(index) = single_name {
+            // A name is an array of "char" that counts from 0.
+            let at = array.at;
+            let start = self.binary_operator("+", index, Expr::int4(1), at)?;
+            let text = self.coerce(array, Oid::TEXT, -1, CastContext::Explicit)?;
+            let letter = self.call_named("substr", vec![text, start, Expr::int4(1)], at)?;
+            return self.coerce(letter, Oid::CHAR, -1, CastContext::Explicit);
+        }
+        let Some(element) = self.types.element(base) else {
+            let found = self.types.format(array.type_oid);
+            return Err(SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!("cannot subscript type {found} because it does not support subscripting"),
+            )
+            .at(array.at.position()));
+        };
+        let slice = indexes.iter().any(|index| matches!(index, SubscriptIndex::Slice(..)));
+        let (type_oid, typmod, at) = (if slice { base } else { element }, array.typmod, array.at);
+        let node = Node::Subscript(Box::new(Subscript { array, indexes }));
+        Ok(Expr { node, type_oid, typmod, at })
+    }
+
+    /// `jsonb['a'][0]` is a chain of `->`.
+    fn jsonb_subscripts(
+        &mut self,
+        value: Expr,
+        indexes: Vec<SubscriptIndex>,
+    ) -> Result<Expr, SqlError> {
+        let mut value = value;
+        for index in indexes {
+            let SubscriptIndex::Element(index) = index else {
+                return Err(SqlError::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    "jsonb subscript does not support slices",
+                ));
+            };
+            value = self.binary_operator("->", value, index, At(0))?;
+        }
+        Ok(value)
+    }
+
+    /// `(row).field`.
+    fn field(&mut self, value: Expr, field: &ast::Expr) -> Result<Expr, SqlError> {
+        let ast::Expr::Identifier(ident) = field else {
+            return Err(SqlError::unsupported("this form of field selection"));
+        };
+        let name = Self::name(ident);
+        if let Node::WholeRow(relation) = value.node {
+            let columns = &self.relations.get(relation).columns;
+            let index = columns.iter().position(|column| column.name == name);
+            if let Some(index) = index.and_then(|index| u16::try_from(index).ok()) {
+                return Ok(self.column(relation, index, value.at));
+            }
+        }
+        if let Node::Row(fields) = &value.node {
+            let number = name.strip_prefix('f').and_then(|digits| digits.parse::<usize>().ok());
+            let field = number.and_then(|number| fields.get(number.checked_sub(1)?));
+            return field.cloned().ok_or_else(|| {
+                SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("could not identify column \"{name}\" in record data type"),
+                )
+                .at(value.at.position())
+            });
+        }
+        let info = self.types.info(value.type_oid);
+        let table = info.and_then(|info| self.cx.catalog.tables.get(&info.relation));
+        let found = table.and_then(|table| {
+            let index = table.columns.iter().position(|column| column.name == name)?;
+            let column = &table.columns[index];
+            Some((u16::try_from(index).ok()?, column.type_oid, column.typmod))
+        });
+        let Some((index, type_oid, typmod)) = found else {
+            let shown = self.types.format(value.type_oid);
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{name}\" not found in data type {shown}"),
+            )
+            .at(self.span_start(ident.span).position()));
+        };
+        let at = value.at;
+        Ok(Expr { node: Node::Field(Box::new(value), index), type_oid, typmod, at })
+    }
+}

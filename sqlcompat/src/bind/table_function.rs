@@ -1,0 +1,229 @@
+//! Functions that yield rows: in `FROM`, alone or in lock-step, and in a select list.
+
+use sqlparser::ast::{self, FunctionArg, Ident, ObjectName, TableAlias};
+
+use super::binder::Binder;
+use super::from::plain_column;
+use super::resolve::ResolvedFunction;
+use super::tree::{
+    At, ColumnSql, Expr, FunctionSource, Relation, RelationColumn, RelationId, Source,
+};
+use crate::error::{SqlError, SqlState};
+use crate::oid::Oid;
+use crate::parse;
+
+impl Binder<'_> {
+    /// A function in `FROM`.
+    pub(crate) fn table_function(
+        &mut self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<RelationId, SqlError> {
+        let at = self.start_of(name);
+        let (_, local) = self.qualified(name)?;
+        if local == parse::rewrite::ROWS_FROM {
+            return self.rows_from(args, ordinality, alias);
+        }
+        if local == "unnest" && args.len() > 1 {
+            return self.unnest_several(args, ordinality, alias);
+        }
+        let function = ast::Function {
+            name: name.clone(),
+            uses_odbc_syntax: false,
+            parameters: ast::FunctionArguments::None,
+            args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+                duplicate_treatment: None,
+                args: args.to_vec(),
+                clauses: Vec::new(),
+            }),
+            filter: None,
+            null_treatment: None,
+            over: None,
+            within_group: Vec::new(),
+        };
+        let rules = self.scope().calls;
+        self.scope().calls.no_aggregates = Some("functions in FROM");
+        self.scope().calls.no_windows = Some("functions in FROM");
+        self.expect_table_function = true;
+        let call = self.function(&function);
+        self.expect_table_function = false;
+        self.scope().calls = rules;
+        let columns = std::mem::take(&mut self.table_function_columns);
+        let call = call?;
+        let named: Vec<(String, Oid)> = if columns.is_empty() {
+            let own = alias.map_or_else(|| local.clone(), |alias| Self::name(&alias.name));
+            vec![(own, call.type_oid)]
+        } else {
+            columns
+        };
+        let single = named.len() == 1;
+        let mut columns: Vec<RelationColumn> = named
+            .into_iter()
+            .enumerate()
+            .map(|(index, (name, type_oid))| {
+                let sql = if single { "value".to_owned() } else { format!("c{}", index + 1) };
+                plain_column(name, ColumnSql::Name(sql), type_oid)
+            })
+            .collect();
+        if ordinality {
+            let sql = ColumnSql::Name("rowid".to_owned());
+            columns.push(plain_column("ordinality".to_owned(), sql, Oid::INT8));
+        }
+        let calls = vec![(call, String::new())];
+        let source = Source::Function(Box::new(FunctionSource { calls, ordinality }));
+        let relation =
+            Relation { alias: local, qualifier: String::new(), columns, source, optional: false };
+        self.add_relation(relation, alias, at)
+    }
+
+    /// A set-returning call in the select list: a join with the set.
+    ///
+    /// # Errors
+    /// 0A000 where PostgreSQL or Trellis admits no sets.
+    pub(crate) fn set_returning(
+        &mut self,
+        call: Expr,
+        function: &ResolvedFunction,
+    ) -> Result<Expr, SqlError> {
+        let at = call.at;
+        if let Some(clause) = self.scope().calls.no_sets {
+            let error = SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("set-returning functions are not allowed in {clause}"),
+            )
+            .at(at.position());
+            let hint = "You might be able to move the set-returning function into a LATERAL FROM \
+                        item.";
+            let movable = matches!(clause, "CASE" | "COALESCE");
+            return Err(if movable { error.with_hint(hint) } else { error });
+        }
+        if function.columns.len() > 1 {
+            return Err(SqlError::unsupported(
+                "a set-returning function of several columns in a select list",
+            )
+            .at(at.position()));
+        }
+        if let Some(id) = self.scope().set_returning {
+            let index = self.add_lock_step(id, "value", call);
+            return Ok(self.column(id, index, at));
+        }
+        let type_oid = call.type_oid;
+        let column =
+            plain_column("value".to_owned(), ColumnSql::Name("value".to_owned()), type_oid);
+        let source = FunctionSource { calls: vec![(call, String::new())], ordinality: false };
+        let relation = Relation {
+            alias: String::new(),
+            qualifier: self.fresh_qualifier(),
+            columns: vec![column],
+            source: Source::Function(Box::new(source)),
+            optional: false,
+        };
+        let id = self.relations.add(relation);
+        self.scope().set_returning = Some(id);
+        Ok(self.column(id, 0, at))
+    }
+
+    /// Adds a call to a relation of functions: it advances with the others, and yields NULL once it has no more rows.
+    fn add_lock_step(&mut self, id: RelationId, name: &str, call: Expr) -> u16 {
+        let fresh = [self.fresh_qualifier(), self.fresh_qualifier()];
+        let [first, second] = fresh;
+        let relation = self.relations.get_mut(id);
+        let Source::Function(source) = &mut relation.source else { return 0 };
+        if let [(_, alias)] = &mut source.calls[..]
+            && alias.is_empty()
+        {
+            for column in &mut relation.columns {
+                column.sql = match &column.sql {
+                    ColumnSql::Name(name) if name == "rowid" => {
+                        ColumnSql::Constant(format!("\"{}\".value", relation.qualifier))
+                    }
+                    ColumnSql::Name(name) => ColumnSql::Constant(format!("\"{first}\".\"{name}\"")),
+                    other => other.clone(),
+                };
+            }
+            *alias = first;
+        }
+        let sql = ColumnSql::Constant(format!("\"{second}\".value"));
+        let column = plain_column(name.to_owned(), sql, call.type_oid);
+        source.calls.push((call, second));
+        let before_ordinality = relation.columns.len() - usize::from(source.ordinality);
+        relation.columns.insert(before_ordinality, column);
+        u16::try_from(before_ordinality).unwrap_or(u16::MAX)
+    }
+
+    /// `unnest(a, b)`: several arrays in lock-step.
+    pub(crate) fn unnest_several(
+        &mut self,
+        args: &[FunctionArg],
+        ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<RelationId, SqlError> {
+        let name = ObjectName::from(vec![Ident::new("unnest")]);
+        let (first, rest) = args.split_at(1.min(args.len()));
+        let id = self.table_function(&name, first, ordinality, None)?;
+        "unnest".clone_into(&mut self.relations.get_mut(id).columns[0].name);
+        for arg in rest {
+            let other = self.table_function(&name, std::slice::from_ref(arg), false, None)?;
+            let Source::Function(source) = self.relations.get(other).source.clone() else {
+                continue;
+            };
+            for (call, _) in source.calls {
+                self.add_lock_step(id, "unnest", call);
+            }
+        }
+        let relation = self.relations.get(id).clone();
+        self.add_aliased(relation, alias)
+    }
+
+    /// `ROWS FROM (f(…), g(…))`: several functions in lock-step.
+    pub(crate) fn rows_from(
+        &mut self,
+        args: &[FunctionArg],
+        ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<RelationId, SqlError> {
+        let mut first = None;
+        for arg in args {
+            let FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Function(function))) =
+                arg
+            else {
+                return Err(SqlError::unsupported("this item of ROWS FROM"));
+            };
+            let ast::FunctionArguments::List(list) = &function.args else {
+                return Err(SqlError::unsupported("this item of ROWS FROM"));
+            };
+            let ordinality = ordinality && first.is_none();
+            let id = self.table_function(&function.name, &list.args, ordinality, None)?;
+            let Some(joined) = first else {
+                first = Some(id);
+                continue;
+            };
+            let other = self.relations.get(id).clone();
+            let Source::Function(source) = other.source else { continue };
+            let [(call, _)] = &source.calls[..] else {
+                return Err(SqlError::unsupported("this item of ROWS FROM"));
+            };
+            let [column] = &other.columns[..] else {
+                return Err(SqlError::unsupported("a function of several columns in ROWS FROM"));
+            };
+            self.add_lock_step(joined, &column.name, call.clone());
+        }
+        let id = first.ok_or_else(|| SqlError::unsupported("ROWS FROM without a function"))?;
+        let relation = self.relations.get(id).clone();
+        self.add_aliased(relation, alias)
+    }
+
+    /// Adds a relation again under an alias, keeping its qualifier.
+    fn add_aliased(
+        &mut self,
+        relation: Relation,
+        alias: Option<&TableAlias>,
+    ) -> Result<RelationId, SqlError> {
+        let qualifier = relation.qualifier.clone();
+        let id = self.add_relation(relation, alias, At(0))?;
+        self.relations.get_mut(id).qualifier = qualifier;
+        Ok(id)
+    }
+}
