@@ -9,6 +9,7 @@
 //! | `protocol` | start-up, portals, pipelines, cancel, message by message |
 //! | `bad_input` | malformed frames and garbage datagrams harm nobody but their sender |
 //! | `clients` | clients that do not read, dribble or wait for each other keep nobody from writing |
+//! | `large` | transactions of any size take little memory |
 //! | `process` | the command line: start, stop, refusals |
 
 mod airports;
@@ -17,5 +18,6 @@ mod clients;
 mod convergence;
 mod drivers;
 mod feeds;
+mod large;
 mod process;
 mod protocol;

@@ -10,6 +10,7 @@
 //! | `layering.rs` | the dependency directions between crates and modules |
 //! | `src/bin/kill.rs` | as many rounds of `kill -9` as wanted |
 //! | `src/bin/bench.rs` | throughput against PostgreSQL, and commit-to-visibility latency |
+//! | `src/bin/large.rs` | how much memory large transactions take |
 //! | `src/bin/churn.rs` | how large a file is through which a million rows passed |
 //!
 //! | module | holds |
@@ -22,6 +23,7 @@
 //! | [`wire`] | a bare protocol client that shows every message |
 //! | [`script`] | SQL scripts with recorded answers |
 //! | [`churn`] | rows that come and go, and the size of the file they leave |
+//! | [`large`] | transactions of any size, and the memory of the nodes that carry them |
 //! | [`clients`] | psql, and Python with its drivers, installed once under `target/` |
 //! | [`wait`], [`work_dir`] | waiting for a condition; directories that outlive a failure |
 //!
@@ -37,6 +39,7 @@ pub mod clients;
 pub mod cluster;
 pub mod compat;
 pub mod kill;
+pub mod large;
 pub mod node;
 pub mod oracle;
 pub mod relay;

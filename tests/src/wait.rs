@@ -29,7 +29,20 @@ const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// When [`PATIENCE`] is over: what was waited for, and the last reason.
-pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn until<T>(what: &str, attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    until_within(PATIENCE, what, attempt)
+}
+
+/// As [`until`], for what takes long by its nature.
+///
+/// # Errors
+///
+/// When `patience` is over.
+pub fn until_within<T>(
+    patience: Duration,
+    what: &str,
+    mut attempt: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let started = Instant::now();
     let mut pause = PAUSE_MIN;
     loop {
@@ -38,8 +51,8 @@ pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> R
             Ok(None) => String::from("the condition did not hold"),
             Err(error) => format!("{error:#}"),
         };
-        if started.elapsed() > PATIENCE {
-            bail!("waited {PATIENCE:?} for {what}; last attempt: {reason}");
+        if started.elapsed() > patience {
+            bail!("waited {patience:?} for {what}; last attempt: {reason}");
         }
         thread::park_timeout(pause);
         pause = (pause * 2).min(PAUSE_MAX);
