@@ -175,15 +175,19 @@ fn start(arguments: StartArguments) -> anyhow::Result<()> {
 async fn serve(options: NodeOptions) -> anyhow::Result<()> {
     let mut interrupted = signal(tokio::signal::unix::SignalKind::interrupt())?;
     let mut terminated = signal(tokio::signal::unix::SignalKind::terminate())?;
-    let node = Node::start(options).await.map_err(with_advice)?;
+    let mut node = Node::start(options).await.map_err(with_advice)?;
     announce(&node);
-    tokio::select! {
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
-    }
+    let failure = tokio::select! {
+        _ = interrupted.recv() => None,
+        _ = terminated.recv() => None,
+        reason = node.failure() => Some(reason),
+    };
     tracing::info!("stopping");
     node.stop().await;
-    Ok(())
+    match failure {
+        None => Ok(()),
+        Some(reason) => anyhow::bail!("the node cannot go on: {reason}; start it again"),
+    }
 }
 
 /// Says what to do about a database that another program has changed.

@@ -1,6 +1,6 @@
 //! Health and figures over HTTP.
 //!
-//! - `GET /health`: 200 while the node serves.
+//! - `GET /health`: 200 while the node serves, 503 when it cannot acknowledge commits any more.
 //! - `GET /metrics`: figures in Prometheus' text format.
 
 use std::fmt::Write;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -44,7 +45,7 @@ pub async fn start(
         .with_context(|| format!("could not listen on {address} for HTTP"))?;
     let address = listener.local_addr().context("the HTTP socket has no address")?;
     let router = Router::new()
-        .route("/health", get(|| async { "ok\n" }))
+        .route("/health", get(health))
         .route("/metrics", get(metrics))
         .with_state(Shown { database, registry });
     let (stop, stopped) = oneshot::channel();
@@ -75,6 +76,13 @@ impl HttpServer {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the HTTP server panicked");
         }
+    }
+}
+
+async fn health(State(shown): State<Shown>) -> (StatusCode, String) {
+    match shown.database.store().failure() {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context;
-use trellis_replication::net::{NetConfig, Network, ReplicaStore};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use trellis_replication::net::{NetConfig, NetHandle, Network, ReplicaStore};
 use trellis_replication::protocol::{ClusterId, Tuning};
 
 use crate::engine::{Database, Maintenance, MaintenanceOptions};
@@ -43,6 +45,9 @@ pub struct Node {
     http: HttpServer,
     maintenance: Maintenance,
     database: Arc<Database>,
+    /// Told why the database cannot go on.
+    failed: oneshot::Receiver<String>,
+    watch: JoinHandle<()>,
 }
 
 impl Node {
@@ -67,12 +72,14 @@ impl Node {
         let network = Network::start(config, store).await?;
         database.set_network(network.handle());
         learn_own_past(&database, &network, joins).await;
+        let (tell_failure, failed) = oneshot::channel();
+        let watch = tokio::spawn(watch(Arc::downgrade(&database), network.handle(), tell_failure));
         let http = http::start(options.http, Arc::clone(&database), Arc::clone(&registry)).await?;
         let doors =
             Arc::new(Doors { database: Arc::clone(&database), registry: Arc::clone(&registry) });
         let listener = Listener::start(options.listen, doors)?;
         let maintenance = Maintenance::start(&database, options.maintenance)?;
-        Ok(Self { listener, registry, network, http, maintenance, database })
+        Ok(Self { listener, registry, network, http, maintenance, database, failed, watch })
     }
 
     /// Where PostgreSQL clients connect.
@@ -99,8 +106,15 @@ impl Node {
         &self.database
     }
 
+    /// Waits until the node cannot go on, and says why.
+    pub async fn failure(&mut self) -> String {
+        let ended = |_| "the node's watch has ended".to_owned();
+        (&mut self.failed).await.unwrap_or_else(ended)
+    }
+
     /// Stops: no new sessions, no sessions, no network, no database.
     pub async fn stop(self) {
+        self.watch.abort();
         self.listener.stop();
         self.registry.close();
         self.http.stop().await;
@@ -114,15 +128,37 @@ impl Node {
 const OWN_PAST_WAIT: Duration = Duration::from_secs(5);
 
 /// A node whose database was restored from an older copy must not give numbers to new transactions that its peers have
-/// already seen: before it lets clients in, it asks for its own past. One that has none, or can reach nobody, goes on.
+/// already seen: before it lets clients in, it asks for its own past, if it knows of other nodes at all. One that can reach
+/// nobody goes on; [`watch`] holds its writes up as soon as a peer turns out to know more.
 async fn learn_own_past(database: &Database, network: &Network, joins: bool) {
-    let store = database.store();
-    if !joins || !store.heads().contains_key(&store.site_id()) {
+    let own = database.store().site_id();
+    if !joins && database.store().heads().keys().all(|site| *site == own) {
         return;
     }
     let mut handle = network.handle();
     if tokio::time::timeout(OWN_PAST_WAIT, handle.own_tail_complete()).await.is_err() {
         tracing::warn!("no peer could be asked for this node's own past; starting without");
+    }
+}
+
+/// Looks after what may turn out while the node runs: that peers know transactions of this node that it lacks, and that
+/// commits cannot be made durable any more.
+async fn watch(database: Weak<Database>, mut network: NetHandle, failed: oneshot::Sender<String>) {
+    loop {
+        let Some(database) = database.upgrade() else { return };
+        if let Some(reason) = database.store().failure() {
+            // Nobody to tell: the node is being stopped already.
+            failed.send(reason).unwrap_or_default();
+            return;
+        }
+        let own = database.store().site_id();
+        let elsewhere = network.stats().own_head_elsewhere;
+        let head = database.store().heads().get(&own).map_or(0, |head| head.0);
+        database.set_lacks_own_past(elsewhere > head);
+        drop(database);
+        if !network.status_changed().await {
+            return;
+        }
     }
 }
 

@@ -46,7 +46,21 @@ struct Entry {
 struct Sessions {
     by_pid: BTreeMap<u32, Entry>,
     last_pid: u32,
+    /// Connections that have not begun a session.
+    opening: usize,
     closing: bool,
+}
+
+/// Connections beyond the sessions that may be without a session: some that are about to be refused, and cancel requests.
+const OPENING_SPARE: usize = 32;
+
+/// A connection that has not begun a session yet; dropping it says that it has, or is gone.
+pub struct Opened(Arc<Registry>);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.lock().opening -= 1;
+    }
 }
 
 /// The sessions of a node.
@@ -82,6 +96,20 @@ impl Registry {
     #[must_use]
     pub fn new(sessions_max: usize) -> Self {
         Self { sessions: Mutex::default(), sessions_max }
+    }
+
+    /// Counts a connection that has been accepted.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`] if there are as many, sessions among them, as may be and some more.
+    pub fn open_door(self: &Arc<Self>) -> Result<Opened, Refusal> {
+        let mut sessions = self.lock();
+        let connections = sessions.by_pid.len() + sessions.opening;
+        if connections >= self.sessions_max.saturating_add(OPENING_SPARE) {
+            return Err(Refusal::Full);
+        }
+        sessions.opening += 1;
+        Ok(Opened(Arc::clone(self)))
     }
 
     /// Lets a session in.
@@ -202,5 +230,21 @@ fn next_pid(sessions: &Sessions) -> u32 {
         if !sessions.by_pid.contains_key(&pid) {
             return pid;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_count_before_they_have_begun_a_session() {
+        let registry = Arc::new(Registry::new(2));
+        let open = || registry.open_door().map_err(|refusal| refusal == Refusal::Full);
+        let opened: Vec<_> = (0..2 + OPENING_SPARE).map(|_| open().ok()).collect();
+        assert!(opened.iter().all(Option::is_some));
+        assert_eq!(open().err(), Some(true));
+        drop(opened);
+        assert!(open().is_ok());
     }
 }

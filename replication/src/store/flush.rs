@@ -159,6 +159,11 @@ impl Durability {
         }
     }
 
+    /// Why nothing is acknowledged any more, if that is so.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.lock().failed.clone()
+    }
+
     /// Whether the commit of that number is durable.
     pub(super) fn is_durable(&self, number: u64) -> bool {
         self.lock().durable >= number

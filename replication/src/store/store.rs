@@ -143,6 +143,13 @@ impl Store {
         &self.core.lease
     }
 
+    /// Why no commit is acknowledged any more, if the log could not be synced. Only opening the store anew, which syncs
+    /// what is there, tells what has survived.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.core.durability.failure()
+    }
+
     /// Frames in the write-ahead log, of one page each. It starts over at a checkpoint that no reader is in the way of.
     #[must_use]
     pub fn log_frames(&self) -> usize {

@@ -1,7 +1,7 @@
 //! What the sessions of a node share: the store, the schema as of the last commit, the feeds, the network.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rusqlite::Connection;
@@ -10,10 +10,10 @@ use trellis_replication::net::NetHandle;
 use trellis_replication::store::{
     AppliedTransaction, Store, StoreConnection, StoreError, StoreOptions, WriterLease, floor_table,
 };
-use trellis_sqlcompat::Oid;
 use trellis_sqlcompat::catalog::ImageOptions;
 use trellis_sqlcompat::functions::{self, SessionContext};
 use trellis_sqlcompat::schema::{Catalog, Sequence};
+use trellis_sqlcompat::{Oid, SqlError, SqlState};
 
 use super::advisory::AdvisoryLocks;
 use super::schema::{self, RemoteSchema, Schema};
@@ -51,6 +51,10 @@ pub struct Database {
     uncommitted: Mutex<Option<Arc<Catalog>>>,
     /// How many [`SchemaCommit`]s there are.
     schema_commits: AtomicUsize,
+    /// Peers have transactions of this node that it lacks itself.
+    lacks_own_past: AtomicBool,
+    /// The schema by which the last commits were told.
+    told: Mutex<Arc<Schema>>,
 }
 
 /// The commit of a transaction that changes the schema, until its session has read the schema again. As long as there is
@@ -81,7 +85,7 @@ impl Database {
         if let Some(pending) = reader.commit()? {
             pending.wait()?;
         }
-        let schema = schema::load(reader.sqlite())?;
+        let schema = Arc::new(schema::load(reader.sqlite())?);
         let database = Arc::new(Self {
             hub: Hub::default(),
             sequences: Sequences::default(),
@@ -89,11 +93,13 @@ impl Database {
             timer: Timer::default(),
             advisory: AdvisoryLocks::default(),
             registry,
-            schema: RwLock::new(Arc::new(schema)),
+            told: Mutex::new(Arc::clone(&schema)),
+            schema: RwLock::new(schema),
             reader: Mutex::new(reader),
             network: OnceLock::new(),
             uncommitted: Mutex::default(),
             schema_commits: AtomicUsize::new(0),
+            lacks_own_past: AtomicBool::new(false),
             store: Arc::clone(&store),
         });
         store.set_schema_hook(Box::new(RemoteSchema::new(context)));
@@ -129,6 +135,32 @@ impl Database {
     #[must_use]
     pub fn network(&self) -> Option<&NetHandle> {
         self.network.get()
+    }
+
+    /// Says whether peers have transactions of this node that it lacks itself. As long as they do nothing can be written: it
+    /// would take their numbers.
+    pub fn set_lacks_own_past(&self, lacks: bool) {
+        if self.lacks_own_past.swap(lacks, Ordering::SeqCst) != lacks {
+            tracing::warn!(lacks, "whether peers have transactions of this node that it lacks");
+        }
+    }
+
+    /// Refuses to write where a write could not be kept.
+    ///
+    /// # Errors
+    /// 58030 after a failed sync of the log, 57P03 while this node lacks transactions of its own.
+    pub(super) fn check_writable(&self) -> Result<(), SqlError> {
+        if let Some(reason) = self.store.failure() {
+            let message = format!("could not sync the write-ahead log: {reason}");
+            return Err(SqlError::new(SqlState::IO_ERROR, message));
+        }
+        if self.lacks_own_past.load(Ordering::SeqCst) {
+            let message = "this node cannot write before it has fetched its own transactions";
+            return Err(SqlError::new(SqlState::CANNOT_CONNECT_NOW, message).with_detail(
+                "Its database is an older copy; other nodes know later transactions of it.",
+            ));
+        }
+        Ok(())
     }
 
     /// Position of the last durable transaction.
@@ -215,7 +247,14 @@ impl Database {
             tracing::error!(%error, "the schema could not be read after a commit");
         }
         let schema = self.schema();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = std::mem::replace(&mut *told, Arc::clone(&schema));
+        drop(told);
         for transaction in applied {
+            // What came before a change of the schema is told in the words of the time before.
+            if shown.epoch != schema.epoch && self.changes_schema(transaction) {
+                shown = Arc::clone(&schema);
+            }
             if transaction.origin == own
                 && let Some(network) = self.network()
             {
@@ -224,8 +263,16 @@ impl Database {
                     None => network.commit_chunks(transaction.version),
                 }
             }
-            self.hub.publish(&self.store, transaction, &schema.catalog);
+            self.hub.publish(&self.store, transaction, &shown.catalog);
         }
+    }
+
+    fn changes_schema(&self, transaction: &AppliedTransaction) -> bool {
+        let mut changes = false;
+        let visited = self.store.visit_rows(transaction, 1, |row| {
+            changes |= row.table == schema::SCHEMA_TABLE_ID;
+        });
+        changes || visited.is_err()
     }
 }
 

@@ -181,6 +181,12 @@ pub(super) fn bring_in_line(
     Ok(new)
 }
 
+/// Whether the tables are what the schema says. Its rows are never deleted, so none can be missing from it.
+fn is_in_line(sqlite: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT NOT EXISTS (SELECT * FROM trellis_schema EXCEPT SELECT * FROM trellis_materialized)";
+    sqlite.prepare_cached(sql)?.query_row([], |row| row.get(0))
+}
+
 pub(super) fn internal(error: &dyn std::fmt::Display) -> SqlError {
     SqlError::new(SqlState::INTERNAL_ERROR, format!("storage: {error}"))
 }
@@ -223,6 +229,10 @@ impl SchemaHook for RemoteSchema {
     }
 
     fn system_rows_changed(&self, connection: &mut StoreConnection) -> Result<(), String> {
+        // The claim of a sequence's slot is a system row as well, and must not make every plan anew.
+        if is_in_line(connection.sqlite()).map_err(|error| error.to_string())? {
+            return Ok(());
+        }
         // Registering needs the connection mutably while its tables are read; what is to be registered is collected first.
         let (mut specs, mut gone) = (Vec::new(), Vec::new());
         let mut register = |spec: &TableSpec| {

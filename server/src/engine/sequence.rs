@@ -2,7 +2,7 @@
 //!
 //! The node on which a sequence was created is its *home* and counts as PostgreSQL does, in the lower half of the type's
 //! range. Every other node counts in a *slot* of the upper half that it has claimed for itself in the replicated table
-//! `trellis_slot`, so nodes that are cut off from each other never give out the same value:
+//! `trellis_slot`:
 //!
 //! | type | home | slots | values in each |
 //! |---|---|---|---|
@@ -11,8 +11,10 @@
 //! | int2 | below 2^14 | none: 55000 away from home | |
 //!
 //! A node's slot number is the same for all its sequences. It starts looking at a place that its site id determines and
-//! takes the first free one; should two nodes claim one slot while they are cut off from each other, the merge gives it to
-//! one of them and the other claims anew before it hands out more.
+//! takes the first free one. Should two nodes claim one slot while they are cut off from each other, the merge gives it to
+//! one of them and the other claims anew before it hands out more; what both gave out before they met may be equal. A claim
+//! that has reached the other nodes is never taken, so this can only happen to nodes that use their first sequence away
+//! from its home while they are cut off.
 //!
 //! As in PostgreSQL, a value is not given back by a rollback. Counters are kept in memory and written, in one table that
 //! is not replicated, with the transaction that used them.
@@ -104,9 +106,10 @@ impl Sequences {
         } else {
             slot_width(sequence) - 1
         };
+        let first = if offset == 0 { sequence.start } else { first_in_slot(sequence, limit) };
         let next = match counter.last {
-            None => sequence.start,
-            Some(last) => advance(sequence, last, limit)?,
+            None => first,
+            Some(last) => advance(sequence, last, first, limit)?,
         };
         state.set(sequence.id.0, Counter { last: Some(next), dirty: true, ..counter });
         Ok(offset + next)
@@ -300,7 +303,18 @@ fn slot_width(sequence: &Sequence) -> i64 {
     }
 }
 
-fn advance(sequence: &Sequence, last: i64, limit: i64) -> Result<i64, SqlError> {
+/// Where counting begins in a slot: at the sequence's start if it lies inside, or else as near to the slot's beginning as
+/// the increment has it.
+fn first_in_slot(sequence: &Sequence, limit: i64) -> i64 {
+    if (0..=limit).contains(&sequence.start) {
+        return sequence.start;
+    }
+    // The increment is positive away from home.
+    sequence.start.rem_euclid(sequence.increment.max(1)).min(limit)
+}
+
+/// The value after `last`; a sequence that cycles begins again at `first` of a slot, or at its own minimum at home.
+fn advance(sequence: &Sequence, last: i64, first: i64, limit: i64) -> Result<i64, SqlError> {
     let up = sequence.increment > 0;
     let next = last.checked_add(sequence.increment);
     let inside = |next: &i64| if up { *next <= limit } else { *next >= sequence.min_value };
@@ -308,11 +322,49 @@ fn advance(sequence: &Sequence, last: i64, limit: i64) -> Result<i64, SqlError> 
         return Ok(next);
     }
     if sequence.cycle {
-        return Ok(if up { sequence.min_value } else { sequence.max_value });
+        let at_home = limit == sequence.max_value.min(home_limit(sequence));
+        return Ok(match (up, at_home) {
+            (true, true) => sequence.min_value,
+            (true, false) => first,
+            (false, _) => sequence.max_value,
+        });
     }
     let (bound, value) = if up { ("maximum", limit) } else { ("minimum", sequence.min_value) };
     Err(SqlError::new(
         SqlState::SEQUENCE_LIMIT_EXCEEDED,
         format!("nextval: reached {bound} value of sequence \"{}\" ({value})", sequence.name),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequence(start: i64, increment: i64) -> Sequence {
+        Sequence {
+            id: trellis_sqlcompat::schema::ObjectId(1),
+            oid: Oid(1),
+            namespace: Oid(1),
+            name: "s".to_owned(),
+            type_oid: Oid::INT4,
+            start,
+            increment,
+            min_value: 1,
+            max_value: i64::from(i32::MAX),
+            cache: 1,
+            cycle: false,
+            owned_by: None,
+            internal: false,
+        }
+    }
+
+    #[test]
+    fn counting_in_a_slot_begins_inside_it() {
+        let limit = slot_width(&sequence(1, 1)) - 1;
+        let firsts =
+            [(1, 1, 1), (1_000, 10, 1_000), (5_000_000, 1, 0), (5_000_003, 10, 3), (-7, 5, 3)];
+        for (start, increment, first) in firsts {
+            assert_eq!(first_in_slot(&sequence(start, increment), limit), first, "START {start}");
+        }
+    }
 }

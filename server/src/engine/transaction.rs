@@ -301,6 +301,7 @@ impl SqliteEngine {
             Progress::Unopened | Progress::SetAside(_) | Progress::Lost(_) => false,
         };
         let savepoints = savepoint_names(transaction.savepoints.len());
+        self.database.check_writable()?;
         let lease = self.take_lease()?;
         self.connection
             .with_store(|mut store| store.begin(lease))

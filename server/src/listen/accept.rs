@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -83,10 +84,14 @@ impl Listener {
     }
 }
 
+/// How soon accepting is tried again when it failed, as it does while there are no descriptors left.
+const RETRY: Duration = Duration::from_millis(200);
+
 fn accept_all(socket: &TcpListener, mut poll: Poll, doors: &Arc<Doors>) {
     let mut events = Events::with_capacity(16);
+    let mut retry = None;
     loop {
-        if let Err(error) = poll.poll(&mut events, None) {
+        if let Err(error) = poll.poll(&mut events, retry) {
             if error.kind() == io::ErrorKind::Interrupted {
                 continue;
             }
@@ -96,32 +101,36 @@ fn accept_all(socket: &TcpListener, mut poll: Poll, doors: &Arc<Doors>) {
         if events.iter().any(|event| event.token() == WAKE) {
             return;
         }
-        accept_waiting(socket, doors);
+        retry = accept_waiting(socket, doors).is_err().then_some(RETRY);
     }
 }
 
-/// Accepts all that wait; the readiness event comes once for any number of them.
-fn accept_waiting(socket: &TcpListener, doors: &Arc<Doors>) {
+/// Accepts all that wait; the readiness event comes once for any number of them, and not again for those that are left.
+fn accept_waiting(socket: &TcpListener, doors: &Arc<Doors>) -> io::Result<()> {
     loop {
         match socket.accept() {
             Ok((stream, peer)) => hand_over(doors, stream, peer),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                // Out of descriptors, or a connection that died in the queue: the next event tries again.
                 tracing::warn!(%error, "a connection could not be accepted");
-                return;
+                return Err(error);
             }
         }
     }
 }
 
-fn hand_over(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr) {
+/// Gives a connection its thread, unless there are too many that have not begun their sessions.
+fn hand_over(doors: &Arc<Doors>, mut stream: TcpStream, peer: SocketAddr) {
+    let Ok(opening) = doors.registry.open_door() else {
+        connection::turn_away(&mut stream);
+        return;
+    };
     let doors = Arc::clone(doors);
     let spawned = std::thread::Builder::new()
         .name(format!("session {peer}"))
         .stack_size(STACK_BYTES)
-        .spawn(move || connection::serve(&doors, stream, peer));
+        .spawn(move || connection::serve(&doors, stream, peer, opening));
     if let Err(error) = spawned {
         tracing::warn!(%error, "no thread for a connection");
     }

@@ -1,5 +1,6 @@
 //! One connection's thread: from its first byte to its last.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +16,13 @@ use super::startup::{self, Opening, StartupParameters};
 use crate::clock;
 use crate::engine::{CancelSwitch, SqliteEngine};
 use crate::feed::Mailbox;
-use crate::registry::{Activity, Membership, Reach, Refusal};
+use crate::registry::{Activity, Membership, Opened, Reach, Refusal};
 use crate::session::{Disconnected, Flow, Identity, Session, Settings};
-use crate::wire::backend::Severity;
+use crate::wire::backend::{Outbox, Severity};
 use crate::wire::frontend::{self, DecodeError};
 
 /// Serves one connection until it ends.
-pub(super) fn serve(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr) {
+pub(super) fn serve(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr, opening: Opened) {
     let mut channel = match Channel::new(stream) {
         Ok(channel) => channel,
         Err(error) => {
@@ -29,7 +30,9 @@ pub(super) fn serve(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr) {
             return;
         }
     };
-    match startup::open(&mut channel, clock::now) {
+    let opened = startup::open(&mut channel, clock::now);
+    drop(opening);
+    match opened {
         Ok(Opening::Cancel { pid, secret }) => doors.registry.cancel(pid, &secret),
         Ok(Opening::Session(parameters)) => {
             if serve_session(doors, &mut channel, &parameters, peer).is_err() {
@@ -37,6 +40,15 @@ pub(super) fn serve(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr) {
             }
         }
         Err(Disconnected) => tracing::debug!(%peer, "connection ended before its session began"),
+    }
+}
+
+/// Tells a client that there is no place, without waiting for what it wants.
+pub(super) fn turn_away(stream: &mut TcpStream) {
+    let mut out = Outbox::default();
+    out.report(Severity::Fatal, &refused(Refusal::Full));
+    if let Err(error) = stream.write_all(out.bytes()) {
+        tracing::debug!(%error, "refusal not sent");
     }
 }
 

@@ -4,7 +4,8 @@
 //! for; one that may move backward, or that is held over the end of its transaction, keeps the rows it has read.
 //!
 //! # Bounds
-//! A cursor that keeps rows keeps at most [`KEPT_ROWS_MAX`]; beyond that it fails with 53200.
+//! A cursor that keeps rows keeps at most [`KEPT_ROWS_MAX`]; what it keeps, and what one `FETCH` returns, is at most
+//! `portal::KEPT_BYTES_MAX` large. Beyond that it fails with 53200.
 //!
 //! Source: PostgreSQL manual, `sql-declare`, `sql-fetch`, `sql-move`, `sql-close`.
 
@@ -15,7 +16,9 @@ use trellis_sqlcompat::plan::{FetchDirection, Plan, PlanKind, SessionStatement};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
 use super::port::{Engine, Rows};
-use super::portal::{CursorInfo, Formats, Portal, PortalState, Ran, RowSource, RowTag, StoredRows};
+use super::portal::{
+    CursorInfo, Formats, KeptBytes, Portal, PortalState, Ran, RowSource, RowTag, StoredRows,
+};
 use super::session::Session;
 
 /// Rows that one scrollable or held cursor may keep.
@@ -53,6 +56,7 @@ impl<E: Engine> Session<E> {
             scroll: declaration.scroll.unwrap_or(false),
             declared_us: self.now_us,
             seen: Vec::new(),
+            kept: KeptBytes::default(),
             at: 0,
             held: false,
         };
@@ -144,10 +148,13 @@ impl<R: Rows> Portal<R> {
                 return Ok(Vec::new());
             }
         }
-        let mut rows = Vec::new();
+        let (mut rows, mut kept) = (Vec::new(), KeptBytes::default());
         while i64::try_from(rows.len()).unwrap_or(i64::MAX) < take {
             match self.next_row()? {
-                Some(row) => rows.push(row),
+                Some(row) => {
+                    kept.add(&row)?;
+                    rows.push(row);
+                }
                 None => break,
             }
         }
@@ -222,6 +229,7 @@ impl<R: Rows> Portal<R> {
                 let message = format!("a cursor cannot keep more than {KEPT_ROWS_MAX} rows");
                 return Err(SqlError::new(SqlState::OUT_OF_MEMORY, message));
             }
+            cursor.kept.add(&row)?;
             cursor.seen.push(row);
         }
         Ok(())

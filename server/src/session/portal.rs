@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trellis_sqlcompat::parse::ParsedStatement;
 use trellis_sqlcompat::plan::{Plan, ResultColumn};
 use trellis_sqlcompat::types::{Encoder, TypeContext, encoder};
-use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError};
+use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError, SqlState};
 
 use super::port::Rows;
 
@@ -33,6 +33,34 @@ pub(super) enum RowSource<R> {
     Live(R),
     /// Already known.
     Stored(StoredRows),
+}
+
+/// Bytes of rows that one result may keep in memory: 256 MiB.
+pub(super) const KEPT_BYTES_MAX: usize = 256 << 20;
+
+/// How large the rows are that a result keeps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KeptBytes(usize);
+
+impl KeptBytes {
+    /// Counts a row.
+    ///
+    /// # Errors
+    /// 53200 above [`KEPT_BYTES_MAX`].
+    pub(super) fn add(&mut self, row: &[Datum]) -> Result<(), SqlError> {
+        let value = |datum: &Datum| match datum {
+            Datum::Text(text) => text.len(),
+            Datum::Blob(blob) => blob.len(),
+            Datum::Null | Datum::Integer(_) | Datum::Real(_) => 0,
+        };
+        self.0 += size_of_val(row) + row.iter().map(value).sum::<usize>();
+        if self.0 > KEPT_BYTES_MAX {
+            let message = "out of memory";
+            let detail = format!("A result that is kept may be {KEPT_BYTES_MAX} bytes large.");
+            return Err(SqlError::new(SqlState::OUT_OF_MEMORY, message).with_detail(detail));
+        }
+        Ok(())
+    }
 }
 
 /// Rows kept in memory.
@@ -160,6 +188,8 @@ pub(super) struct CursorInfo {
     pub declared_us: i64,
     /// Rows fetched so far, kept only where the cursor may move backward or is held.
     pub seen: Vec<Vec<Datum>>,
+    /// How large those are.
+    pub kept: KeptBytes,
     /// Number of the current row, from 1; 0 is before the first.
     pub at: usize,
     /// Its transaction has committed and it lives on: all rows are in `seen`.
@@ -246,5 +276,20 @@ impl CursorInfo {
             Datum::Integer(i64::from(self.scroll)),
             Datum::Integer(self.declared_us),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_rows_are_bounded_by_their_bytes() {
+        let mut kept = KeptBytes::default();
+        let row = vec![Datum::Integer(1), Datum::Text("x".repeat(KEPT_BYTES_MAX / 4))];
+        for _ in 0..3 {
+            kept.add(&row).unwrap();
+        }
+        assert_eq!(kept.add(&row).unwrap_err().state, SqlState::OUT_OF_MEMORY);
     }
 }

@@ -10,7 +10,7 @@ use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError, SqlState};
 
 use super::extended::refuse_other_shape;
 use super::port::{Engine, PlanState, Rows};
-use super::portal::{Ran, RowSource, RowTag, StoredRows};
+use super::portal::{KeptBytes, Ran, RowSource, RowTag, StoredRows};
 use super::session::Session;
 use crate::wire::backend::Severity;
 
@@ -92,9 +92,11 @@ impl<E: Engine> Session<E> {
         parameters: &[Datum],
     ) -> Result<Ran<E::Rows>, SqlError> {
         let width = plan.columns.as_ref().map_or(0, Vec::len);
-        let mut returned = Vec::new();
+        let (mut returned, mut kept) = (Vec::new(), KeptBytes::default());
         let mut visit = |row: &dyn Rows| {
-            returned.push((0..width).map(|at| row.column(at).to_datum()).collect());
+            let row: Vec<Datum> = (0..width).map(|at| row.column(at).to_datum()).collect();
+            kept.add(&row)?;
+            returned.push(row);
             Ok(())
         };
         let count = self.engine.write(plan, write, parameters, &mut visit)?;
