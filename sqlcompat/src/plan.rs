@@ -173,18 +173,7 @@ pub enum SessionStatement {
     /// `DEALLOCATE name`; `None` is `ALL`.
     Deallocate(Option<String>),
     /// `DECLARE name CURSOR FOR query`.
-    DeclareCursor {
-        /// Cursor name.
-        name: String,
-        /// Text of the query.
-        query: String,
-        /// `SCROLL`, `NO SCROLL`, or neither.
-        scroll: Option<bool>,
-        /// `WITH HOLD`.
-        hold: bool,
-        /// `BINARY`.
-        binary: bool,
-    },
+    DeclareCursor(Box<DeclareStatement>),
     /// `FETCH` and `MOVE`.
     Fetch {
         /// Cursor name.
@@ -338,6 +327,23 @@ pub enum CopyFormat {
     Csv,
     /// PostgreSQL's binary format.
     Binary,
+}
+
+/// `DECLARE`.
+#[derive(Clone, Debug)]
+pub struct DeclareStatement {
+    /// Cursor name.
+    pub name: String,
+    /// Text of the query.
+    pub query: String,
+    /// The query; its parameters are those of the `DECLARE`.
+    pub plan: Plan,
+    /// `SCROLL`, `NO SCROLL`, or neither.
+    pub scroll: Option<bool>,
+    /// `WITH HOLD`.
+    pub hold: bool,
+    /// `BINARY`.
+    pub binary: bool,
 }
 
 /// `EXPLAIN`.

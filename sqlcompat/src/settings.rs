@@ -119,10 +119,14 @@ impl TimeZoneSetting {
     }
 
     /// The name to keep for a zone as it was written: a zone name in its own spelling, a POSIX rule for a number of hours
-    /// (`2`, `-5.5`, positive east of Greenwich), or hours and minutes as written (`+05:30`, by POSIX positive west).
+    /// (`2`, `-5.5`, positive east of Greenwich) or an interval (`INTERVAL '-02:30'`, likewise), or hours and minutes as
+    /// written (`+05:30`, by POSIX positive west).
     /// `None` if there is no such zone.
     #[must_use]
     pub fn canonical_name(written: &str) -> Option<String> {
+        if let Some(interval) = written.strip_prefix("INTERVAL '") {
+            return interval_minutes(interval.strip_suffix('\'')?).map(posix_rule);
+        }
         if let Some(minutes) = offset_minutes(written) {
             let clock = written.contains(':');
             return Some(if clock { written.to_owned() } else { posix_rule(minutes) });
@@ -143,6 +147,15 @@ impl TimeZoneSetting {
 fn west_of_greenwich(written: &str) -> Option<TimeZone> {
     let seconds = offset_minutes(written)? * -60;
     Offset::from_seconds(seconds).ok().map(TimeZone::fixed)
+}
+
+/// The offset that an interval of at most 15:59 tells, in minutes; `None` if it has days, or seconds beyond a minute.
+fn interval_minutes(text: &str) -> Option<i32> {
+    const MINUTE_US: i64 = 60_000_000;
+    let interval = crate::types::interval::parse(text, -1).ok()?;
+    let whole = interval.months == 0 && interval.days == 0 && interval.us % MINUTE_US == 0;
+    let minutes = i32::try_from(interval.us / MINUTE_US).ok()?;
+    (whole && minutes.abs() < 16 * 60).then_some(minutes)
 }
 
 /// An offset of at most 15:59 east of Greenwich, in minutes.
@@ -179,6 +192,8 @@ mod tests {
         for (written, kept) in [
             ("-05:30", "-05:30"),
             ("-3", "<-03>+03"),
+            ("INTERVAL '+05:30'", "<+05:30>-05:30"),
+            ("INTERVAL '+00:00'", "<+00>-00"),
             ("5.5", "<+05:30>-05:30"),
             ("europe/paris", "Europe/Paris"),
             ("utc", "UTC"),

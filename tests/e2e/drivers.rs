@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls};
-use trellis_tests::clients::{self, Psql, Python};
+use trellis_tests::clients::{self, Psql};
 use trellis_tests::cluster::Cluster;
 use trellis_tests::node::Node;
 use trellis_tests::oracle::{Durability, Oracle};
@@ -97,89 +97,6 @@ fn tokio_postgres_transactions_and_cancel() -> Result<()> {
         ensure!(client.query_one("SELECT 1", &[]).await?.get::<_, i32>(0) == 1);
         Ok(())
     })?;
-    cluster.finish()
-}
-
-const PSYCOPG2: &str = r#"
-import psycopg2, sys, datetime, decimal
-c = psycopg2.connect(sys.argv[1])
-cur = c.cursor()
-cur.execute("CREATE TABLE py (id int PRIMARY KEY, t text, n numeric(8,2), d date, at timestamptz, j jsonb)")
-rows = [(i, 'name %d' % i, decimal.Decimal('1.50') * i, datetime.date(2024, 1, i), datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc), '{"k": [1, null]}') for i in range(1, 11)]
-cur.executemany("INSERT INTO py VALUES (%s, %s, %s, %s, %s, %s)", rows)
-c.commit()
-cur.execute("SELECT id, t, n, d, at, j FROM py WHERE id = %s", (3,))
-row = cur.fetchone()
-assert row[:4] == (3, 'name 3', decimal.Decimal('4.50'), datetime.date(2024, 1, 3)), row
-assert row[4].astimezone(datetime.timezone.utc) == rows[0][4], row
-assert row[5] == {"k": [1, None]}, row
-cur.execute("UPDATE py SET t = 'x' WHERE id > 5")
-assert cur.rowcount == 5, cur.rowcount
-c.rollback()
-try:
-    cur.execute("INSERT INTO py (id) VALUES (1)")
-    raise AssertionError('no error')
-except psycopg2.errors.UniqueViolation as e:
-    assert e.diag.constraint_name == 'py_pkey', e.diag.constraint_name
-c.rollback()
-try:
-    cur.execute("SELECT nosuch FROM py")
-    raise AssertionError('no error')
-except psycopg2.errors.UndefinedColumn as e:
-    assert e.diag.statement_position == '8', e.diag.statement_position
-c.rollback()
-with c.cursor('named') as named:
-    named.itersize = 3
-    named.execute("SELECT id FROM py ORDER BY id")
-    assert [r[0] for r in named] == list(range(1, 11))
-c.commit()
-import io
-cur.copy_expert("COPY py (id, t) FROM STDIN", io.StringIO("20\tcopied\n21\t\\N\n"))
-c.commit()
-out = io.StringIO()
-cur.copy_expert("COPY (SELECT id, t FROM py WHERE id >= 20 ORDER BY id) TO STDOUT WITH CSV", out)
-assert out.getvalue() == "20,copied\n21,\n", out.getvalue()
-print(c.server_version, c.encoding)
-"#;
-
-const PSYCOPG3: &str = r#"
-import psycopg, sys, uuid
-with psycopg.connect(sys.argv[1]) as c:
-    for n in range(8):   # prepared by the driver after five executions
-        assert c.execute("SELECT %s::int + 1", (n,)).fetchone() == (n + 1,)
-    c.execute("CREATE TABLE py3 (id uuid PRIMARY KEY, tags text[], n int8)")
-    u = uuid.uuid4()
-    c.execute("INSERT INTO py3 VALUES (%s, %s, %s)", (u, ['a', 'b c'], 2**40))
-    assert c.execute("SELECT * FROM py3", binary=True).fetchone() == (u, ['a', 'b c'], 2**40)
-    assert c.execute("SELECT n FROM py3 WHERE id = ANY(%s)", ([u],)).fetchall() == [(2**40,)]
-with psycopg.connect(sys.argv[1]) as c:
-    with c.pipeline():
-        cur = [c.execute("SELECT %s::text", (str(n),)) for n in range(20)]
-        assert [x.fetchone()[0] for x in cur] == [str(n) for n in range(20)]
-    with c.cursor() as cur:
-        with cur.copy("COPY py3 (id, n) FROM STDIN") as copy:
-            for n in range(100):
-                copy.write_row((uuid.uuid4(), n))
-    assert c.execute("SELECT count(*) FROM py3").fetchone() == (101,)
-print('ok')
-"#;
-
-#[test]
-fn psycopg2_speaks_the_simple_protocol() -> Result<()> {
-    let Some(python) = clients::require(Python::find())? else { return Ok(()) };
-    let cluster = Cluster::start("psycopg2", 2)?;
-    let printed = python.run(PSYCOPG2, &[&cluster.node(1).conninfo()])?;
-    ensure!(printed.starts_with("15") && printed.trim_end().ends_with("UTF8"), "{printed}");
-    cluster.all_answer("SELECT count(*) FROM py", &["12"])?;
-    cluster.finish()
-}
-
-#[test]
-fn psycopg3_speaks_the_extended_protocol() -> Result<()> {
-    let Some(python) = clients::require(Python::find())? else { return Ok(()) };
-    let cluster = Cluster::start("psycopg3", 2)?;
-    ensure!(python.run(PSYCOPG3, &[&cluster.node(1).conninfo()])? == "ok\n");
-    cluster.all_answer("SELECT count(*) FROM py3", &["101"])?;
     cluster.finish()
 }
 

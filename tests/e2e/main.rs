@@ -5,6 +5,8 @@
 //! | `airports` | a real data set, loaded by psql on one node, read on the others |
 //! | `convergence` | concurrent writes, crashes, late joiners and partitions end in equal tables |
 //! | `feeds` | LISTEN and NOTIFY, across nodes |
+//! | `clients` | clients that stop listening, dribble or wait keep nobody from writing |
+//! | `matrix` | programs of the client matrix, which PostgreSQL 15 passes too |
 //! | `drivers` | what drivers see of types, tags, errors and transactions |
 //! | `protocol` | start-up, portals, pipelines, cancel, message by message |
 //! | `bad_input` | malformed frames and garbage datagrams harm nobody but their sender |
@@ -19,5 +21,6 @@ mod convergence;
 mod drivers;
 mod feeds;
 mod large;
+mod matrix;
 mod process;
 mod protocol;

@@ -1,18 +1,18 @@
 //! Clients that are not Rust crates: psql, pgbench, and Python with its drivers and a data set.
 //!
-//! The Python drivers (`psycopg2-binary`, `psycopg[binary]`) and the airports (`airportsdata`, MIT licence) come
-//! from PyPI into a virtual environment under the target directory, once. Where a client cannot be had, the test
+//! The Python drivers and the airports (`airportsdata`, MIT licence) come from PyPI into a virtual environment under the
+//! target directory, once for each list of versions ([`PYPI`]). Where a client cannot be had, the test
 //! that needs it says so and ends; with `TRELLIS_REQUIRE_CLIENTS=1`, as in CI, it fails.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
-/// What the virtual environment holds.
-const PYTHON_PACKAGES: [&str; 3] = ["psycopg2-binary", "psycopg[binary]", "airportsdata"];
+use crate::matrix::list::PYPI;
 
 /// The environment of this run, or why there is none.
 static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -132,6 +132,12 @@ impl Python {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// A command that runs the interpreter.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        Command::new(&self.interpreter)
+    }
+
     /// The CSV file of the world's airports, about 28,000 lines with a header.
     ///
     /// # Errors
@@ -146,24 +152,56 @@ impl Python {
 
 /// Returns the interpreter of the environment under the target directory, created if need be.
 fn python_environment() -> Result<PathBuf> {
+    let directory = toolbox("python", &PYPI, |directory| {
+        let python = on_search_path("python3")?;
+        run_to_end(Command::new(python).args(["-m", "venv"]).arg(directory.join("venv")))?;
+        run_to_end(
+            Command::new(directory.join("venv/bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .args(PYPI),
+        )
+    })?;
+    Ok(directory.join("venv/bin/python"))
+}
+
+/// A directory under the target directory that `fill` has filled with exactly what `contents` lists.
+///
+/// It is filled anew when the list has changed. Processes that want it at the same time wait for each other.
+///
+/// # Errors
+///
+/// When the directory cannot be written to, or `fill` fails: then the next call tries again.
+pub(crate) fn toolbox(
+    name: &str,
+    contents: &[&str],
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
     let clients = target_directory()?.join("clients");
     fs::create_dir_all(&clients)?;
-    let lock = fs::File::create(clients.join("lock"))?;
+    let lock = fs::File::create(clients.join(format!("{name}.lock")))?;
     lock.lock().context("cannot lock the directory of clients")?;
-    let environment = clients.join("venv");
-    let interpreter = environment.join("bin/python");
-    let complete = environment.join("complete");
-    if complete.exists() {
-        return Ok(interpreter);
+    let directory = clients.join(name);
+    let complete = directory.join("complete");
+    let listed = contents.join("\n");
+    if fs::read_to_string(&complete).is_ok_and(|present| present == listed) {
+        return Ok(directory);
     }
-    run_to_end(Command::new(on_search_path("python3")?).args(["-m", "venv"]).arg(&environment))?;
-    run_to_end(
-        Command::new(&interpreter)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(PYTHON_PACKAGES),
-    )?;
-    fs::write(complete, "")?;
-    Ok(interpreter)
+    if directory.exists() {
+        fs::remove_dir_all(&directory)?;
+    }
+    fs::create_dir(&directory)?;
+    fill(&directory)?;
+    fs::write(complete, listed)?;
+    Ok(directory)
+}
+
+/// Whether this process is root's.
+///
+/// # Errors
+///
+/// When `/proc` cannot be read.
+pub(crate) fn is_root() -> Result<bool> {
+    Ok(fs::metadata("/proc/self").context("cannot tell the current user")?.uid() == 0)
 }
 
 /// The target directory that this test was built in: two levels above `<profile>/deps/<test>`.
@@ -177,7 +215,11 @@ fn target_directory() -> Result<PathBuf> {
 }
 
 /// Runs a command that is expected to succeed.
-fn run_to_end(command: &mut Command) -> Result<()> {
+///
+/// # Errors
+///
+/// When it does not; the text is what it wrote to stderr.
+pub(crate) fn run_to_end(command: &mut Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output().context("cannot run a set-up command")?;
     if !output.status.success() {
         bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -195,7 +237,11 @@ fn run_with_input(mut command: Command, input: &str) -> Result<Output> {
 }
 
 /// Finds an executable on the search path.
-fn on_search_path(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// When there is none of that name.
+pub(crate) fn on_search_path(name: &str) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|directory| directory.join(name))

@@ -11,6 +11,7 @@
 //! | `src/bin/kill.rs` | as many rounds of `kill -9` as wanted |
 //! | `src/bin/bench.rs` | throughput against PostgreSQL, and commit-to-visibility latency |
 //! | `src/bin/large.rs` | how much memory large transactions take |
+//! | `src/bin/clients.rs` | the client matrix: drivers, frameworks and tools of many languages |
 //! | `src/bin/churn.rs` | how large a file is through which a million rows passed |
 //!
 //! | module | holds |
@@ -25,6 +26,7 @@
 //! | [`churn`] | rows that come and go, and the size of the file they leave |
 //! | [`large`] | transactions of any size, and the memory of the nodes that carry them |
 //! | [`clients`] | psql, and Python with its drivers, installed once under `target/` |
+//! | [`matrix`] | the client matrix: programs, their set-up, and the servers that they run on |
 //! | [`wait`], [`work_dir`] | waiting for a condition; directories that outlive a failure |
 //!
 //! # Invariants
@@ -40,6 +42,7 @@ pub mod cluster;
 pub mod compat;
 pub mod kill;
 pub mod large;
+pub mod matrix;
 pub mod node;
 pub mod oracle;
 pub mod relay;

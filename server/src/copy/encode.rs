@@ -29,12 +29,19 @@ impl RowEncoder {
             }
             (_, CopyHeader::No) => None,
             _ => {
+                // FORCE_QUOTE is about values.
+                let unforced = CopyOptions {
+                    force_quote: Vec::new(),
+                    force_quote_all: false,
+                    ..self.options.clone()
+                };
+                let header = Self::new(unforced, self.columns);
                 let mut out = Vec::new();
-                self.begin(&mut out);
+                header.begin(&mut out);
                 for (column, name) in names.iter().enumerate() {
-                    self.field(column, Some(name.as_bytes()), &mut out);
+                    header.field(column, Some(name.as_bytes()), &mut out);
                 }
-                self.end(&mut out);
+                header.end(&mut out);
                 Some(out)
             }
         }

@@ -276,6 +276,9 @@ impl SessionHost for Host {
                 self.database()?.advisory.release(self.pid, LockScope::Session);
                 Ok(Datum::Null)
             }
+            ("pg_pg_sequence_last_value", [Datum::Integer(sequence)]) => {
+                self.last_value(u32::try_from(*sequence).unwrap_or(0))
+            }
             ("pg_pg_database_size_oid" | "pg_pg_database_size_name", [_]) => self.database_size(),
             _ if function.contains("_advisory_") => self.advisory(function, arguments),
             _ => Err(SqlError::unsupported(format_args!(
@@ -345,6 +348,14 @@ impl Host {
             return Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
         }
         Ok(())
+    }
+
+    fn last_value(&self, sequence: u32) -> Result<Datum, SqlError> {
+        let last = self.with_sequence(sequence, |database, definition| {
+            let site = database.store().site_id();
+            database.with_reader(|sqlite| database.sequences.last(definition, site, sqlite))
+        })?;
+        Ok(last.map_or(Datum::Null, Datum::Integer))
     }
 
     fn database_size(&self) -> Result<Datum, SqlError> {

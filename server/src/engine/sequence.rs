@@ -144,6 +144,27 @@ impl Sequences {
         Ok(value)
     }
 
+    /// The last value given out by this node; `None` before the first, and where `setval` or `RESTART` told the first one to
+    /// come.
+    ///
+    /// # Errors
+    /// 55000 where this node cannot count it.
+    pub(super) fn last(
+        &self,
+        sequence: &Sequence,
+        site: SiteId,
+        sqlite: &Connection,
+    ) -> Result<Option<i64>, SqlError> {
+        let mut state = self.lock();
+        let counter = state.counter(sequence.id.0, sqlite)?;
+        let bounds = sequence.min_value..=sequence.max_value;
+        let Some(last) = counter.last.filter(|last| bounds.contains(last)) else {
+            return Ok(None);
+        };
+        let offset = if counter.home { 0 } else { state.offset(sequence, site, sqlite)? };
+        Ok(Some(offset + last))
+    }
+
     /// `ALTER SEQUENCE … RESTART`: the next value is `value`.
     pub(super) fn restart(&self, sequence: Oid, value: i64, catalog: &Catalog) {
         let Some(sequence) = catalog.sequences.get(&sequence) else { return };

@@ -303,6 +303,7 @@ impl SqliteEngine {
         let savepoints = savepoint_names(transaction.savepoints.len());
         self.database.check_writable()?;
         let lease = self.take_lease()?;
+        self.release_catalog();
         self.connection
             .with_store(|mut store| store.begin(lease))
             .map_err(|error| self.store_failed(error))?;
@@ -319,6 +320,16 @@ impl SqliteEngine {
         self.database.refresh_schema().map_err(|error| schema::internal(&error))?;
         self.follow_schema();
         Ok(PlanState::Moved)
+    }
+
+    /// Takes the shared catalog image off the connection before a write transaction begins: SQLite would hold it until the
+    /// transaction's end, and then a change of the schema could not put another in its place.
+    fn release_catalog(&mut self) {
+        let attachment = &mut self.attachment;
+        let released = self.connection.with(|sqlite| attachment.release_shared(sqlite));
+        if let Err(error) = released {
+            tracing::debug!(%error, "an unfinished statement keeps the catalog image");
+        }
     }
 
     /// As [`Self::open_write`], for work whose plan cannot be made anew.

@@ -176,15 +176,17 @@ impl<E: Engine> Session<E> {
         let encoders = Self::encoders(&columns, &Formats(vec![i16::from(binary)]));
         let encoder = RowEncoder::new(statement.options.clone(), columns.len());
         self.out.copy_out_response(binary, columns.len());
-        if let Some(prologue) = encoder.prologue(&statement.columns) {
-            self.out.copy_data(&prologue);
+        // The binary prologue travels with the first row: clients count on one message for each row.
+        let mut line = encoder.prologue(&statement.columns).unwrap_or_default();
+        if !binary && !line.is_empty() {
+            self.out.copy_data(&line);
+            line.clear();
         }
         let conversion = self.conversion();
         let names = conversion.names();
         let types = conversion.types(&names);
-        let (mut count, mut line, mut value) = (0_u64, Vec::new(), Vec::new());
+        let (mut count, mut value) = (0_u64, Vec::new());
         while rows.next()? {
-            line.clear();
             encoder.begin(&mut line);
             for (column, one) in encoders.iter().enumerate() {
                 let datum = rows.column(column);
@@ -198,13 +200,15 @@ impl<E: Engine> Session<E> {
             }
             encoder.end(&mut line);
             self.out.copy_data(&line);
+            line.clear();
             count += 1;
             if self.out.len() > OUTBOX_BYTES {
                 self.flush_result(wire)?;
             }
         }
-        if let Some(epilogue) = encoder.epilogue() {
-            self.out.copy_data(&epilogue);
+        line.extend(encoder.epilogue().into_iter().flatten());
+        if !line.is_empty() {
+            self.out.copy_data(&line);
         }
         self.out.copy_done();
         Ok(format!("COPY {count}"))

@@ -11,8 +11,7 @@
 
 use std::sync::Arc;
 
-use trellis_sqlcompat::bind::Parameters;
-use trellis_sqlcompat::plan::{FetchDirection, Plan, PlanKind, SessionStatement};
+use trellis_sqlcompat::plan::{DeclareStatement, FetchDirection, Plan, PlanKind, SessionStatement};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
 use super::port::{Engine, Rows};
@@ -24,36 +23,29 @@ use super::session::Session;
 /// Rows that one scrollable or held cursor may keep.
 pub(super) const KEPT_ROWS_MAX: usize = 10_000_000;
 
-/// What `DECLARE` says.
-pub(super) struct Declaration<'a> {
-    pub(super) name: &'a str,
-    pub(super) query: &'a str,
-    pub(super) scroll: Option<bool>,
-    pub(super) hold: bool,
-    pub(super) binary: bool,
-}
-
 impl<E: Engine> Session<E> {
+    /// Opens a cursor; `parameters` are its query's.
     pub(super) fn run_declare(
         &mut self,
-        declaration: &Declaration<'_>,
+        declare: &DeclareStatement,
+        parameters: &[Datum],
     ) -> Result<Ran<E::Rows>, SqlError> {
-        if !declaration.hold {
+        if !declare.hold {
             self.transaction.require_block("DECLARE CURSOR")?;
         }
-        let prepared = self.prepare(declaration.query, Parameters::None, true)?;
-        let plan = prepared.plan;
+        let plan = Arc::new(declare.plan.clone());
         let PlanKind::Query(step) = &plan.kind else {
             let message = "DECLARE CURSOR must be used with a SELECT or VALUES command";
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         };
         self.begin_statement();
-        let rows = self.engine.open(&plan, step, &[])?;
+        self.supply_live(&plan)?;
+        let rows = self.engine.open(&plan, step, parameters)?;
         let cursor = CursorInfo {
-            query: declaration.query.to_owned(),
-            hold: declaration.hold,
-            binary: declaration.binary,
-            scroll: declaration.scroll.unwrap_or(false),
+            query: declare.query.clone(),
+            hold: declare.hold,
+            binary: declare.binary,
+            scroll: declare.scroll.unwrap_or(false),
             declared_us: self.now_us,
             seen: Vec::new(),
             kept: KeptBytes::default(),
@@ -63,13 +55,13 @@ impl<E: Engine> Session<E> {
         let columns = plan.columns.clone().map(Arc::from);
         let portal = Portal {
             plan: Arc::clone(&plan),
-            parameters: Vec::new(),
-            formats: Formats(vec![i16::from(declaration.binary)]),
+            parameters: parameters.to_vec(),
+            formats: Formats(vec![i16::from(declare.binary)]),
             columns,
             state: PortalState::Open(RowSource::Live(rows), RowTag::Counted("FETCH")),
             cursor: Some(Box::new(cursor)),
         };
-        self.keep_portal(declaration.name.to_owned(), portal)?;
+        self.keep_portal(declare.name.clone(), portal)?;
         Ok(Ran::Done("DECLARE CURSOR".to_owned()))
     }
 

@@ -23,7 +23,7 @@ impl<E: Engine> Session<E> {
     ) -> Result<Ran<E::Rows>, SqlError> {
         match &plan.kind {
             PlanKind::Empty => Ok(Ran::Empty),
-            PlanKind::Session(statement) => self.run_session_statement(statement),
+            PlanKind::Session(statement) => self.run_session_statement(statement, parameters),
             PlanKind::Query(step) => {
                 self.begin_statement();
                 self.supply_live(plan)?;
@@ -68,7 +68,7 @@ impl<E: Engine> Session<E> {
     }
 
     /// Gives the engine the rows of `pg_prepared_statements` and `pg_cursors` if the plan reads them.
-    fn supply_live(&mut self, plan: &Plan) -> Result<(), SqlError> {
+    pub(super) fn supply_live(&mut self, plan: &Plan) -> Result<(), SqlError> {
         for name in &plan.reads.live {
             let rows = match *name {
                 "pg_prepared_statements" => {

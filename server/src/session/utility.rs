@@ -7,7 +7,6 @@ use trellis_sqlcompat::bind::resolve::Types;
 use trellis_sqlcompat::plan::{DiscardTarget, ExplainStatement, PlanKind, SessionStatement, Step};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
-use super::cursor::Declaration;
 use super::port::Engine;
 use super::portal::{Ran, RowSource, RowTag, StoredRows};
 use super::session::Session;
@@ -22,7 +21,12 @@ const PAYLOAD_BYTES_MAX: usize = 7_999;
 type Done<E> = Result<Ran<<E as Engine>::Rows>, SqlError>;
 
 impl<E: Engine> Session<E> {
-    pub(super) fn run_session_statement(&mut self, statement: &SessionStatement) -> Done<E> {
+    /// Runs a session statement; `parameters` are those of the statement that it carries.
+    pub(super) fn run_session_statement(
+        &mut self,
+        statement: &SessionStatement,
+        parameters: &[Datum],
+    ) -> Done<E> {
         match statement {
             SessionStatement::Begin(modes) => self.run_begin(*modes),
             SessionStatement::Commit { chain } => self.run_commit(*chain),
@@ -63,10 +67,7 @@ impl<E: Engine> Session<E> {
             }
             SessionStatement::Execute { name, arguments } => self.run_execute(name, arguments),
             SessionStatement::Deallocate(name) => self.run_deallocate(name.as_deref()),
-            SessionStatement::DeclareCursor { name, query, scroll, hold, binary } => {
-                let (scroll, hold, binary) = (*scroll, *hold, *binary);
-                self.run_declare(&Declaration { name, query, scroll, hold, binary })
-            }
+            SessionStatement::DeclareCursor(declare) => self.run_declare(declare, parameters),
             SessionStatement::Fetch { cursor, direction, move_only } => {
                 self.run_fetch(cursor, *direction, *move_only)
             }

@@ -20,11 +20,7 @@ use crate::catalog::live_name;
 use crate::error::{SqlError, SqlState};
 use crate::lower::quote_identifier;
 use crate::oid::Oid;
-use crate::parse;
 use crate::schema;
-
-/// Deepest nesting of views in views.
-const VIEW_DEPTH_MAX: usize = 32;
 
 /// The names that an item brings into scope.
 #[derive(Debug, Default)]
@@ -310,9 +306,7 @@ impl Binder<'_> {
         match found {
             Some(schema::Relation::Table(table)) => Ok(table_relation(table)),
             Some(schema::Relation::View(view)) => self.view(view),
-            Some(schema::Relation::Sequence(_)) => {
-                Err(SqlError::unsupported("reading a sequence as a table").at(at.position()))
-            }
+            Some(schema::Relation::Sequence(sequence)) => self.sequence(sequence),
             Some(schema::Relation::Index(..)) => {
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is an index"))
                     .at(at.position()))
@@ -356,61 +350,6 @@ impl Binder<'_> {
             source: Source::Table(table, row.oid),
             optional: false,
         }
-    }
-
-    /// A view is its query.
-    fn view(&mut self, view: &schema::View) -> Result<Relation, SqlError> {
-        if let Some(table) = &view.materialized_in {
-            let columns = view.columns.iter().map(|(name, type_oid, typmod)| RelationColumn {
-                name: name.clone(),
-                sql: ColumnSql::Name(name.clone()),
-                type_oid: *type_oid,
-                typmod: *typmod,
-                origin: None,
-                not_null: false,
-                system: false,
-            });
-            return Ok(Relation {
-                alias: view.name.clone(),
-                qualifier: String::new(),
-                columns: columns.collect(),
-                source: Source::Table(quote_identifier(table), view.oid),
-                optional: false,
-            });
-        }
-        if self.view_depth >= VIEW_DEPTH_MAX {
-            return Err(SqlError::new(
-                SqlState::INVALID_OBJECT_DEFINITION,
-                format!("infinite recursion detected in rules for relation \"{}\"", view.name),
-            ));
-        }
-        let statement = parse::split(&view.query)?.into_iter().next();
-        let Some(parse::StatementAst::Sql(ast)) = statement.map(|it| it.ast) else {
-            return Err(invalid_view(&view.name));
-        };
-        let ast::Statement::Query(query) = *ast else {
-            return Err(invalid_view(&view.name));
-        };
-        let scopes = std::mem::take(&mut self.scopes);
-        let ctes = std::mem::take(&mut self.ctes);
-        self.view_depth += 1;
-        let bound = self.in_other_text(|binder| binder.subquery(&query));
-        self.view_depth -= 1;
-        self.scopes = scopes;
-        self.ctes = ctes;
-        let bound = bound?;
-        let mut columns = output_columns(&bound.columns);
-        for ((attnum, column), (name, ..)) in (1i16..).zip(&mut columns).zip(&view.columns) {
-            column.name.clone_from(name);
-            column.origin = Some((view.oid, attnum));
-        }
-        Ok(Relation {
-            alias: view.name.clone(),
-            qualifier: String::new(),
-            columns,
-            source: Source::Query(Box::new(bound)),
-            optional: false,
-        })
     }
 
     /// A subquery.
@@ -536,11 +475,4 @@ pub(crate) fn system_relation(
 pub(crate) fn undefined_table(schema: Option<&str>, name: &str) -> SqlError {
     let shown = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
     SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist"))
-}
-
-fn invalid_view(name: &str) -> SqlError {
-    SqlError::new(
-        SqlState::INTERNAL_ERROR,
-        format!("the definition of view \"{name}\" is no query"),
-    )
 }

@@ -30,6 +30,7 @@ pub mod resolve;
 mod scalar;
 mod scope;
 mod select;
+mod stored_query;
 mod table_function;
 mod target;
 pub mod tree;

@@ -248,6 +248,19 @@ impl Attachment {
         Ok(())
     }
 
+    /// Takes a shared image off `connection`, which is about to begin a write transaction: `BEGIN IMMEDIATE` opens a
+    /// transaction on every attached database, so that the image could not be replaced before its end. A copy stays, as
+    /// it can be rewritten in place.
+    ///
+    /// # Errors
+    /// What SQLite reports: a transaction or an unfinished statement that has read it still holds it.
+    pub fn release_shared(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        match self.0 {
+            Attached::Shared(_) => self.detach(connection),
+            Attached::Copy | Attached::Nothing => Ok(()),
+        }
+    }
+
     /// Takes the image off `connection`, which sets free what a copy of its own holds.
     ///
     /// # Errors

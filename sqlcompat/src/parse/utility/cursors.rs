@@ -64,8 +64,7 @@ pub(super) fn declare(cursor: &mut Cursor<'_>) -> Parsed {
     };
     cursor.expect_words("for")?;
     let query = cursor.rest()?;
-    let statement = SessionStatement::DeclareCursor { name, query, scroll, hold, binary };
-    Ok(UtilityAst::Session(statement))
+    Ok(UtilityAst::Declare { name, query, scroll, hold, binary })
 }
 
 /// `FETCH`.

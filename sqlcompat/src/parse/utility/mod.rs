@@ -53,6 +53,19 @@ pub enum UtilityAst {
         /// Text of the statement.
         statement: String,
     },
+    /// `DECLARE`.
+    Declare {
+        /// Cursor name.
+        name: String,
+        /// Text of the query.
+        query: String,
+        /// `SCROLL`, `NO SCROLL`, or neither.
+        scroll: Option<bool>,
+        /// `WITH HOLD`.
+        hold: bool,
+        /// `BINARY`.
+        binary: bool,
+    },
     /// `COPY`.
     Copy(Box<CopyAst>),
     /// `EXPLAIN`.

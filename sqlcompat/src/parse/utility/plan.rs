@@ -1,6 +1,7 @@
 //! Utility statements to plans.
 //!
-//! `COPY` and `EXPLAIN` are plans around the plan of another statement: `COPY t (a, b) FROM STDIN` is planned as
+//! `COPY`, `DECLARE` and `EXPLAIN` are plans around the plan of another statement, whose parameters are those of a `DECLARE`
+//! or an `EXPLAIN` too: `COPY t (a, b) FROM STDIN` is planned as
 //! `INSERT INTO t (a, b) VALUES ($1, $2)`, `COPY t TO STDOUT` as a query of its columns.
 
 use super::ast::ObjectName;
@@ -12,7 +13,7 @@ use crate::error::{SqlError, SqlState};
 use crate::parse;
 use crate::plan::{
     CatalogReads, CopyDirection, CopyFormat, CopyHeader, CopyOptions, CopyStatement,
-    ExplainStatement, Plan, PlanKind, SessionStatement, Step,
+    DeclareStatement, ExplainStatement, Plan, PlanKind, SessionStatement, Step,
 };
 use crate::schema::{self, Relation};
 
@@ -22,16 +23,26 @@ use crate::schema::{self, Relation};
 /// What PostgreSQL reports for names that do not exist and options that contradict each other; 0A000 for what Trellis does
 /// not support.
 pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
+    let mut parameters = Vec::new();
     let kind = match ast {
         UtilityAst::Session(statement) => PlanKind::Session(statement.clone()),
         UtilityAst::Prepare { name, parameter_types, statement } => {
             PlanKind::Session(prepare(name, parameter_types, statement, cx)?)
+        }
+        UtilityAst::Declare { name, query, scroll, hold, binary } => {
+            let plan = plan_text(query, cx)?;
+            parameters.clone_from(&plan.parameters);
+            let (name, query) = (name.clone(), query.clone());
+            let (scroll, hold, binary) = (*scroll, *hold, *binary);
+            let declare = DeclareStatement { name, query, plan, scroll, hold, binary };
+            PlanKind::Session(SessionStatement::DeclareCursor(Box::new(declare)))
         }
         UtilityAst::Copy(ast) => {
             PlanKind::Session(SessionStatement::Copy(Box::new(copy(ast, cx)?)))
         }
         UtilityAst::Explain { analyze, verbose, json, statement } => {
             let plan = plan_text(statement, cx)?;
+            parameters.clone_from(&plan.parameters);
             let (analyze, verbose, json) = (*analyze, *verbose, *json);
             let explain = ExplainStatement { plan, analyze, verbose, json };
             PlanKind::Session(SessionStatement::Explain(Box::new(explain)))
@@ -53,7 +64,7 @@ pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
         UtilityAst::Unsupported(what) => return Err(SqlError::unsupported(what)),
     };
     let reads = CatalogReads::default();
-    Ok(Plan { parameters: Vec::new(), columns: None, kind, reads, source: None })
+    Ok(Plan { parameters, columns: None, kind, reads, source: None })
 }
 
 fn prepare(
