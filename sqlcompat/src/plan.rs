@@ -1,6 +1,6 @@
 //! What a statement became: types for the client, SQLite SQL for the engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::oid::Oid;
 use crate::parse::ParsedStatement;
@@ -17,8 +17,19 @@ pub struct Plan {
     pub kind: PlanKind,
     /// What of the catalog the SQL reads, to be put in place before it runs.
     pub reads: CatalogReads,
+    /// What of it is constant, to be computed before anything else.
+    pub constants: Option<Constants>,
     /// What it was made of, where it may have to be made anew just before it runs: plans that write.
     pub source: Option<Arc<ParsedStatement>>,
+}
+
+/// The constant expressions of a plan, whose errors are errors of planning.
+#[derive(Clone, Debug)]
+pub struct Constants {
+    /// Yields one row of them.
+    pub step: Step,
+    /// Set once they have been computed without an error, which holds for as long as the plan does.
+    pub computed: OnceLock<()>,
 }
 
 /// One result column, as `RowDescription` tells it.
@@ -107,7 +118,12 @@ pub enum WriteVerb {
 #[derive(Clone, Debug)]
 pub enum SessionStatement {
     /// `BEGIN`, `START TRANSACTION`.
-    Begin(TransactionModes),
+    Begin {
+        /// Modes.
+        modes: TransactionModes,
+        /// Command tag: which of the two it is.
+        tag: &'static str,
+    },
     /// `COMMIT`, `END`.
     Commit {
         /// `AND CHAIN`.

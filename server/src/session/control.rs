@@ -14,7 +14,7 @@ use super::transaction::{Block, ListenAction, Savepoint, Transaction};
 type Done<E> = Result<Ran<<E as Engine>::Rows>, SqlError>;
 
 impl<E: Engine> Session<E> {
-    pub(super) fn run_begin(&mut self, modes: TransactionModes) -> Done<E> {
+    pub(super) fn run_begin(&mut self, modes: TransactionModes, tag: &str) -> Done<E> {
         match self.transaction.block {
             Block::Explicit => {
                 let message = "there is already a transaction in progress";
@@ -30,7 +30,7 @@ impl<E: Engine> Session<E> {
                 self.open_transaction(Block::Explicit, mode);
             }
         }
-        Ok(Ran::Done("BEGIN".to_owned()))
+        Ok(Ran::Done(tag.to_owned()))
     }
 
     pub(super) fn run_commit(&mut self, chain: bool) -> Done<E> {

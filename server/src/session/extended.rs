@@ -301,6 +301,7 @@ fn empty_plan() -> Plan {
         columns: None,
         kind: PlanKind::Empty,
         reads: trellis_sqlcompat::plan::CatalogReads::default(),
+        constants: None,
         source: None,
     }
 }

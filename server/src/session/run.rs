@@ -27,6 +27,7 @@ impl<E: Engine> Session<E> {
             PlanKind::Query(step) => {
                 self.begin_statement();
                 self.supply_live(plan)?;
+                self.compute_constants(plan)?;
                 let rows = self.engine.open(plan, step, parameters)?;
                 Ok(Ran::Rows(RowSource::Live(rows), RowTag::Counted("SELECT")))
             }
@@ -82,6 +83,17 @@ impl<E: Engine> Session<E> {
             };
             self.engine.supply_live(name, rows)?;
         }
+        Ok(())
+    }
+
+    /// Computes what of a plan is constant, once for a plan: its errors come before the columns are described.
+    fn compute_constants(&mut self, plan: &Plan) -> Result<(), SqlError> {
+        let Some(constants) = plan.constants.as_ref().filter(|it| it.computed.get().is_none())
+        else {
+            return Ok(());
+        };
+        self.engine.open(plan, &constants.step, &[])?.next()?;
+        constants.computed.get_or_init(|| ());
         Ok(())
     }
 

@@ -28,7 +28,7 @@ impl<E: Engine> Session<E> {
         parameters: &[Datum],
     ) -> Done<E> {
         match statement {
-            SessionStatement::Begin(modes) => self.run_begin(*modes),
+            SessionStatement::Begin { modes, tag } => self.run_begin(*modes, tag),
             SessionStatement::Commit { chain } => self.run_commit(*chain),
             SessionStatement::Rollback { chain } => self.run_rollback(*chain),
             SessionStatement::Savepoint(name) => self.run_savepoint(name),

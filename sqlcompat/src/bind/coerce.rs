@@ -114,12 +114,13 @@ impl Binder<'_> {
         match expr.node {
             // The fields of an interval say how its text is to be read.
             Node::Unknown(text)
-                if typmod >= 0
-                    && context == CastContext::Explicit
+                if context == CastContext::Explicit
+                    && self.types.base_with_typmod(target, typmod).1 >= 0
                     && self.types.base(target) != Oid::INTERVAL =>
             {
                 // The length is a cast of its own, which cuts what is too long instead of refusing it.
-                let literal = self.input_literal(text, target, -1, at)?;
+                let base = self.types.base(target);
+                let literal = self.input_literal(text, base, -1, at)?;
                 self.coerce(literal, target, typmod, context)
             }
             Node::Unknown(text) => {
@@ -161,8 +162,14 @@ impl Binder<'_> {
         }
         let names = BinderNames { types: self.types, catalog: self.cx.catalog };
         let cx = TypeContext { settings: self.cx.settings, names: &names, now_us: 0 };
-        let datum =
-            decode_text(base, base_typmod, &text, &cx).map_err(|error| error.at(at.position()))?;
+        let read = |typmod: i32| decode_text(base, typmod, &text, &cx);
+        // The modifier is applied to the value that was read, at no place in the text.
+        let datum = match read(base_typmod) {
+            Err(error) if base_typmod >= 0 && base != Oid::INTERVAL && read(-1).is_ok() => {
+                return Err(error);
+            }
+            result => result.map_err(|error| error.at(at.position()))?,
+        };
         Ok(Expr { node: Node::Literal(datum), type_oid: target, typmod, at })
     }
 
@@ -277,29 +284,6 @@ impl Binder<'_> {
         };
         fitted.typmod = length.typmod;
         Ok(fitted)
-    }
-
-    /// Gives a value of a domain's base type the domain's type, under its constraints.
-    fn check_domain(&mut self, expr: Expr, domain: Oid) -> Result<Expr, SqlError> {
-        let at = expr.at;
-        let typmod = expr.typmod;
-        self.require_unconstrained(domain)?;
-        Ok(Expr { node: expr.node, type_oid: domain, typmod, at })
-    }
-
-    /// 0A000 for a domain with constraints, which a cast would have to check.
-    fn require_unconstrained(&self, domain: Oid) -> Result<(), SqlError> {
-        let mut oid = domain;
-        while let Some(crate::schema::UserType::Domain(found)) = self.cx.catalog.types.get(&oid) {
-            if found.not_null || !found.checks.is_empty() {
-                return Err(SqlError::unsupported(format!(
-                    "a cast to domain \"{}\" with constraints",
-                    found.name
-                )));
-            }
-            oid = found.base_type;
-        }
-        Ok(())
     }
 
     /// The common type of several expressions; each is coerced to it.

@@ -1,5 +1,7 @@
 //! What a statement is bound against, and the entry point of binding.
 
+use std::sync::OnceLock;
+
 use sqlparser::ast::Statement;
 
 use super::binder::Binder;
@@ -7,7 +9,7 @@ use crate::error::SqlError;
 use crate::lower::Lowering;
 use crate::oid::Oid;
 use crate::parse::{ParsedStatement, StatementAst};
-use crate::plan::{Plan, PlanKind, ResultColumn, Step, WritePlan, WriteVerb};
+use crate::plan::{Constants, Plan, PlanKind, ResultColumn, Step, WritePlan, WriteVerb};
 use crate::schema::Catalog;
 use crate::settings::FormatSettings;
 
@@ -85,7 +87,8 @@ pub(crate) fn plan_sql(
             } else {
                 PlanKind::Query(step)
             };
-            binder.finish(columns, kind)
+            let constants = binder.constant_step(&bound)?;
+            Ok(Plan { constants, ..binder.finish(columns, kind)? })
         }
         Statement::Insert(insert) => super::insert::plan(insert, text, cx),
         Statement::Update(update) => super::update::plan(update, text, cx),
@@ -105,6 +108,22 @@ impl Binder<'_> {
         Ok(Step { sql: lowering.out })
     }
 
+    /// The step that computes a query's constants, if it has some.
+    fn constant_step(&self, query: &super::tree::Query) -> Result<Option<Constants>, SqlError> {
+        let found = super::constants::constants(query, &self.relations);
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let step = self.lowered(|lowering| {
+            for (index, expr) in found.iter().enumerate() {
+                lowering.out.push_str(if index == 0 { "SELECT " } else { ", " });
+                lowering.expr(expr)?;
+            }
+            Ok(())
+        })?;
+        Ok(Some(Constants { step, computed: OnceLock::new() }))
+    }
+
     /// The plan of a statement that has been bound and lowered.
     pub(crate) fn finish(
         self,
@@ -112,7 +131,7 @@ impl Binder<'_> {
         kind: PlanKind,
     ) -> Result<Plan, SqlError> {
         let parameters = self.parameter_types()?;
-        Ok(Plan { parameters, columns, kind, reads: self.reads, source: None })
+        Ok(Plan { parameters, columns, kind, reads: self.reads, constants: None, source: None })
     }
 
     /// Output columns as `RowDescription` tells them: domains as their base types.

@@ -3,13 +3,13 @@
 //! One function per family of nodes; [`Binder::expr`] dispatches. Chains of `AND` and `OR`, and the left spine of operator
 //! chains, are walked with a loop, so that a long condition is no deep recursion.
 
-use sqlparser::ast::{self, BinaryOperator, DateTimeField, UnaryOperator, Value, ValueWithSpan};
+use sqlparser::ast::{self, BinaryOperator, DateTimeField, UnaryOperator, ValueWithSpan};
 
 use super::binder::Binder;
 use super::data_type::interval_typmod;
+use super::literal::number_text;
 use super::tree::{At, Call, Expr, Node};
 use crate::builtin::CastContext;
-use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 
@@ -200,44 +200,6 @@ impl Binder<'_> {
         self.call_named(name, arguments, at)
     }
 
-    /// A literal.
-    fn value(&mut self, value: &ValueWithSpan) -> Result<Expr, SqlError> {
-        let at = self.span_start(value.span);
-        let unknown = |text: &str| Expr::new(Node::Unknown(text.to_owned()), Oid::UNKNOWN).at(at);
-        match &value.value {
-            Value::Number(text, _) => self.number(text, at),
-            Value::SingleQuotedString(text)
-            | Value::EscapedStringLiteral(text)
-            | Value::UnicodeStringLiteral(text)
-            | Value::NationalStringLiteral(text) => Ok(unknown(text)),
-            Value::DollarQuotedString(quoted) => Ok(unknown(&quoted.value)),
-            Value::Boolean(value) => Ok(Expr::boolean(*value).at(at)),
-            Value::Null => Ok(Expr::null().at(at)),
-            Value::Placeholder(text) => {
-                let (number, type_oid) = self.parameter(text, at)?;
-                Ok(Expr::new(Node::Parameter(number), type_oid).at(at))
-            }
-            Value::SingleQuotedByteStringLiteral(bits) => {
-                self.input_literal(bits.clone(), Oid::BIT, -1, at)
-            }
-            Value::HexStringLiteral(digits) => {
-                self.input_literal(format!("x{digits}"), Oid::BIT, -1, at)
-            }
-            _ => Err(SqlError::unsupported("this form of literal").at(at.position())),
-        }
-    }
-
-    /// A number: int4, int8 or numeric, whichever holds it first.
-    fn number(&self, text: &str, at: At) -> Result<Expr, SqlError> {
-        if text.bytes().all(|byte| byte.is_ascii_digit())
-            && let Ok(value) = text.parse::<i64>()
-        {
-            let type_oid = if i32::try_from(value).is_ok() { Oid::INT4 } else { Oid::INT8 };
-            return Ok(Expr::new(Node::Literal(Datum::Integer(value)), type_oid).at(at));
-        }
-        self.input_literal(text.to_owned(), Oid::NUMERIC, -1, at)
-    }
-
     fn unary(&mut self, op: UnaryOperator, operand: &ast::Expr) -> Result<Expr, SqlError> {
         let name = match op {
             UnaryOperator::Not => {
@@ -274,29 +236,6 @@ impl Binder<'_> {
         let at = At(self.expr_start(operand).0.saturating_sub(1));
         let operand = self.expr(operand)?;
         self.prefix_operator(name, operand, at)
-    }
-
-    /// A number with a minus in front is one literal: -9223372036854775808 is an int8.
-    fn negative_number(&self, text: &str, at: At) -> Result<Expr, SqlError> {
-        let mut literal = self.number(text, at)?;
-        match &mut literal.node {
-            Node::Literal(Datum::Integer(value)) => {
-                *value = -*value;
-                if i32::try_from(*value).is_ok() {
-                    literal.type_oid = Oid::INT4;
-                }
-            }
-            _ => {
-                let minimum = format!("-{text}").parse::<i64>();
-                if let Ok(value) = minimum {
-                    literal.node = Node::Literal(Datum::Integer(value));
-                    literal.type_oid = Oid::INT8;
-                    return Ok(literal);
-                }
-                return self.input_literal(format!("-{text}"), Oid::NUMERIC, -1, at);
-            }
-        }
-        Ok(literal)
     }
 
     /// `operand::type` and `CAST(operand AS type)`.
@@ -472,21 +411,6 @@ impl Binder<'_> {
             Node::Call(call) => Ok(*call),
             _ => Err(SqlError::unsupported("this comparison").at(at.position())),
         }
-    }
-}
-
-/// The digits of a number that is written with any count of parentheses and signs, and whether it is negative: PostgreSQL's
-/// grammar takes signs into the constant.
-fn number_text(expr: &ast::Expr) -> Option<(&str, bool)> {
-    match expr {
-        ast::Expr::Value(ValueWithSpan { value: Value::Number(text, _), span: _ }) => {
-            Some((text, false))
-        }
-        ast::Expr::Nested(inner) => number_text(inner),
-        ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => {
-            number_text(inner).map(|(text, negated)| (text, !negated))
-        }
-        _ => None,
     }
 }
 

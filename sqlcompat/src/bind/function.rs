@@ -113,7 +113,7 @@ impl Binder<'_> {
         list: &ast::FunctionArgumentList,
         at: At,
     ) -> Result<Option<Expr>, SqlError> {
-        if !matches!(name, "coalesce" | "greatest" | "least" | "nullif" | "row") {
+        if !matches!(name, "coalesce" | "greatest" | "least" | "nullif" | "row" | "grouping") {
             return self.sql_value(name, list, at);
         }
         let mut arguments = Vec::with_capacity(list.args.len());
@@ -123,6 +123,9 @@ impl Binder<'_> {
             };
             arguments.push(argument);
         }
+        if name == "grouping" {
+            return self.grouping_call(&arguments, at).map(Some);
+        }
         if name == "row" {
             let mut fields = Vec::with_capacity(arguments.len());
             for argument in arguments {
@@ -131,6 +134,25 @@ impl Binder<'_> {
             return Ok(Some(Expr::new(Node::Row(fields), Oid::RECORD).at(at)));
         }
         self.special_function(name, &arguments, at)
+    }
+
+    /// `GROUPING(…)`, of which the grouping itself decides the value.
+    fn grouping_call(&mut self, arguments: &[&ast::Expr], at: At) -> Result<Expr, SqlError> {
+        if arguments.len() > GROUPING_MAX {
+            let message = "GROUPING must have fewer than 32 arguments";
+            return Err(SqlError::new(SqlState::TOO_MANY_ARGUMENTS, message).at(at.position()));
+        }
+        if let Some(clause) = self.scope().calls.no_aggregates {
+            let message = format!("grouping operations are not allowed in {clause}");
+            return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(at.position()));
+        }
+        let mut bound = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            let place = self.expr_start(argument);
+            bound.push(self.expr(argument)?.at(place));
+        }
+        self.scope().calls.met_aggregate = true;
+        Ok(Expr::new(Node::Grouping(bound), Oid::INT4).at(at))
     }
 
     /// `CURRENT_TIMESTAMP(3)` and its kin.
@@ -561,6 +583,9 @@ impl Binder<'_> {
         Ok(())
     }
 }
+
+/// Most arguments of GROUPING, whose value is an int4 of as many bits; more is refused with 54023.
+const GROUPING_MAX: usize = 31;
 
 /// Ends the type arguments of a call whose last argument is an array given for `VARIADIC "any"`.
 const SPREAD_ARRAY: Oid = Oid(0);

@@ -1,10 +1,11 @@
 //! What may stand outside aggregates in a grouped query, and queries with several grouping sets.
 
 use super::binder::Binder;
+use super::from::output_columns;
 use super::query::plain_query;
 use super::tree::{
-    Body, Distinct, Expr, Node, Query, RelationId, Select, SetKind, SetOperation, SortBy, SortKey,
-    Source,
+    Body, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select, SetKind,
+    SetOperation, SortBy, SortKey, Source,
 };
 use super::walk::query_expressions;
 use crate::error::{SqlError, SqlState};
@@ -36,6 +37,13 @@ impl Binder<'_> {
         });
         let exprs = select.items.iter().chain(&select.having).chain(sort_keys);
         for expr in exprs {
+            if let Some(stray) = stray_grouping(expr, &select.group_by) {
+                return Err(SqlError::new(
+                    SqlState::GROUPING_ERROR,
+                    "arguments to GROUPING must be grouping expressions of the associated query level",
+                )
+                .at(stray.at.position()));
+            }
             if let Some(column) = check.stray(expr) {
                 return Err(self.not_grouped(column));
             }
@@ -82,25 +90,42 @@ impl Binder<'_> {
     /// # Errors
     /// 0A000 for the combinations left out.
     pub(crate) fn grouping_sets(
-        &self,
+        &mut self,
         query: Query,
         sets: &[Vec<usize>],
     ) -> Result<Query, SqlError> {
         let Body::Select(select) = query.body else {
             return Err(SqlError::unsupported("GROUPING SETS here"));
         };
-        let sorted_by_expression =
-            query.order_by.iter().any(|key| matches!(key.by, SortBy::Expr(_)));
-        if select.distinct != Distinct::No || sorted_by_expression {
-            return Err(SqlError::unsupported(
-                "GROUPING SETS with DISTINCT or with ORDER BY an expression",
-            ));
-        }
-        let windowed = |expr: &Expr| {
-            expr.any(&mut |it| matches!(&it.node, Node::Aggregate(call) if call.over.is_some()))
+        let is_window = |it: &Expr| match &it.node {
+            Node::Aggregate(aggregate) => aggregate.over.is_some(),
+            _ => false,
         };
-        if sets.len() > 1 && select.items.iter().any(windowed) {
-            return Err(SqlError::unsupported("window functions over several grouping sets"));
+        if select.items.iter().any(|item| item.any(&mut |it| is_window(it))) {
+            return Err(SqlError::unsupported("GROUPING SETS with window functions"));
+        }
+        let mut select = select;
+        let mut query = Query { body: Body::Values(Vec::new()), ..query };
+        let distinct = std::mem::replace(&mut select.distinct, Distinct::No);
+        if matches!(distinct, Distinct::On(_)) {
+            return Err(SqlError::unsupported("GROUPING SETS with DISTINCT ON"));
+        }
+        // Expressions that only ORDER BY has are outputs of the parts, which the query around them does not show.
+        let outer_keys = query.order_by.iter().any(|key| matches!(key.by, SortBy::Expr(_)));
+        let wrapped = outer_keys || distinct == Distinct::Rows;
+        let shown = query.columns.len();
+        let order_by = std::mem::take(&mut query.order_by);
+        let mut keys = Vec::with_capacity(order_by.len());
+        for key in order_by {
+            let by = match key.by {
+                SortBy::Output(index) => index,
+                SortBy::Expr(expr) => {
+                    query.columns.push(self.output_column(&expr, String::new()));
+                    select.items.push(expr);
+                    select.items.len() - 1
+                }
+            };
+            keys.push(SortKey { by: SortBy::Output(by), ..key });
         }
         let mut union: Option<Query> = None;
         for set in sets {
@@ -116,9 +141,85 @@ impl Binder<'_> {
         }
         let mut union =
             union.ok_or_else(|| SqlError::unsupported("GROUPING SETS without a set"))?;
-        union.order_by = query.order_by;
-        Ok(union)
+        if !wrapped {
+            union.order_by = keys;
+            return Ok(union);
+        }
+        Ok(self.around_sets(union, distinct, keys, shown))
     }
+
+    /// A query of the first `shown` outputs of the united parts.
+    fn around_sets(
+        &mut self,
+        union: Query,
+        distinct: Distinct,
+        keys: Vec<SortKey>,
+        shown: usize,
+    ) -> Query {
+        let columns: Vec<_> = union.columns.iter().take(shown).cloned().collect();
+        let relation = Relation {
+            alias: String::new(),
+            qualifier: self.fresh_qualifier(),
+            columns: output_columns(&union.columns),
+            source: Source::Query(Box::new(union)),
+            optional: false,
+        };
+        let id = self.relations.add(relation);
+        let column = |index: usize| {
+            self.column(id, u16::try_from(index).unwrap_or(u16::MAX), super::tree::At(0))
+        };
+        let order_by = keys
+            .into_iter()
+            .map(|key| match key.by {
+                SortBy::Output(index) if index >= shown => {
+                    SortKey { by: SortBy::Expr(column(index)), ..key }
+                }
+                _ => key,
+            })
+            .collect();
+        let select = Select {
+            distinct,
+            items: (0..shown).map(column).collect(),
+            from: vec![FromItem::Relation(id)],
+            filter: None,
+            grouped: false,
+            group_by: Vec::new(),
+            having: None,
+        };
+        Query { order_by, ..plain_query(Body::Select(Box::new(select)), columns) }
+    }
+}
+
+/// Gives every `GROUPING` of a query without grouping sets its value, which is 0.
+pub(crate) fn settle(select: &mut Select, order_by: &mut [SortKey]) {
+    let sort_keys = order_by.iter_mut().filter_map(|key| match &mut key.by {
+        SortBy::Expr(expr) => Some(expr),
+        SortBy::Output(_) => None,
+    });
+    for item in select.items.iter_mut().chain(&mut select.having).chain(sort_keys) {
+        decide_grouping(item, &[]);
+    }
+}
+
+/// Replaces `GROUPING` by its bits: 1 for an argument that is absent from the grouping set, the last argument lowest.
+fn decide_grouping(expr: &mut Expr, absent: &[&Expr]) {
+    if let Node::Grouping(arguments) = &expr.node {
+        let bits =
+            arguments.iter().fold(0i64, |bits, it| bits << 1 | i64::from(absent.contains(&it)));
+        expr.node = Node::Literal(crate::datum::Datum::Integer(bits));
+        return;
+    }
+    for child in expr.children_mut() {
+        decide_grouping(child, absent);
+    }
+}
+
+/// The first argument of a `GROUPING` that is no grouping expression.
+fn stray_grouping<'e>(expr: &'e Expr, group_by: &[Expr]) -> Option<&'e Expr> {
+    if let Node::Grouping(arguments) = &expr.node {
+        return arguments.iter().find(|argument| !group_by.contains(argument));
+    }
+    expr.children().into_iter().find_map(|child| stray_grouping(child, group_by))
 }
 
 /// The select grouped by the keys of one set; an empty set still makes one group.
@@ -134,6 +235,7 @@ fn one_grouping(select: &Select, set: &[usize]) -> Select {
         .map(|index| select.group_by[index].clone())
         .collect();
     for item in part.items.iter_mut().chain(&mut part.having) {
+        decide_grouping(item, &absent);
         replace_with_null(item, &absent);
     }
     part
@@ -168,6 +270,7 @@ impl GroupingCheck<'_> {
         }
         match &expr.node {
             Node::Aggregate(aggregate) if aggregate.over.is_none() => return None,
+            Node::Grouping(_) => return None,
             Node::Column(relation, _) | Node::WholeRow(relation) => {
                 let stray =
                     self.relations.contains(relation) && !self.determined.contains(relation);

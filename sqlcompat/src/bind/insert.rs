@@ -11,7 +11,8 @@ use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
 use crate::lower::{Lowering, quote_identifier};
 use crate::oid::Oid;
-use crate::parse::rewrite::{OVERRIDING_SYSTEM, OVERRIDING_USER};
+use crate::parse;
+use crate::parse::rewrite::{CONFLICT, OVERRIDING_SYSTEM, OVERRIDING_USER};
 use crate::plan::{Plan, WriteVerb};
 use crate::schema::{Column, ColumnGeneration, Table};
 
@@ -33,9 +34,14 @@ enum Values {
 struct Conflict<'a> {
     /// Columns of the unique constraint or index; empty for any.
     columns: Vec<&'a Column>,
+    /// Keys and condition of an index that is partial or over expressions, in place of columns.
+    index: Option<ConflictIndex>,
     /// `DO UPDATE SET`; `None` for `DO NOTHING`.
     update: Option<ConflictUpdate<'a>>,
 }
+
+/// Keys of a unique index, and its condition.
+type ConflictIndex = (Vec<Expr>, Option<Expr>);
 
 /// `SET` and `WHERE` of `DO UPDATE`.
 type ConflictUpdate<'a> = (Vec<(&'a Column, Expr)>, Option<Expr>);
@@ -69,7 +75,8 @@ pub(crate) fn plan(
     let returning = binder.returning(parts.returning, target)?;
     binder.write_plan(target, WriteVerb::Insert, returning.as_ref(), |lowering| {
         lowering.ctes(&ctes)?;
-        lowering.insert(target, &rows, conflict.is_some())?;
+        let once = conflict.as_ref().map_or_else(Vec::new, |conflict| once_keys(conflict, &rows));
+        lowering.insert(target, &rows, conflict.is_some(), &once)?;
         lowering.conflict(target.table, conflict.as_ref())
     })
 }
@@ -286,8 +293,17 @@ impl<'a> Binder<'a> {
         let OnInsert::OnConflict(ast::OnConflict { conflict_target, action }) = on else {
             return Err(SqlError::unsupported("ON DUPLICATE KEY"));
         };
+        let marked = match conflict_target {
+            Some(ConflictTarget::Columns(idents)) => marked_target(idents),
+            Some(ConflictTarget::OnConstraint(_)) | None => None,
+        };
+        let index = match marked {
+            Some(marked) => Some(self.conflict_index(target, marked)?),
+            None => None,
+        };
         let columns = match conflict_target {
             None => Vec::new(),
+            Some(_) if index.is_some() => Vec::new(),
             Some(ConflictTarget::Columns(idents)) => self.conflict_columns(target.table, idents)?,
             Some(ConflictTarget::OnConstraint(name)) => {
                 let (_, name) = self.qualified(name)?;
@@ -296,7 +312,7 @@ impl<'a> Binder<'a> {
         };
         let update = match action {
             OnConflictAction::DoNothing => None,
-            OnConflictAction::DoUpdate(_) if columns.is_empty() => {
+            OnConflictAction::DoUpdate(_) if columns.is_empty() && index.is_none() => {
                 return Err(SqlError::new(
                     SqlState::SYNTAX_ERROR,
                     "ON CONFLICT DO UPDATE requires inference specification or constraint name",
@@ -317,7 +333,63 @@ impl<'a> Binder<'a> {
                 Some((assigned, filter))
             }
         };
-        Ok(Some(Conflict { columns, update }))
+        Ok(Some(Conflict { columns, index, update }))
+    }
+
+    /// The unique index that a conflict target of expressions, or with a condition, means.
+    fn conflict_index(
+        &mut self,
+        target: Target<'a>,
+        (keys, predicate): (&str, &str),
+    ) -> Result<ConflictIndex, SqlError> {
+        let wanted = match parse::expression(&format!("({keys})"))? {
+            ast::Expr::Tuple(keys) => keys,
+            ast::Expr::Nested(key) => vec![*key],
+            key => vec![key],
+        };
+        let wanted = wanted.iter().map(|key| self.schema_expression(key));
+        let wanted = wanted.collect::<Result<Vec<Expr>, SqlError>>()?;
+        let condition = match predicate {
+            "" => None,
+            text => Some(self.schema_expression(&parse::expression(text)?)?),
+        };
+        for index in target.table.indexes.iter().filter(|index| index.unique) {
+            let mut found = Vec::with_capacity(index.keys.len());
+            for key in &index.keys {
+                found.push(match &key.expression {
+                    Some(text) => self.schema_expression(&parse::expression(text)?)?,
+                    None => self.conflict_key(target, key.attnum),
+                });
+            }
+            let partial = match &index.predicate {
+                Some(text) => Some(self.schema_expression(&parse::expression(text)?)?),
+                None => None,
+            };
+            let same_keys = found.iter().all(|key| wanted.contains(key))
+                && wanted.iter().all(|key| found.contains(key));
+            if same_keys && (partial.is_none() || partial == condition) {
+                return Ok((found, partial));
+            }
+        }
+        let plain = target.table.uniques.iter().find_map(|unique| {
+            let found: Vec<Expr> =
+                unique.columns.iter().map(|attnum| self.conflict_key(target, *attnum)).collect();
+            let same = found.iter().all(|key| wanted.contains(key))
+                && wanted.iter().all(|key| found.contains(key));
+            same.then_some(found)
+        });
+        plain.map(|found| (found, None)).ok_or_else(no_such_conflict)
+    }
+
+    /// An expression over the target's columns, from another text than the statement's.
+    fn schema_expression(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        self.in_other_text(|binder| binder.expr(expr))
+    }
+
+    /// A column of the target by its attribute number.
+    fn conflict_key(&self, target: Target<'a>, attnum: i16) -> Expr {
+        let index = target.table.columns.iter().position(|it| it.attnum == attnum).unwrap_or(0);
+        self.column(target.relation, u16::try_from(index).unwrap_or(u16::MAX), At(0))
     }
 
     fn add_excluded(&mut self, target: Target<'a>) -> Result<(), SqlError> {
@@ -365,11 +437,21 @@ impl<'a> Binder<'a> {
         if constrained || indexed {
             return Ok(columns);
         }
-        Err(SqlError::new(
-            SqlState::INVALID_COLUMN_REFERENCE,
-            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-        ))
+        Err(no_such_conflict())
     }
+}
+
+/// The texts of a conflict target and of its condition, where the rewriting of tokens has marked it.
+fn marked_target(idents: &[ast::Ident]) -> Option<(&str, &str)> {
+    let [ident] = idents else { return None };
+    ident.value.strip_prefix(CONFLICT)?.split_once('\0')
+}
+
+fn no_such_conflict() -> SqlError {
+    SqlError::new(
+        SqlState::INVALID_COLUMN_REFERENCE,
+        "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+    )
 }
 
 impl Lowering<'_> {
@@ -378,6 +460,7 @@ impl Lowering<'_> {
         target: Target<'_>,
         rows: &Rows<'_>,
         conflict: bool,
+        once: &[usize],
     ) -> Result<(), SqlError> {
         self.out.push_str("INSERT INTO ");
         self.target(target);
@@ -392,18 +475,55 @@ impl Lowering<'_> {
             self.out.push_str(&quote_identifier(name));
         }
         self.out.push_str(") ");
+        let Some(first) = once.first() else {
+            return self.inserted_rows(target, rows, conflict, hidden.is_some());
+        };
+        // A function over all proposed rows sees a key that comes twice.
+        self.out.push_str(if hidden.is_some() {
+            "SELECT trellis_unique_id(), "
+        } else {
+            "SELECT "
+        });
+        for index in 0..rows.columns.len() {
+            self.out.push_str(if index > 0 { ", " } else { "" });
+            if index != *first {
+                self.push(format_args!("column{}", index + 1));
+                continue;
+            }
+            self.push(format_args!("trellis_once('', column{}", index + 1));
+            for key in once {
+                self.push(format_args!(", column{}", key + 1));
+            }
+            self.out.push(')');
+        }
+        self.out.push_str(" FROM (");
+        self.inserted_rows(target, rows, false, false)?;
+        self.out.push_str(") WHERE 1");
+        Ok(())
+    }
+
+    /// The proposed rows; with `conflict`, so that ON CONFLICT may follow.
+    fn inserted_rows(
+        &mut self,
+        target: Target<'_>,
+        rows: &Rows<'_>,
+        conflict: bool,
+        hidden: bool,
+    ) -> Result<(), SqlError> {
         match &rows.source {
             Values::Rows(values) => {
                 for (index, row) in values.iter().enumerate() {
                     self.out.push_str(if index == 0 { "VALUES (" } else { ", (" });
-                    self.inserted_row(target.table, &rows.columns, row)?;
+                    self.inserted_row(target.table, &rows.columns, row, hidden)?;
                     self.out.push(')');
                 }
             }
             Values::Query(query) => {
                 let Body::Select(select) = &query.body else { return Ok(()) };
                 self.out.push_str("SELECT ");
-                self.inserted_row(target.table, &rows.columns, &select.items)?;
+                self.names_inserted = !conflict;
+                self.inserted_row(target.table, &rows.columns, &select.items, hidden)?;
+                self.names_inserted = false;
                 self.from(&select.from)?;
                 if conflict {
                     // Without a WHERE, SQLite reads ON CONFLICT as the ON of a join.
@@ -420,22 +540,38 @@ impl Lowering<'_> {
         table: &Table,
         columns: &[&Column],
         values: &[Expr],
+        hidden: bool,
     ) -> Result<(), SqlError> {
-        if table.hidden_key.is_some() {
+        if hidden {
             self.out.push_str("trellis_unique_id()");
         }
         for (index, (column, value)) in columns.iter().zip(values).enumerate() {
-            if index > 0 || table.hidden_key.is_some() {
+            if index > 0 || hidden {
                 self.out.push_str(", ");
             }
             self.stored_value(table, column, value)?;
+            // The names that SQLite gives the columns of VALUES.
+            if !hidden && self.names_inserted {
+                self.push(format_args!(" AS column{}", index + 1));
+            }
         }
         Ok(())
     }
 
     fn conflict(&mut self, table: &Table, conflict: Option<&Conflict<'_>>) -> Result<(), SqlError> {
-        let Some(Conflict { columns, update }) = conflict else { return Ok(()) };
+        let Some(Conflict { columns, index, update }) = conflict else { return Ok(()) };
         self.out.push_str(" ON CONFLICT");
+        if let Some((keys, predicate)) = index {
+            self.unqualified = true;
+            self.out.push_str(" (");
+            self.list(keys)?;
+            self.out.push(')');
+            if let Some(predicate) = predicate {
+                self.out.push_str(" WHERE ");
+                self.expr(predicate)?;
+            }
+            self.unqualified = false;
+        }
         for (index, column) in columns.iter().enumerate() {
             self.out.push_str(if index == 0 { " (" } else { ", " });
             self.out.push_str(&quote_identifier(&column.physical_name));
@@ -528,6 +664,20 @@ impl<'e> InsertParts<'e> {
             returning: returning.as_deref(),
         })
     }
+}
+
+/// The columns, by index among the inserted ones, whose values no two proposed rows may share: the conflict target of a DO
+/// UPDATE without condition, where there may be several rows.
+fn once_keys(conflict: &Conflict<'_>, rows: &Rows<'_>) -> Vec<usize> {
+    let several = match &rows.source {
+        Values::Rows(rows) => rows.len() > 1,
+        Values::Query(query) => !query.yields_one_row(),
+    };
+    if !several || !matches!(conflict.update, Some((_, None))) {
+        return Vec::new();
+    }
+    let place = |wanted: &&Column| rows.columns.iter().position(|it| it.attnum == wanted.attnum);
+    conflict.columns.iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default()
 }
 
 /// A select of expressions over one relation.

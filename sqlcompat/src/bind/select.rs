@@ -67,10 +67,14 @@ impl Binder<'_> {
         }
         from.extend(set_returning.into_iter().map(FromItem::Relation));
         let columns = self.output_columns_of(&targets);
-        let select =
+        let mut select =
             Select { distinct, items: targets.items, from, filter, grouped, group_by, having };
+        let mut order_by = order_by;
         if grouped {
             self.check_grouping(&select, &order_by)?;
+            if sets.is_none() {
+                super::grouping::settle(&mut select, &mut order_by);
+            }
         }
         let query = Query {
             ctes: Vec::new(),
@@ -451,7 +455,7 @@ impl Binder<'_> {
         let mut several = false;
         for expr in exprs {
             let alternatives = match expr {
-                ast::Expr::GroupingSets(sets) => grouping_set_lists(sets),
+                ast::Expr::GroupingSets(sets) => grouping_set_lists(sets)?,
                 ast::Expr::Rollup(lists) => rollup(lists),
                 ast::Expr::Cube(lists) => cube(lists)?,
                 ast::Expr::Tuple(fields) if fields.is_empty() => vec![Vec::new()],
@@ -741,9 +745,43 @@ pub(crate) fn first_aggregate(expr: &Expr) -> Option<At> {
     }
 }
 
-/// A list that may hold `(a, b)`, `()`, or `a`.
-fn grouping_set_lists(sets: &[Vec<ast::Expr>]) -> Vec<Vec<&ast::Expr>> {
-    sets.iter().map(|set| set.iter().collect()).collect()
+/// A list that may hold `(a, b)`, `()`, `a`, or another `ROLLUP` or `CUBE`, which sqlparser reads as a call.
+fn grouping_set_lists(sets: &[Vec<ast::Expr>]) -> Result<Vec<Vec<&ast::Expr>>, SqlError> {
+    let mut lists = Vec::with_capacity(sets.len());
+    for set in sets {
+        match &set[..] {
+            [ast::Expr::Function(call)] if nested_sets(call).is_some() => {
+                let (name, arguments) = nested_sets(call).unwrap_or_default();
+                if name == "cube" {
+                    lists.extend(subsets(&arguments)?);
+                } else {
+                    let counts = (0..=arguments.len()).rev();
+                    lists.extend(counts.map(|count| arguments[..count].concat()));
+                }
+            }
+            _ => lists.push(set.iter().collect()),
+        }
+    }
+    Ok(lists)
+}
+
+/// `rollup` or `cube` with its elements, if a call is one of them.
+fn nested_sets(call: &ast::Function) -> Option<(String, Vec<Vec<&ast::Expr>>)> {
+    let [ast::ObjectNamePart::Identifier(ident)] = &call.name.0[..] else { return None };
+    let name = Binder::name(ident);
+    let ast::FunctionArguments::List(list) = &call.args else { return None };
+    if ident.quote_style.is_some() || !matches!(name.as_str(), "rollup" | "cube") {
+        return None;
+    }
+    let element = |argument| match argument {
+        &ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ref expr)) => match expr {
+            ast::Expr::Tuple(fields) => Some(fields.iter().collect()),
+            other => Some(vec![other]),
+        },
+        _ => None,
+    };
+    let elements = list.args.iter().map(element).collect::<Option<Vec<Vec<&ast::Expr>>>>()?;
+    Some((name, elements))
 }
 
 fn rollup(lists: &[Vec<ast::Expr>]) -> Vec<Vec<&ast::Expr>> {
@@ -752,6 +790,11 @@ fn rollup(lists: &[Vec<ast::Expr>]) -> Vec<Vec<&ast::Expr>> {
 
 /// All subsets, largest first.
 fn cube(lists: &[Vec<ast::Expr>]) -> Result<Vec<Vec<&ast::Expr>>, SqlError> {
+    let lists: Vec<Vec<&ast::Expr>> = lists.iter().map(|list| list.iter().collect()).collect();
+    subsets(&lists)
+}
+
+fn subsets<'e>(lists: &[Vec<&'e ast::Expr>]) -> Result<Vec<Vec<&'e ast::Expr>>, SqlError> {
     /// PostgreSQL's own bound.
     const CUBE_MAX: usize = 12;
     if lists.len() > CUBE_MAX {
@@ -763,5 +806,7 @@ fn cube(lists: &[Vec<ast::Expr>]) -> Result<Vec<Vec<&ast::Expr>>, SqlError> {
     let count = lists.len();
     let chosen = |mask: u32| (0..count).filter(move |index| mask & (1 << (count - 1 - index)) != 0);
     let masks = (0..1u32 << count).rev();
-    Ok(masks.map(|mask| chosen(mask).flat_map(|index| &lists[index]).collect()).collect())
+    Ok(masks
+        .map(|mask| chosen(mask).flat_map(|index| lists[index].iter().copied()).collect())
+        .collect())
 }

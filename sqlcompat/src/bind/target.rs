@@ -190,13 +190,16 @@ impl<'a> Binder<'a> {
         }
         let mut null = Expr::new(Node::Literal(Datum::Null), column.type_oid);
         null.typmod = column.typmod;
+        if self.cx.catalog.types.contains_key(&column.type_oid) {
+            return self.check_domain(null, column.type_oid);
+        }
         Ok(null)
     }
 
     /// Whether a column left out by a statement gets anything but NULL.
     pub(crate) fn has_default(&self, column: &Column) -> bool {
         let domain = match self.cx.catalog.types.get(&column.type_oid) {
-            Some(schema::UserType::Domain(domain)) => domain.default.is_some(),
+            Some(schema::UserType::Domain(domain)) => domain.default.is_some() || domain.not_null,
             Some(schema::UserType::Enum(_)) | None => false,
         };
         column.default.is_some() || domain || column.generation != ColumnGeneration::Plain

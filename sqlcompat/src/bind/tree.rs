@@ -70,6 +70,10 @@ pub enum Node {
     Input(Box<Expr>),
     /// Any type to text by the type's output function.
     Output(Box<Expr>),
+    /// A value of a domain with constraints.
+    Domain(Box<DomainCheck>),
+    /// `GROUPING(…)`: which of the grouping expressions are not grouped by, as bits.
+    Grouping(Vec<Expr>),
     /// An array converted element by element.
     ArrayCast(Box<Expr>),
     /// `AND` of two or more.
@@ -167,6 +171,21 @@ impl PartialEq for Call {
     fn eq(&self, other: &Self) -> bool {
         self.row.oid == other.row.oid && self.arguments == other.arguments
     }
+}
+
+/// A value that becomes one of a domain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DomainCheck {
+    /// The value, of the base type.
+    pub value: Expr,
+    /// Alias under which the conditions read it in SQLite.
+    pub qualifier: String,
+    /// Name of the domain.
+    pub domain: String,
+    /// NOT NULL.
+    pub not_null: bool,
+    /// CHECK constraints: name and condition.
+    pub checks: Vec<(String, Expr)>,
 }
 
 /// `operand op ANY | ALL (array or query)`.

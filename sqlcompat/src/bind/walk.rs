@@ -30,7 +30,9 @@ impl Expr {
             | Node::IsNull(it, _)
             | Node::IsTruth(it, _, _)
             | Node::Field(it, _) => vec![it],
-            Node::And(terms)
+            Node::Domain(check) => vec![&check.value],
+            Node::Grouping(terms)
+            | Node::And(terms)
             | Node::Or(terms)
             | Node::Coalesce(terms)
             | Node::Extreme(_, terms)
@@ -79,6 +81,7 @@ impl Expr {
             | Node::IsNull(it, _)
             | Node::IsTruth(it, _, _)
             | Node::Field(it, _) => vec![it],
+            Node::Domain(check) => vec![&mut check.value],
             Node::And(terms)
             | Node::Or(terms)
             | Node::Coalesce(terms)

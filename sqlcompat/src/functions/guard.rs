@@ -2,6 +2,7 @@
 //!
 //! | function | does |
 //! |---|---|
+//! | `trellis_domain(value, domain, not_null, holds, constraint, …)` | the value; 23502 or 23514 if the domain does not admit it |
 //! | `trellis_null_key(relation, column)` | 23502: SQLite would put a number of its own in place of the NULL |
 //! | `trellis_limit(count)`, `trellis_offset(count)` | the count; NULL is none; 2201W or 2201X if it is negative |
 //! | `trellis_only_row(value)`, an aggregate | the value of the only row; 21000 if there are several |
@@ -27,6 +28,29 @@ fn null_key(call: &Call) -> Answer {
     let (table, column) = (Some(relation.to_owned()), Some(column.to_owned()));
     error.object = Box::new(ErrorObject { table, column, ..ErrorObject::default() });
     Err(error)
+}
+
+/// The value, if the domain admits it: arguments 3, 5, … say whether the constraint named after them holds.
+fn domain(call: &Call) -> Answer {
+    let name = call.text(1)?;
+    if call.is_null(0) && call.bool(2)? {
+        let message = format!("domain {name} does not allow null values");
+        return Err(SqlError::new(SqlState::NOT_NULL_VIOLATION, message));
+    }
+    for at in (3..call.len()).step_by(2) {
+        if call.is_null(at) || call.bool(at)? {
+            continue;
+        }
+        let constraint = call.text(at + 1)?;
+        let mut error = SqlError::new(
+            SqlState::CHECK_VIOLATION,
+            format!("value for domain {name} violates check constraint \"{constraint}\""),
+        );
+        let constraint = Some(constraint.to_owned());
+        error.object = Box::new(ErrorObject { constraint, ..ErrorObject::default() });
+        return Err(error);
+    }
+    Ok(call.datum(0).to_datum())
 }
 
 fn limit(call: &Call) -> Answer {
@@ -77,6 +101,7 @@ impl Accumulator for OnlyRow {
 
 /// The functions.
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
+    ScalarFunction::lax("trellis_domain", domain).volatile(),
     ScalarFunction::lax("trellis_limit", limit).volatile(),
     ScalarFunction::lax("trellis_null_key", null_key).volatile(),
     ScalarFunction::lax("trellis_offset", offset).volatile(),

@@ -6,8 +6,8 @@ use super::collation::collation;
 use super::literal::{quote_identifier, write_datum};
 use crate::bind::resolve::Types;
 use crate::bind::tree::{
-    Call, ColumnSql, ELEMENT, Expr, Extreme, Let, Negated, Node, Quantified, Quantity, Query,
-    RelationColumn, RelationId, Relations, Source, Subscript, SubscriptIndex,
+    Call, ColumnSql, DomainCheck, ELEMENT, Expr, Extreme, Let, Negated, Node, Quantified, Quantity,
+    Query, RelationColumn, RelationId, Relations, Source, Subscript, SubscriptIndex,
 };
 use crate::error::SqlError;
 use crate::oid::Oid;
@@ -31,6 +31,8 @@ pub(crate) struct Lowering<'a> {
     elements: Vec<String>,
     /// The next query names its outputs `c1`, `c2`, …: it is read from outside.
     pub(super) named_outputs: bool,
+    /// The values of an INSERT from a query are named `column1`, `column2`, … as those of VALUES are.
+    pub(crate) names_inserted: bool,
     /// Columns are written without their qualifier: schema expressions.
     pub(crate) unqualified: bool,
 }
@@ -46,6 +48,7 @@ impl<'a> Lowering<'a> {
             volatile: false,
             elements: Vec::new(),
             named_outputs: false,
+            names_inserted: false,
             unqualified: false,
         }
     }
@@ -64,6 +67,8 @@ impl<'a> Lowering<'a> {
             Node::Relabel(inner) => self.expr(inner)?,
             Node::Input(inner) => self.input(inner, expr)?,
             Node::Output(inner) => self.output(inner)?,
+            Node::Domain(check) => self.domain(check)?,
+            Node::Grouping(_) => return Err(SqlError::unsupported("GROUPING here")),
             Node::ArrayCast(inner) => self.array_cast(inner, expr)?,
             Node::And(terms) => self.connective(terms, " AND ", "1")?,
             Node::Or(terms) => self.connective(terms, " OR ", "0")?,
@@ -125,6 +130,27 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
+    /// A value under a domain's constraints, from a subquery so that it is computed once.
+    fn domain(&mut self, check: &DomainCheck) -> Result<(), SqlError> {
+        let DomainCheck { value, qualifier, domain, not_null, checks } = check;
+        self.volatile = true;
+        let alias = quote_identifier(qualifier);
+        let not_null = u8::from(*not_null);
+        self.push(format_args!("(SELECT trellis_domain({alias}.v, "));
+        self.out.push_str(&super::quote_text(domain));
+        self.push(format_args!(", {not_null}"));
+        for (name, condition) in checks {
+            self.out.push_str(", ");
+            self.expr(condition)?;
+            self.out.push_str(", ");
+            self.out.push_str(&super::quote_text(name));
+        }
+        self.out.push_str(") FROM (SELECT ");
+        self.expr(value)?;
+        self.push(format_args!(" AS v) AS {alias})"));
+        Ok(())
+    }
+
     /// A cast of every element.
     fn array_cast(&mut self, inner: &Expr, cast: &Expr) -> Result<(), SqlError> {
         self.out.push_str("pg_array_cast(");
@@ -172,7 +198,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Expressions separated by commas.
-    pub(super) fn list(&mut self, exprs: &[Expr]) -> Result<(), SqlError> {
+    pub(crate) fn list(&mut self, exprs: &[Expr]) -> Result<(), SqlError> {
         for (index, expr) in exprs.iter().enumerate() {
             if index > 0 {
                 self.out.push_str(", ");

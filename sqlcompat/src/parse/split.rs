@@ -29,6 +29,9 @@ pub const JOIN_DEPTH_MAX: usize = 12;
 /// Most set operations in a row, one fewer than SQLite's compound `SELECT` has terms; more is refused with 54001.
 pub const SET_OPERATIONS_MAX: usize = 499;
 
+/// What is wrong with a statement that ends too early.
+const END_OF_INPUT: &str = "syntax error at end of input";
+
 /// Depth given to sqlparser's own counter, which counts expressions, not parentheses.
 const PARSER_DEPTH_MAX: usize = 400;
 
@@ -46,16 +49,52 @@ pub fn split(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
     let tokens = tokenize(sql, sql)?;
     rewrite::refuse_junk(sql, &tokens)?;
     check_depth(&tokens)?;
-    let pieces: Vec<&[TokenWithSpan]> =
-        tokens.split(|it| it.token == Token::SemiColon).filter(|piece| !is_blank(piece)).collect();
-    if let [piece] = pieces[..]
-        && piece.first().map(|it| it.span.start) == tokens.first().map(|it| it.span.start)
+    let pieces: Vec<Piece<'_>> =
+        pieces(&tokens).into_iter().filter(|piece| !is_blank(piece.tokens)).collect();
+    if let [piece] = &pieces[..]
+        && piece.tokens.first().map(|it| it.span.start) == tokens.first().map(|it| it.span.start)
     {
-        let end = piece.last().map_or(sql.len(), |it| byte_offset(sql, it.span.end));
+        let end = piece.tokens.last().map_or(sql.len(), |it| byte_offset(sql, it.span.end));
         let text = sql.get(..end).unwrap_or(sql);
-        return Ok(vec![parse_piece(text, piece.to_vec(), 0, 0)?]);
+        let parsed = parse_piece(text, piece.tokens.to_vec(), 0, 0);
+        return Ok(vec![parsed.map_err(|error| piece.at_end(error, sql))?]);
     }
-    pieces.into_iter().map(|piece| parse_separately(sql, piece)).collect()
+    let parse = |piece: &Piece<'_>| {
+        parse_separately(sql, piece.tokens).map_err(|error| piece.at_end(error, sql))
+    };
+    pieces.iter().map(parse).collect()
+}
+
+/// One statement's tokens, and the semicolon that ends it.
+struct Piece<'t> {
+    tokens: &'t [TokenWithSpan],
+    semicolon: Option<&'t TokenWithSpan>,
+}
+
+impl Piece<'_> {
+    /// A statement that ends too early ends at its semicolon, if it has one.
+    fn at_end(&self, error: SqlError, sql: &str) -> SqlError {
+        let early = error.message == END_OF_INPUT;
+        match self.semicolon.filter(|_| early) {
+            Some(semicolon) => {
+                SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at or near \";\"")
+                    .at(Some(char_position(sql, semicolon.span.start)))
+            }
+            None => error,
+        }
+    }
+}
+
+/// Cuts tokens at their semicolons.
+fn pieces(tokens: &[TokenWithSpan]) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut rest = tokens;
+    while let Some(at) = rest.iter().position(|it| it.token == Token::SemiColon) {
+        pieces.push(Piece { tokens: &rest[..at], semicolon: rest.get(at) });
+        rest = rest.get(at + 1..).unwrap_or_default();
+    }
+    pieces.push(Piece { tokens: rest, semicolon: None });
+    pieces
 }
 
 /// Parses one of several statements from its own text.
@@ -272,7 +311,7 @@ fn parse_error(error: &ParserError, text: &str, tokens: &[TokenWithSpan]) -> Sql
     let location = reported_location(message);
     let found = location.and_then(|at| tokens.iter().find(|it| it.span.start == at));
     let Some(found) = found else {
-        return SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at end of input")
+        return SqlError::new(SqlState::SYNTAX_ERROR, END_OF_INPUT)
             .at(Some(u32::try_from(text.chars().count() + 1).unwrap_or(u32::MAX)));
     };
     let start = byte_offset(text, found.span.start);

@@ -7,14 +7,16 @@
 mod collations;
 mod table_valued;
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::datum::{Datum, DatumRef};
-use crate::error::SqlError;
+use crate::error::{SqlError, SqlState};
 use crate::functions::{
     self, Accumulator, AggregateFunction, Call, ScalarFunction, SessionContext, Volatility,
 };
@@ -42,10 +44,41 @@ pub fn register(conn: &Connection, context: &SessionContext) -> rusqlite::Result
             conn.create_window_function(name.as_str(), -1, flags, adapter)?;
         }
     }
+    register_once(conn, context.clone())?;
     for function in functions::SET_RETURNING_TABLES.iter().flat_map(|table| table.iter()) {
         table_valued::register(conn, function, context.clone())?;
     }
     collations::register(conn)
+}
+
+/// Registers `trellis_once('', value, key, …)`: the value; 21000 if the statement has asked with the same keys before.
+fn register_once(conn: &Connection, context: SessionContext) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    conn.create_scalar_function("trellis_once", -1, flags, move |cx| {
+        // SQLite keeps what belongs to a constant argument for as long as the statement runs.
+        let seen =
+            cx.get_or_create_aux(0, |_| Ok::<_, rusqlite::Error>(Mutex::new(BTreeSet::new())))?;
+        with_call(cx, &context, |call| {
+            let keys = call.skip(2);
+            if !keys.arguments.contains(&DatumRef::Null) {
+                note_once(&seen, format!("{:?}", keys.arguments))?;
+            }
+            Ok(call.datum(1).to_datum())
+        })
+        .map(Output)
+    })
+}
+
+/// Adds a key to those of the statement, where it may not be yet.
+fn note_once(seen: &Mutex<BTreeSet<String>>, key: String) -> Result<(), SqlError> {
+    if seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
+        return Ok(());
+    }
+    let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
+    Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message).with_hint(
+        "Ensure that no rows proposed for insertion within the same command have duplicate \
+         constrained values.",
+    ))
 }
 
 fn register_scalar(

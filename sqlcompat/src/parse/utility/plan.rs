@@ -64,7 +64,7 @@ pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
         UtilityAst::Unsupported(what) => return Err(SqlError::unsupported(what)),
     };
     let reads = CatalogReads::default();
-    Ok(Plan { parameters, columns: None, kind, reads, source: None })
+    Ok(Plan { parameters, columns: None, kind, reads, constants: None, source: None })
 }
 
 fn prepare(

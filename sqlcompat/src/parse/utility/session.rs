@@ -17,13 +17,14 @@ fn session(statement: SessionStatement) -> Parsed {
 /// `BEGIN [WORK | TRANSACTION] [modes]`.
 pub(super) fn begin(cursor: &mut Cursor<'_>) -> Parsed {
     cursor.one_of(&["work", "transaction"]);
-    session(SessionStatement::Begin(transaction_modes(cursor)?))
+    session(SessionStatement::Begin { modes: transaction_modes(cursor)?, tag: "BEGIN" })
 }
 
 /// `START TRANSACTION [modes]`.
 pub(super) fn start_transaction(cursor: &mut Cursor<'_>) -> Parsed {
     cursor.expect_words("transaction")?;
-    session(SessionStatement::Begin(transaction_modes(cursor)?))
+    let modes = transaction_modes(cursor)?;
+    session(SessionStatement::Begin { modes, tag: "START TRANSACTION" })
 }
 
 /// Modes, with or without commas between them.
