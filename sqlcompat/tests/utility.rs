@@ -51,6 +51,16 @@ impl Runner {
                     let what = format!("analyze {analyze} verbose {verbose} json {json}");
                     writeln!(output, "Explain {what}").expect("a String takes everything");
                 }
+                PlanKind::Session(SessionStatement::DeclareCursor(declare)) => {
+                    let (name, query, scroll) = (&declare.name, &declare.query, declare.scroll);
+                    let (hold, binary) = (declare.hold, declare.binary);
+                    writeln!(
+                        output,
+                        "DeclareCursor {{ name: {name:?}, query: {query:?}, scroll: {scroll:?}, \
+                         hold: {hold}, binary: {binary} }}"
+                    )
+                    .expect("a String takes everything");
+                }
                 PlanKind::Session(session) => {
                     writeln!(output, "{session:?}").expect("a String takes everything");
                 }
