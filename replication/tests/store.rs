@@ -553,3 +553,31 @@ fn a_changeset_that_fails_keeps_no_other_out() {
     ));
     assert_eq!(three.rows(), ["3 '{}' 1"]);
 }
+
+#[test]
+fn rows_changed_before_their_table_was_altered_travel_as_they_are_in_the_end() {
+    for create in TABLES {
+        let (one, two) = (Node::new(1, create), Node::new(2, create));
+        one.sql("INSERT INTO t VALUES (1, 'x', 10), (2, 'y', 20)");
+        one.write(|connection| {
+            let run = |sql| connection.sqlite().execute_batch(sql).unwrap();
+            run("INSERT INTO t VALUES (3, 'z', 30); UPDATE t SET b = 21 WHERE id = 2 OR id = '2'");
+            run("ALTER TABLE t ADD COLUMN c INTEGER");
+            connection.register_table(&spec(&["id", "a", "b", "c"])).unwrap();
+            connection
+                .sqlite()
+                .execute_batch("UPDATE t SET c = 5 WHERE id = 1 OR id = '1'")
+                .unwrap();
+        });
+        let log = one.own_log();
+        two.store.apply(&log[..1]);
+        two.write(|connection| {
+            connection.sqlite().execute_batch("ALTER TABLE t ADD COLUMN c INTEGER").unwrap();
+            connection.register_table(&spec(&["id", "a", "b", "c"])).unwrap();
+        });
+        assert_eq!(two.store.apply(&log[1..]), [ApplyOutcome::Applied], "{create}");
+        assert_eq!(one.rows(), two.rows(), "{create}");
+        assert_eq!(one.store.digest().unwrap(), two.store.digest().unwrap());
+        assert_eq!(one.store.check().unwrap(), Vec::<String>::new());
+    }
+}

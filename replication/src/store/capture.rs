@@ -40,7 +40,7 @@ pub(super) enum EventKind {
     Insert,
     /// Inserted by a change of its key; `extra` is the place among the keys of the one it had.
     MovedHere,
-    /// Updated; `extra` has a bit set for each changed cell, or is a place among the wide masks.
+    /// Updated; `extra` has a bit set for each changed cell, or is a place among the wide masks; or is [`ALL_CELLS`].
     Update,
     /// Deleted; `extra` is the place among the keys of its key, unless the key is the rowid.
     Delete,
@@ -62,6 +62,9 @@ pub(super) struct Event {
 
 /// Cells that a mask can name in the event itself.
 const NARROW_CELLS: usize = 64;
+
+/// The mask of an update that counts as one of all cells, however many there are.
+const ALL_CELLS: u64 = u64::MAX;
 
 /// Most bytes of events, and as many of images, whose memory is kept for the next transaction.
 const KEPT_BYTES_MAX: usize = 64 << 10;
@@ -86,6 +89,17 @@ pub(super) struct EventLog {
 impl EventLog {
     fn push(&mut self, table: u32, row: i64, kind: EventKind, extra: u64) {
         self.events.push(Event { row, extra, table, image: None, kind });
+    }
+
+    /// Makes the events of a table independent of its columns, which are about to be others: their rows are read when the
+    /// events are folded, all cells of them.
+    pub(super) fn forget_columns(&mut self, table: u32) {
+        for event in self.events.iter_mut().filter(|event| event.table == table) {
+            event.image = None;
+            if event.kind == EventKind::Update {
+                event.extra = ALL_CELLS;
+            }
+        }
     }
 
     fn insert(&mut self, table: u32, row: i64, image: Option<ImagePlace>) {
@@ -577,6 +591,9 @@ impl Mask {
 pub(super) fn changed_cells(log: &EventLog, table: &Table, extra: u64) -> Mask {
     if table.cells.len() <= NARROW_CELLS {
         return Mask::Narrow([extra]);
+    }
+    if extra == ALL_CELLS {
+        return Mask::Wide(vec![u64::MAX; table.cells.len().div_ceil(64)].into());
     }
     let wide = usize::try_from(extra).ok().and_then(|place| log.wide.get(place));
     Mask::Wide(wide.cloned().unwrap_or_default())

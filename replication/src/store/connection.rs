@@ -284,6 +284,7 @@ impl StoreConnection {
         let tracking = {
             let mut state = self.capture.state();
             state.set_registry(Arc::new(registry));
+            state.log.forget_columns(table.ordinal);
             state.mode == Mode::Tracking
         };
         if is_new && tracking { self.note_existing(&table) } else { Ok(()) }
