@@ -169,12 +169,13 @@ fn it_conflicts_with_those_who_changed_its_rows_and_no_others() {
         ("UPDATE t SET a = 'x' WHERE id = 1", "UPDATE t SET a = 'y' WHERE id = 2", true),
         ("UPDATE t SET a = 'x' WHERE id = 1", "UPDATE t SET b = 11 WHERE id = 1", false),
         ("UPDATE t SET a = 'x' WHERE id = 1", "DELETE FROM t WHERE id = 1", false),
-        ("UPDATE t SET a = 'x' WHERE id = 1", "UPDATE t SET a = 'x' WHERE id = 1", true),
+        ("UPDATE t SET a = 'x' WHERE id = 1", "UPDATE t SET a = 'x' WHERE id = 1", false),
+        ("INSERT INTO t VALUES (4, 'x', 40)", "INSERT INTO t VALUES (4, 'x', 40)", false),
         ("INSERT INTO t VALUES (4, 'x', 40)", "INSERT INTO t VALUES (4, 'y', 41)", false),
         ("INSERT INTO t VALUES (4, 'x', 40)", "INSERT INTO t VALUES (5, 'y', 40)", false),
         ("INSERT INTO t VALUES (4, 'x', 40)", "INSERT INTO t VALUES (5, 'y', 50)", true),
         ("DELETE FROM t WHERE id = 1", "UPDATE t SET b = 11 WHERE id = 1", false),
-        ("DELETE FROM t WHERE id = 1", "DELETE FROM t WHERE id = 1", true),
+        ("DELETE FROM t WHERE id = 1", "DELETE FROM t WHERE id = 1", false),
         ("DELETE FROM t WHERE id = 1", "INSERT INTO t VALUES (4, 'x', 40)", true),
     ];
     for create in TABLES {

@@ -150,6 +150,12 @@ impl WriterLease {
         queue.held == Some(std::thread::current().id()) && !queue.waiting.is_empty()
     }
 
+    /// Whether somebody has it at the moment.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.lock().held.is_some()
+    }
+
     /// Number of those who wait; the holder can tell from it whether it keeps anyone from writing.
     #[must_use]
     pub fn waiters(&self) -> usize {

@@ -222,15 +222,19 @@ impl StoreConnection {
         let registry = Arc::clone(&self.capture().state().registry);
         // Rows come back one by one; those that refer to one another are complete at the end.
         self.sqlite().execute_batch("PRAGMA defer_foreign_keys = 1")?;
-        let mut known = HashSet::new();
+        for (name, before) in &aside.before {
+            let table = same_table(&aside.registry, &registry, name.0)?;
+            if look_up(self.sqlite(), table, &name.1)?.1 != *before {
+                return Err(ResumeError::Conflict);
+            }
+        }
         for (depth, layer) in aside.layers.iter().enumerate() {
             if let Some(name) = depth.checked_sub(1).and_then(|at| savepoints.get(at)) {
                 self.sqlite().execute_batch(&format!("SAVEPOINT {name}"))?;
             }
             for (name, wanted) in &layer.rows {
-                let before = if known.insert(name) { aside.before.get(name) } else { None };
                 let table = same_table(&aside.registry, &registry, name.0)?;
-                self.redo_row(table, &name.1, before, wanted.as_ref())?;
+                self.redo_row(table, &name.1, wanted.as_ref())?;
             }
             layer.messages.iter().cloned().try_for_each(|message| self.notify(message))?;
         }
@@ -242,15 +246,12 @@ impl StoreConnection {
         &self,
         table: &Table,
         key: &[u8],
-        before: Option<&Image>,
         wanted: Option<&Vec<Value>>,
     ) -> Result<(), ResumeError> {
         let (found, present) = look_up(self.sqlite(), table, key)?;
+        // Another row's return may have brought this one along, by a foreign key's action.
         if present.as_ref() == wanted {
             return Ok(());
-        }
-        if before.is_some_and(|before| *before != present) {
-            return Err(ResumeError::Conflict);
         }
         let written = write_image(self.sqlite(), table, &found, present.as_ref(), wanted);
         written.map_err(|error| match error {

@@ -10,7 +10,7 @@ use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::catalog::Attachment;
 use trellis_sqlcompat::functions::{self, SessionContext, SessionState};
 use trellis_sqlcompat::parse::{self, ParsedStatement};
-use trellis_sqlcompat::plan::{Plan, PlanKind, Step, WritePlan};
+use trellis_sqlcompat::plan::{Plan, PlanKind, Step, WritePlan, WriteVerb};
 use trellis_sqlcompat::schema::{Catalog, SchemaRow, SchemaStatement};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
@@ -403,6 +403,9 @@ impl Engine for SqliteEngine {
         visit: RowVisitor<'_>,
     ) -> Result<u64, SqlError> {
         self.prepare_write()?;
+        if write.verb == WriteVerb::Select {
+            self.note_lock();
+        }
         self.prepare_catalog(plan)?;
         self.draws.clear();
         let written = if write.steps.len() == 1 {
@@ -439,11 +442,13 @@ impl Engine for SqliteEngine {
     }
 
     fn lock(&mut self, nowait: bool) -> Result<(), SqlError> {
-        if nowait && self.database.lease().waiters() > 0 {
+        if nowait && !self.is_writing() && self.database.lease().is_taken() {
             let message = "could not obtain lock";
             return Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message));
         }
-        self.prepare_write()
+        self.prepare_write()?;
+        self.note_lock();
+        Ok(())
     }
 
     fn maintain(&mut self, steps: &[Step]) -> Result<(), SqlError> {

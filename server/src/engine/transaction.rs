@@ -13,7 +13,8 @@
 //! or does not read what it is sent. When the client goes on, so does the transaction, or, if someone changed what it had
 //! changed, it is lost with 40001. So are transactions that cannot be set aside: those that changed temporary tables, or
 //! that are very large; those that changed the schema or have a result half read, after [`LEASE_HALF_READ`]; and those
-//! under REPEATABLE READ and SERIALIZABLE if anyone wrote meanwhile, since their snapshot is gone.
+//! under REPEATABLE READ and SERIALIZABLE, or that have locked rows or tables, if anyone wrote meanwhile: what they saw is
+//! no longer so.
 //!
 //! A snapshot that is held while the client is waited for ends with 40001 when the write-ahead log has grown by
 //! [`SNAPSHOT_LOG_FRAMES`] since it was taken: the log cannot start over as long as anyone reads in it.
@@ -97,6 +98,8 @@ pub(super) struct OpenTransaction {
     pub(super) progress: Progress,
     /// The schema was changed.
     pub(super) schema_changed: bool,
+    /// It has locked rows or tables that it need not have changed; as the one writer it has them all.
+    pub(super) locked: bool,
     pub(super) before: Before,
     pub(super) savepoints: Vec<Before>,
 }
@@ -104,7 +107,14 @@ pub(super) struct OpenTransaction {
 impl OpenTransaction {
     pub(super) fn new(mode: TransactionMode, before: Before) -> Self {
         let progress = Progress::Unopened;
-        Self { mode, progress, schema_changed: false, before, savepoints: Vec::new() }
+        Self {
+            mode,
+            progress,
+            schema_changed: false,
+            locked: false,
+            before,
+            savepoints: Vec::new(),
+        }
     }
 
     /// Whether it sees one snapshot throughout.
@@ -209,6 +219,13 @@ impl SqliteEngine {
         self.transaction.as_ref().is_some_and(|open| matches!(open.progress, Progress::Writing))
     }
 
+    /// Notes that the transaction relies on rows that it has not changed.
+    pub(super) fn note_lock(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.locked = true;
+        }
+    }
+
     fn set_progress(&mut self, progress: Progress) {
         if let Some(transaction) = &mut self.transaction {
             transaction.progress = progress;
@@ -240,12 +257,12 @@ impl SqliteEngine {
     fn resume(&mut self, lease: WriteLease, aside: &SetAside) -> Result<(), SqlError> {
         let transaction = self.transaction.as_ref();
         let savepoints = savepoint_names(transaction.map_or(0, |open| open.savepoints.len()));
-        let keeps_snapshot = transaction.is_some_and(OpenTransaction::keeps_snapshot);
+        let alone = transaction.is_some_and(|open| open.keeps_snapshot() || open.locked);
         let conflict =
             || serialization_failure("could not serialize access due to concurrent update");
         let resumed = self.connection.with_store(|mut store| {
             store.resume(lease, aside, &savepoints)?;
-            if !keeps_snapshot || store.is_newest(aside) {
+            if !alone || store.is_newest(aside) {
                 return Ok(());
             }
             store.rollback();
@@ -255,11 +272,13 @@ impl SqliteEngine {
             ResumeError::Conflict => conflict(),
             ResumeError::Store(error) => self.store_failed(error),
         })?;
-        if self.schema_holds()? {
-            return Ok(());
+        match self.schema_holds() {
+            Ok(true) => Ok(()),
+            held => {
+                self.roll_back_store();
+                Err(held.err().unwrap_or_else(schema_moved))
+            }
         }
-        self.roll_back_store();
-        Err(schema_moved())
     }
 
     /// Opens the snapshot that the isolation level asks for.
