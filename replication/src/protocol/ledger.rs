@@ -395,6 +395,7 @@ impl Ledger {
                 ApplyResult::Gap => store_is_behind = true,
                 ApplyResult::NeedsSchema => self.block_for_schema(now, site),
                 ApplyResult::Rejected(reason) => self.block_rejected(now, site, reason),
+                ApplyResult::Failed(reason) => self.block_failed(now, site, reason),
             }
         }
         AppliedBatch { applied, store_is_behind }
@@ -408,6 +409,12 @@ impl Ledger {
             for_schema: true,
             held: !self.schema_changed,
         };
+        self.block(now, site, block);
+    }
+
+    fn block_failed(&mut self, now: Time, site: SiteId, reason: String) {
+        let retry_at = now + REJECTED_RETRY_MIN;
+        let block = Block { reason, attempts: 1, retry_at, for_schema: false, held: true };
         self.block(now, site, block);
     }
 

@@ -17,6 +17,9 @@ pub enum ApplyResult {
     /// number of times in quick succession and then rarely, and shown as blocked. What was staged of its transaction is
     /// given up.
     Rejected(String),
+    /// The store could not apply it for a reason of its own, such as a full disk, and why; nothing was changed. It is kept and
+    /// offered again, shown as blocked until then.
+    Failed(String),
 }
 
 /// Why the log could not be read.

@@ -183,6 +183,7 @@ fn apply_one(
         return Ok(ApplyOutcome::Gap { head });
     }
     applier.sqlite().prepare_cached("SAVEPOINT changeset")?.execute([])?;
+    let staged = applier.staged.get(&changeset.site).copied();
     let refusal = match apply_or_stage(core, applier, changeset, position) {
         Ok(outcome) => {
             applier.sqlite().prepare_cached("RELEASE changeset")?.execute([])?;
@@ -192,6 +193,10 @@ fn apply_one(
     };
     // If SQLite has given up the whole transaction, there is no savepoint to go back to, and the batch fails.
     applier.sqlite().execute_batch("ROLLBACK TO changeset; RELEASE changeset")?;
+    match staged {
+        Some(staged) => applier.staged.insert(changeset.site, staged),
+        None => applier.staged.remove(&changeset.site),
+    };
     let outcome = match refusal {
         Refusal::Outcome(outcome) => outcome,
         Refusal::Store(error) => ApplyOutcome::Failed { reason: error.to_string() },

@@ -285,15 +285,26 @@ impl History {
         let seq = making.writer.next_seq();
         let body = making.finish();
         if let Some(after) = stopped {
-            self.remember_start(transaction, committed_at_us, Start { after, seq });
+            self.remember_start(transaction, place, committed_at_us, Start { after, seq });
             return Ok(Some((body, false)));
         }
         Ok(Some((body, end.is_none())))
     }
 
-    fn remember_start(&mut self, transaction: (u32, DbVersion), committed_at_us: u64, it: Start) {
+    /// Remembers where the chunk after the one at `place` starts. If what came before it was forgotten, this copy is given up:
+    /// who fetches it starts over with another.
+    fn remember_start(
+        &mut self,
+        transaction: (u32, DbVersion),
+        place: usize,
+        committed_at_us: u64,
+        it: Start,
+    ) {
         if self.starts_bytes > STARTS_BYTES_MAX {
             self.forget_starts();
+        }
+        if self.made.get(&transaction).map_or(0, |made| made.starts.len()) != place {
+            return;
         }
         self.starts_bytes += it.bytes();
         let new = || Made { committed_at_us, starts: Vec::new() };

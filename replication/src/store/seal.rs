@@ -221,6 +221,9 @@ pub(super) fn examine(sqlite: &Connection, file: &Path, log: &FoundLog) -> Resul
     if [seal_root, last_leaf(sqlite, log_root)?].iter().any(|page| last_commit.contains(page)) {
         return Ok(Verdict::Untouched);
     }
+    if last_commit.is_empty() {
+        return Ok(Verdict::InDoubt("its write-ahead log has no commit"));
+    }
     Ok(Verdict::Changed("the last transaction in its write-ahead log is not this server's".into()))
 }
 

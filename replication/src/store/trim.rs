@@ -337,9 +337,13 @@ pub(super) fn vacuum(core: &Core, applier: &mut StoreConnection) -> Result<()> {
     while free > FREE_PAGES_KEPT {
         let _lease = core.lease.acquire_uncancelled();
         let some = VACUUM_PAGES.min(free - FREE_PAGES_KEPT);
-        sqlite.execute_batch(&format!(
+        let vacuumed = sqlite.execute_batch(&format!(
             "BEGIN IMMEDIATE; {UNLOGGED_WRITE}; PRAGMA incremental_vacuum({some}); COMMIT"
-        ))?;
+        ));
+        if vacuumed.is_err() && !sqlite.is_autocommit() {
+            sqlite.execute_batch("ROLLBACK")?;
+        }
+        vacuumed?;
         let left = number("PRAGMA freelist_count")?;
         if left >= free {
             return Ok(());

@@ -36,8 +36,7 @@ fn apply_result(outcome: ApplyOutcome) -> ApplyResult {
         ApplyOutcome::AlreadyKnown => ApplyResult::AlreadyKnown,
         ApplyOutcome::Gap { .. } => ApplyResult::Gap,
         ApplyOutcome::NeedsSchema { .. } => ApplyResult::NeedsSchema,
-        ApplyOutcome::Rejected { reason } | ApplyOutcome::Failed { reason } => {
-            ApplyResult::Rejected(reason)
-        }
+        ApplyOutcome::Rejected { reason } => ApplyResult::Rejected(reason),
+        ApplyOutcome::Failed { reason } => ApplyResult::Failed(reason),
     }
 }
