@@ -5,7 +5,8 @@
 //! been written since it was added: its version counts as 0 and it holds the column's default. Columns are named by
 //! **ordinals**, small numbers that each database file gives to a table's columns as it meets them, below [`COLUMNS_MAX`].
 
-use super::merge::ZEROED;
+/// The version of a cell that a resurrection found: below every written one.
+pub(super) const ZEROED: u64 = 0;
 
 /// Most ordinals that a table can give to columns, those of dropped ones included.
 pub const COLUMNS_MAX: u32 = 65_536;

@@ -21,11 +21,8 @@ use std::cmp::Ordering;
 
 use crate::types::{SiteId, Value, ValueRef};
 
-use super::clock::{CellClock, RowClock, Stamp};
+use super::clock::{CellClock, RowClock, Stamp, ZEROED};
 use super::order::compare_values;
-
-/// The version of a cell that a resurrection found: below every written one.
-pub(super) const ZEROED: u64 = 0;
 
 /// A row change as it arrives.
 #[derive(Clone, Copy, Debug)]

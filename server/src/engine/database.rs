@@ -247,9 +247,7 @@ impl Database {
             tracing::error!(%error, "the schema could not be read after a commit");
         }
         let schema = self.schema();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut shown = std::mem::replace(&mut *told, Arc::clone(&schema));
-        drop(told);
+        let mut shown = Arc::clone(&self.told.lock().unwrap_or_else(PoisonError::into_inner));
         for transaction in applied {
             // What came before a change of the schema is told in the words of the time before.
             if shown.epoch != schema.epoch && self.changes_schema(transaction) {
@@ -265,6 +263,7 @@ impl Database {
             }
             self.hub.publish(&self.store, transaction, &shown.catalog);
         }
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     fn changes_schema(&self, transaction: &AppliedTransaction) -> bool {

@@ -51,7 +51,7 @@ impl Maintenance {
     ) -> Result<Self, MaintenanceError> {
         let mut connection = database.store.connect()?;
         connection.begin(database.lease().acquire_uncancelled())?;
-        let peers = Peers::load(connection.sqlite())?;
+        let peers = Peers::load(connection.sqlite(), now_us())?;
         if let Some(pending) = connection.commit()? {
             pending.wait()?;
         }

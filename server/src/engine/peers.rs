@@ -101,8 +101,9 @@ impl Peers {
         told
     }
 
-    /// Creates the table, and reads it.
-    pub(super) fn load(sqlite: &Connection) -> rusqlite::Result<Self> {
+    /// Creates the table, and reads it at `now_us`. The time in which this node did not run is nobody's silence: it counts
+    /// from when any peer was last heard.
+    pub(super) fn load(sqlite: &Connection, now_us: u64) -> rusqlite::Result<Self> {
         sqlite.execute_batch(CREATE)?;
         let mut select = sqlite.prepare("SELECT site, heard_us, heads FROM trellis_members")?;
         let rows = select.query_map([], |row| {
@@ -112,7 +113,12 @@ impl Peers {
                 Peer { heard_us: heard_us.cast_unsigned(), heads: unpack(&heads) },
             ))
         })?;
-        Ok(Self { known: rows.collect::<rusqlite::Result<_>>()?, saved_us: 0 })
+        let mut known: BTreeMap<SiteId, Peer> = rows.collect::<rusqlite::Result<_>>()?;
+        let stopped_us = known.values().map(|peer| peer.heard_us).max().unwrap_or(now_us);
+        for peer in known.values_mut() {
+            peer.heard_us = now_us.saturating_sub(stopped_us - peer.heard_us);
+        }
+        Ok(Self { known, saved_us: 0 })
     }
 
     /// Whether it is time to write the table.
@@ -208,10 +214,15 @@ mod tests {
     #[test]
     fn what_is_known_survives_a_restart() {
         let sqlite = Connection::open_in_memory().unwrap();
-        let mut peers = Peers::load(&sqlite).unwrap();
+        let mut peers = Peers::load(&sqlite, 0).unwrap();
+        let own = heads(&[(1, 9)]);
         let two = member(2, MemberState::Alive, Some(heads(&[(1, 9), (2, 6)])));
-        peers.hear(7, site(1), &heads(&[(1, 9)]), &[two]);
+        peers.hear(7, site(1), &own, &[two]);
         peers.save(7, &sqlite).unwrap();
-        assert_eq!(Peers::load(&sqlite).unwrap().known, peers.known);
+        assert_eq!(Peers::load(&sqlite, 7).unwrap().known, peers.known);
+        // Time in which this node did not run is not the other's silence.
+        let later = Peers::load(&sqlite, 7 + 10 * LEASE).unwrap();
+        assert_eq!(later.told(7 + 11 * LEASE, LEASE, &own), peers.told(7 + LEASE, LEASE, &own));
+        assert_eq!(later.told(8 + 11 * LEASE, LEASE, &own), peers.told(8 + LEASE, LEASE, &own));
     }
 }

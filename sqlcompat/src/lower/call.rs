@@ -22,7 +22,7 @@ impl Lowering<'_> {
             None if is_text_any_concatenation(call.row) => self.concatenation(call),
             None => {
                 self.like_range(call)?;
-                self.library_call(call)
+                self.call_library(call)
             }
         }
     }
@@ -81,7 +81,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Opens a range that an index can serve before `column LIKE 'prefix%'`; [`Self::library_call`] writes the match itself.
+    /// Opens a range that an index can serve before `column LIKE 'prefix%'`; [`Self::call_library`] writes the match itself.
     fn like_range(&mut self, call: &Call) -> Result<(), SqlError> {
         if call.row.source != "textlike" {
             return Ok(());
@@ -93,7 +93,7 @@ impl Lowering<'_> {
         self.range(operand, &prefix)
     }
 
-    /// `(x >= 'abc' AND x < 'abd' AND …`; closed by the caller of [`Self::library_call`].
+    /// `(x >= 'abc' AND x < 'abd' AND …`; closed by the caller of [`Self::call_library`].
     fn range(&mut self, operand: &Expr, prefix: &str) -> Result<(), SqlError> {
         let Some(end) = successor(prefix) else { return Ok(()) };
         self.out.push('(');
@@ -110,7 +110,7 @@ impl Lowering<'_> {
     }
 
     /// `pg_…(arguments, type OIDs)`.
-    fn library_call(&mut self, call: &Call) -> Result<(), SqlError> {
+    fn call_library(&mut self, call: &Call) -> Result<(), SqlError> {
         let close = std::mem::take(&mut self.open_range);
         let name = implementation_name(call.row);
         if !implemented(&name) {
