@@ -1,7 +1,6 @@
 //! What a transaction of a million rows, and one of 64 MiB of text, cost in memory where they are made and applied. The
 //! only test of its process, since it is the process whose memory is read.
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed run")]
-#![expect(clippy::print_stdout, reason = "the figures")]
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! What the `trellis` command understands.
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -56,10 +56,10 @@ struct StartArguments {
     #[arg(long, default_value = "./trellis-data")]
     data_dir: PathBuf,
     /// Address for PostgreSQL clients; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:5432")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address, default_value = "127.0.0.1:5432")]
     listen: SocketAddr,
     /// UDP address for other nodes; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:7432")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address, default_value = "127.0.0.1:7432")]
     gossip: SocketAddr,
     /// The gossip address that other nodes are told, where it is not the one listened on: behind NAT or a relay.
     #[arg(long, value_name = "HOST:PORT")]
@@ -68,7 +68,7 @@ struct StartArguments {
     #[arg(long, value_name = "HOST:PORT")]
     join: Vec<String>,
     /// Address for health checks and metrics over HTTP; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:8432")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address, default_value = "127.0.0.1:8432")]
     http: SocketAddr,
     /// Most sessions at once.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -211,6 +211,12 @@ fn announce(node: &Node) {
     println!("gossip listening on {}", node.gossip_address());
     println!("http listening on {}", node.http_address());
     println!("ready");
+}
+
+/// Reads an address of this machine; a host's name stands for the first address that it has.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    found.next().ok_or_else(|| "the host has no address".to_owned())
 }
 
 /// Until there is authentication, only this machine may come in.

@@ -27,7 +27,7 @@
 //! Rows are changed back one at a time. Two rows that have swapped their values of a unique column meet in the middle,
 //! which counts as a conflict.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -69,7 +69,7 @@ pub struct SetAside {
     /// Outermost first: what came before the first savepoint, then one per savepoint.
     layers: Vec<Layer>,
     /// The rows as they were before the transaction.
-    before: HashMap<RowName, Image>,
+    before: BTreeMap<RowName, Image>,
     registry: Arc<Registry>,
     /// Position of the newest transaction then.
     position: Position,
@@ -374,8 +374,8 @@ fn read_before(
     registry: &Registry,
     layers: &[Layer],
     budget: &mut Budget,
-) -> Result<Option<HashMap<RowName, Image>>> {
-    let mut before = HashMap::new();
+) -> Result<Option<BTreeMap<RowName, Image>>> {
+    let mut before = BTreeMap::new();
     for (name, _) in layers.iter().flat_map(|layer| &layer.rows) {
         let Some(table) = registry.by_ordinal(name.0) else { return Ok(None) };
         let (_, image) = look_up(sqlite, table, &name.1)?;

@@ -10,5 +10,6 @@ mod encode;
 pub mod v1;
 
 pub use decode::{ChangesetReader, RowView, TableView, decode};
+#[cfg(feature = "store")]
 pub(crate) use encode::put_value;
 pub use encode::{ChangesetWriter, EncodeError, RowShape, encode};

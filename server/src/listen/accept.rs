@@ -29,7 +29,7 @@ pub struct Doors {
 
 /// Why an address could not be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("could not listen on {address} for PostgreSQL clients: {source}")]
+#[error("could not listen on {address} for PostgreSQL clients")]
 pub struct ListenError {
     /// The address.
     pub address: SocketAddr,

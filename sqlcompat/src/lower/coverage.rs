@@ -1,6 +1,6 @@
 //! How far the lowering goes: for each built-in function, operator and cast of PostgreSQL, by what it is computed.
 //!
-//! Read off the very tables that [`super::call`] writes calls by, so it cannot say anything else than what a statement gets.
+//! Read off the very tables that calls are written by (`call.rs`), so it cannot say anything else than what a statement gets.
 
 use std::collections::BTreeMap;
 
