@@ -195,6 +195,7 @@ impl ChangesetWriter {
     ///
     /// # Errors
     /// As [`Self::value`].
+    #[cfg(feature = "store")]
     pub(crate) fn encoded_values(&mut self, values: &[u8]) -> Result<(), EncodeError> {
         self.check_room(values.len())?;
         self.out.extend_from_slice(values);

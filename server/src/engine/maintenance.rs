@@ -2,7 +2,7 @@
 //! rows again whose conflicts have ended.
 //!
 //! One thread wakes every [`ROUND`]. What all members had is taken down at one moment ([`Told`]) and acted upon when it has
-//! aged by [`GRACE`] and this node has all that any member had at that moment: a member that was just joining has become
+//! aged by [`GRACE_US`] and this node has all that any member had at that moment: a member that was just joining has become
 //! known by then, and nothing that was done before a deletion was known can still arrive.
 //!
 //! # Bounds
