@@ -134,12 +134,18 @@ pub(super) fn upsert(sqlite: &Connection, rows: &[SchemaRow]) -> rusqlite::Resul
     Ok(())
 }
 
-/// Brings SQLite's tables and the store's registrations in line with `trellis_schema`. Inside a write.
-pub(super) fn bring_in_line(
-    sqlite: &Connection,
-    register: &mut dyn FnMut(&TableSpec) -> Result<(), StoreError>,
-    unregister: &mut dyn FnMut(TableId) -> Result<(), StoreError>,
-) -> Result<Catalog, SqlError> {
+/// What [`bring_in_line`] has made of the schema, and what the store is to be told of it.
+pub(super) struct InLine {
+    /// The objects as they are.
+    pub(super) catalog: Catalog,
+    /// Tables to be registered, or registered anew.
+    pub(super) registered: Vec<TableSpec>,
+    /// Tables that are gone.
+    pub(super) unregistered: Vec<TableId>,
+}
+
+/// Brings SQLite's tables in line with `trellis_schema`; the store's registrations are the caller's to follow. Inside a write.
+pub(super) fn bring_in_line(sqlite: &Connection) -> Result<InLine, SqlError> {
     let storage = |error: rusqlite::Error| internal(&error);
     let old = Catalog::from_rows(read_rows(sqlite, "trellis_materialized").map_err(storage)?);
     let new = Catalog::from_rows(read_rows(sqlite, "trellis_schema").map_err(storage)?);
@@ -157,19 +163,16 @@ pub(super) fn bring_in_line(
     let differs = |table: &&StoreTable| {
         !before.contains(*table) || by_id(&old, table.id) != by_id(&new, table.id)
     };
-    for table in after.iter().filter(differs) {
-        let spec = TableSpec {
-            id: TableId(table.id),
-            name: table.physical_name.clone(),
-            columns: table.columns.iter().map(|(id, name)| (ColumnId(*id), name.clone())).collect(),
-            key: table.key.iter().map(|id| ColumnId(*id)).collect(),
-            system: false,
-        };
-        register(&spec).map_err(|error| internal(&error))?;
-    }
-    for table in before.iter().filter(|table| after.iter().all(|kept| kept.id != table.id)) {
-        unregister(TableId(table.id)).map_err(|error| internal(&error))?;
-    }
+    let spec = |table: &StoreTable| TableSpec {
+        id: TableId(table.id),
+        name: table.physical_name.clone(),
+        columns: table.columns.iter().map(|(id, name)| (ColumnId(*id), name.clone())).collect(),
+        key: table.key.iter().map(|id| ColumnId(*id)).collect(),
+        system: false,
+    };
+    let registered = after.iter().filter(differs).map(spec).collect();
+    let is_gone = |table: &&StoreTable| after.iter().all(|kept| kept.id != table.id);
+    let unregistered = before.iter().filter(is_gone).map(|table| TableId(table.id)).collect();
     let next = epoch(sqlite).map_err(storage)? + 1;
     sqlite
         .execute_batch(&format!(
@@ -178,7 +181,7 @@ pub(super) fn bring_in_line(
              PRAGMA user_version = {next}"
         ))
         .map_err(storage)?;
-    Ok(new)
+    Ok(InLine { catalog: new, registered, unregistered })
 }
 
 /// Whether the tables are what the schema says. Its rows are never deleted, so none can be missing from it.
@@ -233,25 +236,15 @@ impl SchemaHook for RemoteSchema {
         if is_in_line(connection.sqlite()).map_err(|error| error.to_string())? {
             return Ok(());
         }
-        // Registering needs the connection mutably while its tables are read; what is to be registered is collected first.
-        let (mut specs, mut gone) = (Vec::new(), Vec::new());
-        let mut register = |spec: &TableSpec| {
-            specs.push(spec.clone());
-            Ok(())
-        };
-        let mut unregister = |table: TableId| {
-            gone.push(table);
-            Ok(())
-        };
-        let catalog = bring_in_line(connection.sqlite(), &mut register, &mut unregister)
-            .map_err(|error| error.to_string())?;
+        let InLine { catalog, registered, unregistered } =
+            bring_in_line(connection.sqlite()).map_err(|error| error.to_string())?;
         let shown = epoch(connection.sqlite())
             .and_then(|epoch| self.show(connection.sqlite(), epoch, Arc::new(catalog)));
         shown.map_err(|error| error.to_string())?;
-        for spec in specs {
+        for spec in registered {
             connection.register_table(&spec).map_err(|error| error.to_string())?;
         }
-        for table in gone {
+        for table in unregistered {
             connection.unregister_table(table).map_err(|error| error.to_string())?;
         }
         Ok(())

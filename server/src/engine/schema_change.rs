@@ -7,14 +7,13 @@
 
 use std::sync::Arc;
 
-use trellis_replication::store::TableSpec;
 use trellis_sqlcompat::schema::{
     ObjectKind, SchemaHost, SchemaRow, SchemaStatement, SchemaStep, materialize,
 };
 use trellis_sqlcompat::{Datum, SqlError, functions};
 
 use super::rows::SqliteRows;
-use super::schema::{self, Schema};
+use super::schema::{self, InLine, Schema};
 use super::session_engine::SqliteEngine;
 use crate::session::Rows;
 use crate::session::port::SchemaOutcome;
@@ -107,23 +106,13 @@ impl SqliteEngine {
         self.connection
             .with(|sqlite| schema::upsert(sqlite, rows))
             .map_err(|error| self.sqlite_failed(&error))?;
-        let (mut specs, mut gone) = (Vec::new(), Vec::new());
-        let catalog = self.connection.with(|sqlite| {
-            let mut register = |spec: &TableSpec| {
-                specs.push(spec.clone());
-                Ok(())
-            };
-            let mut unregister = |table| {
-                gone.push(table);
-                Ok(())
-            };
-            schema::bring_in_line(sqlite, &mut register, &mut unregister)
-        });
-        let catalog = catalog.map_err(|error| self.context.take_error().unwrap_or(error))?;
+        let in_line = self.connection.with(schema::bring_in_line);
+        let InLine { catalog, registered, unregistered } =
+            in_line.map_err(|error| self.context.take_error().unwrap_or(error))?;
         self.connection
             .with_store(|mut store| {
-                specs.iter().try_for_each(|spec| store.register_table(spec))?;
-                gone.iter().try_for_each(|table| store.unregister_table(*table))
+                registered.iter().try_for_each(|spec| store.register_table(spec))?;
+                unregistered.iter().try_for_each(|table| store.unregister_table(*table))
             })
             .map_err(|error| self.store_failed(error))?;
         let in_file =
