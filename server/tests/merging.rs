@@ -11,6 +11,7 @@
 //! | `meet [A B]` | everything goes everywhere, or between two nodes both ways |
 //! | `copy A B TABLE` | inserts what A's `crsql_changes` has of a table into B's |
 //! | `resolve` | all nodes show hidden rows whose conflicts have ended |
+//! | `1: heard` | what node 1's session was told since, by channels that it listens to |
 //! | `equal` | says whether all nodes hold the same rows |
 
 mod nodes;
@@ -98,6 +99,11 @@ impl goldenscript::Runner for Script {
                         format!("INSERT INTO crsql_changes VALUES ({})", values.join(", "));
                     self.node(text(1))?.sql(&insert)?;
                 }
+            }
+            "heard" => {
+                let node = self.node(context.prefix.as_deref().unwrap_or("1"))?;
+                node.sql("SELECT")?;
+                return Ok(std::mem::take(&mut node.heard).join("\n") + "\n");
             }
             "resolve" => {
                 for node in &self.nodes {

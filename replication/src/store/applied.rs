@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::resolved::Resolved;
 use crate::crdt::bytes::{DecodeError, Reader, put_varint};
 use crate::types::{DbVersion, EncodedChangeset, Message, Position, SiteId, TableId};
 use crate::wire::{ChangesetReader, RowShape, RowView, TableView};
@@ -43,6 +44,8 @@ pub struct AppliedTransaction {
     pub committed_at_us: u64,
     /// Its changes.
     pub(super) content: Content,
+    /// Which rows it hid and showed here.
+    pub(super) resolved: Resolved,
     /// What [`super::StoreConnection::set_tag`] said on the connection that committed it; 0 if that was elsewhere, or
     /// before this file was opened.
     pub tag: u32,

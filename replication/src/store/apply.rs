@@ -22,6 +22,7 @@ use rusqlite::Connection;
 use super::applied::{AppliedTransaction, Content, Impact, ImpactWriter, implied_op};
 use super::capture::{Capture, Mode};
 use super::chunks::Transaction;
+use super::conflict::resolve_due;
 use super::connection::{Pending, StoreConnection};
 use super::core::Core;
 use super::error::{Result, StoreError};
@@ -30,6 +31,7 @@ use super::merge::{MergeError, TableMerger};
 use super::messages::message_bytes;
 use super::options::SchemaHook;
 use super::registry::{Entry, Registry, Table};
+use super::resolved::{Notes, Resolved};
 use super::trim::{self, FLOOR_TABLE_ID};
 use crate::crdt::bytes::DecodeError;
 use crate::crdt::{IncomingCell, IncomingRow};
@@ -267,13 +269,14 @@ fn apply_or_stage(
     } else {
         merging.chunks(chunk.index + 1)?
     };
-    let (committed_at_us, messages) = merging.finish()?;
+    let (committed_at_us, messages, resolved) = merging.finish()?;
     let applied = AppliedTransaction {
         position: Position(before.0 + 1),
         origin: *site,
         version: *version,
         committed_at_us,
         content,
+        resolved,
         tag: 0,
         messages,
     };
@@ -328,6 +331,8 @@ struct Merging<'a> {
     committed_at_us: u64,
     messages: Vec<Message>,
     message_bytes: usize,
+    /// Rows that were hidden and shown.
+    notes: Notes,
 }
 
 impl<'a> Merging<'a> {
@@ -346,6 +351,7 @@ impl<'a> Merging<'a> {
             committed_at_us: 0,
             messages: Vec::new(),
             message_bytes: 0,
+            notes: Notes::default(),
         }
     }
 
@@ -382,7 +388,7 @@ impl<'a> Merging<'a> {
                 &source,
                 &mut reader,
                 &view,
-                &mut impact,
+                (&mut impact, &mut self.notes),
             )?;
             self.schema_moved |= is_system && changed;
             self.floors_moved |= view.table == FLOOR_TABLE_ID && changed;
@@ -399,15 +405,16 @@ impl<'a> Merging<'a> {
         Ok(())
     }
 
-    /// Ends the transaction; returns when it was committed, and its messages.
-    fn finish(mut self) -> Result<(u64, Vec<Message>), Refusal> {
+    /// Ends the transaction; returns when it was committed, its messages, and which rows it hid and showed.
+    fn finish(mut self) -> Result<(u64, Vec<Message>, Resolved), Refusal> {
         if self.schema_moved {
             self.call_schema_hook()?;
         }
         if self.floors_moved {
             trim::adopt_floors(self.applier)?;
         }
-        Ok((self.committed_at_us, self.messages))
+        resolve_due(self.applier, &mut self.notes)?;
+        Ok((self.committed_at_us, self.messages, self.notes.finish()))
     }
 
     fn call_schema_hook(&mut self) -> Result<(), Refusal> {
@@ -458,7 +465,7 @@ fn apply_table(
     source: &Source,
     reader: &mut ChangesetReader<'_>,
     view: &TableView,
-    impact: &mut ImpactWriter,
+    (impact, notes): (&mut ImpactWriter, &mut Notes),
 ) -> Result<bool, Refusal> {
     let table = match registry.entry(view.table) {
         Some(Entry::Live(table)) => table,
@@ -470,7 +477,8 @@ fn apply_table(
     };
     let targets =
         view.columns.iter().map(|column| target(table, *column)).collect::<Result<Vec<_>, _>>()?;
-    let mut merger = TableMerger::new(sqlite, capture, registry, table)?;
+    let merger = TableMerger::new(sqlite, capture, registry, table)?;
+    let mut merger = merger.with_turns(notes.take(table.id));
     let (mut values, mut cells) = (Vec::new(), Vec::new());
     let mut changed = false;
     while let Some(row) = reader.next_row(view, &mut values)? {
@@ -488,7 +496,7 @@ fn apply_table(
         impact.push(implied_op(row.shape), op);
         changed |= op.is_some();
     }
-    merger.finish()?;
+    notes.put(table.id, merger.finish()?);
     Ok(changed)
 }
 
@@ -538,19 +546,4 @@ fn live_cells<'v>(
             Some(Target::Dropped) | None => None,
         }
     }));
-}
-
-/// Brings back hidden rows whose conflicts have ended. See [`super::Store::resolve_conflicts`].
-pub(super) fn resolve_conflicts(core: &Core, applier: &mut StoreConnection) -> Result<()> {
-    applier.begin_mode(core.lease.acquire_uncancelled(), Mode::Suspended)?;
-    let registry = core.registry();
-    let resolved = registry.tables().iter().try_for_each(|table| {
-        TableMerger::new(applier.sqlite(), applier.capture(), &registry, table)?.finish()
-    });
-    if let Err(error) = resolved {
-        applier.rollback();
-        return Err(error);
-    }
-    let pending = applier.commit()?;
-    pending.map_or(Ok(()), Pending::wait)
 }

@@ -208,7 +208,9 @@ fn merge_change(
     };
     let mut merger = TableMerger::new(sqlite, capture, registry, table)?;
     merger.merge(&change.pk, &incoming)?;
-    Ok(merger.finish()?)
+    // What is inserted here is no transaction of the log, and nobody is told of it.
+    merger.finish()?;
+    Ok(())
 }
 
 /// The value that `crsql_value_text` shows as this text in that column.

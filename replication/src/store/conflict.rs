@@ -1,54 +1,68 @@
 //! Writes rows that a unique index refuses, and brings hidden ones back (`hidden.rs` has the rule).
 
+use std::sync::Arc;
+
+use super::applied::{AppliedTransaction, Content, Impact};
+use super::capture::Mode;
+use super::connection::{Pending, StoreConnection};
+use super::core::Core;
 use super::error::Result;
 use super::hidden::{self, HiddenRow};
+use super::log;
 use super::merge::{Found, MergeError, TableMerger, can_hold, insert_sql, own_rowid, read_cells};
 use super::registry::Column;
+use super::resolved::{Notes, Sight};
 use crate::crdt::{IncomingCell, unpack};
-use crate::types::{Value, ValueRef};
+use crate::types::{Position, Value, ValueRef};
+use crate::wire::ChangesetWriter;
 
 impl TableMerger<'_> {
-    /// Writes winning cells to a hidden row; returns whether it is visible then.
+    /// Writes winning cells to a hidden row.
     pub(super) fn write_hidden(
         &mut self,
         mut found: Found,
         cells: &[&IncomingCell<'_>],
-    ) -> Result<bool> {
+    ) -> Result<Sight> {
         let mut image = found.hidden.take().unwrap_or_default();
         self.set_cells(&mut image, cells);
         hidden::delete(self.sqlite, self.table, &found.pk)?;
-        self.place(found, image, false)
+        self.place(found, image, Sight::Absent)
     }
 
-    /// Writes winning cells to a row that then conflicts with others; returns whether it is visible.
+    /// Writes winning cells to a row that then conflicts with others.
     pub(super) fn write_conflicting(
         &mut self,
         found: Found,
         created: bool,
         cells: &[&IncomingCell<'_>],
-    ) -> Result<bool> {
+    ) -> Result<Sight> {
         let stored = if created { None } else { read_cells(self.sqlite, self.table, &found)? };
-        let visible = stored.is_some();
+        let sight = if stored.is_some() { Sight::Visible } else { Sight::Absent };
         let mut image =
             stored.unwrap_or_else(|| self.table.cells.iter().map(Column::missing).collect());
         self.set_cells(&mut image, cells);
-        self.place(found, image, visible)
+        self.place(found, image, sight)
     }
 
-    /// Tries all hidden rows again until none comes back any more.
-    pub(super) fn revive(&mut self) -> Result<()> {
-        // Each pass shows a row that no smaller one keeps away, so there are at most as many as hidden rows.
-        let mut passes = hidden::keys(self.sqlite, self.table)?.len();
-        let mut again = true;
-        while again && passes > 0 {
-            (again, passes) = (false, passes - 1);
-            for pk in hidden::keys(self.sqlite, self.table)? {
-                let Some(row) = hidden::get(self.sqlite, self.table, &pk)? else { continue };
-                let key_values = unpack(&pk)?;
-                let rowid = own_rowid(self.table, &key_values);
-                let found = Found { key_values, pk, rowid, clock: Some(row.clock), hidden: None };
-                hidden::delete(self.sqlite, self.table, &found.pk)?;
-                again |= self.place(found, row.cells, false)?;
+    /// Makes the rows due that this one, which is about to change, keeps hidden.
+    pub(super) fn release(&mut self, pk: &[u8]) -> Result<()> {
+        self.due.extend(hidden::blocked_by(self.sqlite, self.table, pk)?);
+        Ok(())
+    }
+
+    /// Tries the rows that are due, until none is.
+    pub(super) fn resolve(&mut self) -> Result<()> {
+        self.due.extend(hidden::due(self.sqlite, self.table)?);
+        // A row that is shown hides only larger ones, and they make due only larger ones yet: each is tried once.
+        while let Some(pk) = self.due.pop_first() {
+            let Some(row) = hidden::get(self.sqlite, self.table, &pk)? else { continue };
+            let key_values = unpack(&pk)?;
+            let rowid = own_rowid(self.table, &key_values);
+            let found =
+                Found { key_values, pk: pk.clone(), rowid, clock: Some(row.clock), hidden: None };
+            hidden::delete(self.sqlite, self.table, &pk)?;
+            if self.place(found, row.cells, Sight::Absent)? == Sight::Visible {
+                self.turns.turn(&pk, Sight::Absent, Sight::Visible);
             }
         }
         Ok(())
@@ -67,35 +81,44 @@ impl TableMerger<'_> {
     }
 
     /// Shows a row, hiding those with larger keys that conflict with it, or hides it, if one with a smaller key does.
-    fn place(&mut self, mut found: Found, image: Vec<Value>, visible: bool) -> Result<bool> {
+    fn place(&mut self, mut found: Found, image: Vec<Value>, sight: Sight) -> Result<Sight> {
         let victims = self.victims(&found, &image)?;
-        if victims.iter().any(|victim| *victim < found.pk) {
-            self.hide(found, image, visible)?;
-            return Ok(false);
+        if let Some(blocker) = victims.iter().filter(|victim| **victim < found.pk).min() {
+            self.hide(found, image, sight, blocker)?;
+            return Ok(Sight::Absent);
         }
         for victim in victims {
             let victim = self.find(&victim).map_err(MergeError::into_store)?;
             if let Some(cells) = read_cells(self.sqlite, self.table, &victim)? {
-                self.hide(victim, cells, true)?;
+                self.turns.turn(&victim.pk, Sight::Visible, Sight::Absent);
+                self.release(&victim.pk)?;
+                self.hide(victim, cells, Sight::Visible, &found.pk)?;
             }
         }
         let cells = self.all_cells(&image);
         let cells: Vec<_> = cells.iter().collect();
         let clock = found.clock.take();
-        self.write_row(&mut found, !visible, &cells)?;
+        self.write_row(&mut found, sight == Sight::Absent, &cells)?;
         self.clocks.put(found.key(), clock)?;
-        Ok(true)
+        Ok(Sight::Visible)
     }
 
-    fn hide(&mut self, mut found: Found, cells: Vec<Value>, visible: bool) -> Result<()> {
-        if visible {
+    fn hide(
+        &mut self,
+        mut found: Found,
+        cells: Vec<Value>,
+        sight: Sight,
+        blocker: &[u8],
+    ) -> Result<()> {
+        if sight == Sight::Visible {
             super::merge::delete_row(self.sqlite, self.table, &found)?;
             self.clocks.put(found.key(), None)?;
         }
         self.may_be_hidden = true;
         let clock = found.clock.take().unwrap_or_else(|| crate::crdt::RowClock::new(1, None));
         tracing::info!(table = %self.table.name, "a row is hidden by a unique index");
-        hidden::put(self.sqlite, self.table, &found.pk, &HiddenRow { clock, cells })
+        let row = HiddenRow { clock, cells };
+        hidden::put(self.sqlite, self.table, &found.pk, (&row, Some(blocker)))
     }
 
     fn all_cells<'v>(&self, image: &'v [Value]) -> Vec<IncomingCell<'v>> {
@@ -122,4 +145,58 @@ impl TableMerger<'_> {
         let here = victims.into_iter().filter(|(table, _)| *table == self.table.ordinal);
         Ok(here.map(|(_, pk)| pk).filter(|pk| *pk != found.pk).collect())
     }
+}
+
+/// Tries the hidden rows of all tables that are due.
+pub(super) fn resolve_due(applier: &StoreConnection, notes: &mut Notes) -> Result<()> {
+    let registry = Arc::clone(&applier.capture().state().registry);
+    for ordinal in hidden::due_tables(applier.sqlite())? {
+        let Some(table) = registry.by_ordinal(ordinal) else { continue };
+        let merger = TableMerger::new(applier.sqlite(), applier.capture(), &registry, table)?;
+        let turns = merger.with_turns(notes.take(table.id)).finish()?;
+        notes.put(table.id, turns);
+    }
+    Ok(())
+}
+
+/// Brings back hidden rows whose conflicts have ended. See [`super::Store::resolve_conflicts`].
+pub(super) fn resolve_conflicts(core: &Core, applier: &mut StoreConnection) -> Result<()> {
+    applier.begin_mode(core.lease.acquire_uncancelled(), Mode::Suspended)?;
+    if let Err(error) = resolve_in_log(core, applier) {
+        applier.rollback();
+        return Err(error);
+    }
+    let pending = applier.commit()?;
+    pending.map_or(Ok(()), Pending::wait)
+}
+
+/// Resolves what is due. Rows that are hidden or shown by it are told with a transaction of this site that changes nothing
+/// else, so that they have a position.
+fn resolve_in_log(core: &Core, applier: &mut StoreConnection) -> Result<()> {
+    let mut notes = Notes::default();
+    resolve_due(applier, &mut notes)?;
+    let resolved = notes.finish();
+    if resolved.is_empty() {
+        return Ok(());
+    }
+    let (head, before) = {
+        let committed = core.committed();
+        let head = committed.log.heads.get(&core.site).copied().unwrap_or_default();
+        (head, committed.log.position)
+    };
+    let committed_at_us = super::now_us();
+    let body = ChangesetWriter::new(committed_at_us, &[])?.finish();
+    let applied = AppliedTransaction {
+        position: Position(before.0 + 1),
+        origin: core.site,
+        version: head.next(),
+        committed_at_us,
+        content: Content::Whole { body, impact: Impact::default() },
+        resolved,
+        tag: 0,
+        messages: Vec::new(),
+    };
+    log::append(applier.sqlite(), 0, &applied)?;
+    applier.remote.push(applied);
+    Ok(())
 }

@@ -31,6 +31,7 @@ use super::hidden;
 use super::images::{Image, ImagePlace};
 use super::log;
 use super::registry::{Registry, RowIdentity, Table};
+use super::resolved::Resolved;
 use crate::crdt::{AlikeRows, CellClock, CellRun, PackedKey, RowClock, Stamp, unpack};
 use crate::types::{Message, Position, Value};
 use crate::wire::RowShape;
@@ -55,6 +56,7 @@ pub(super) fn fold(
         writer: LogWriter::new(sqlite, version, committed_at_us, &messages)?,
         shape: RowShape::default(),
         rows: 0,
+        may_be_hidden: false,
     };
     let events = by_row(&log.events);
     for system in [true, false] {
@@ -77,6 +79,7 @@ pub(super) fn fold(
         version,
         committed_at_us,
         content,
+        resolved: Resolved::default(),
         tag: 0,
         messages,
     };
@@ -205,6 +208,8 @@ struct Fold<'c> {
     shape: RowShape,
     /// Rows written to the changeset.
     rows: u64,
+    /// Whether changes of the present table may be what hidden rows wait for.
+    may_be_hidden: bool,
 }
 
 /// What is known while one table is folded.
@@ -232,6 +237,7 @@ impl<'c> Fold<'c> {
         let may_be_dead = dead_any(self.sqlite, table)?;
         let (former, fresh) = (HashMap::new(), fresh_runs(table));
         let may_be_hidden = hidden::any(self.sqlite, table)?;
+        self.may_be_hidden = may_be_hidden;
         let mut folding = Folding { table, clocks, former, may_be_dead, may_be_hidden, fresh };
         for Gone { row, key } in &gone {
             let clock = folding.clocks.put(RowKey::Number(*row), None)?;
@@ -244,7 +250,7 @@ impl<'c> Fold<'c> {
         for Gone { key, .. } in &gone {
             let pk = key_at(log, *key)?;
             if let Some(clock) = folding.former.remove(pk) {
-                let dead = self.write_delete(pk, &clock)?;
+                let dead = self.write_delete(table, pk, &clock)?;
                 dead_put(self.sqlite, table, pk, &dead)?;
             }
         }
@@ -498,7 +504,15 @@ impl<'c> Fold<'c> {
                     Some(place) => folding.former.get(key_at(log, *place)?).cloned(),
                     None => None,
                 };
-                match self.before_insert(folding, key, pk)? {
+                let hidden = self.take_hidden(folding, pk)?;
+                if hidden.is_some() {
+                    op = RowOp::Insert;
+                }
+                let before = match hidden {
+                    Some(clock) => Some(clock),
+                    None => self.before_insert(folding, key, pk)?,
+                };
+                match before {
                     Some(clock) if clock.is_alive() => {
                         let mut clock = overlay(clock, moved.as_ref());
                         self.write_update(folding.table, pk, &mut clock, None, values)?;
@@ -519,19 +533,23 @@ impl<'c> Fold<'c> {
         Ok(())
     }
 
-    /// The clock that an inserted row's key had before.
+    /// The clock of the hidden row with an inserted row's key, which is hidden no longer.
+    fn take_hidden(&self, folding: &Folding<'c>, pk: &[u8]) -> Result<Option<RowClock>> {
+        if !folding.may_be_hidden {
+            return Ok(None);
+        }
+        let Some(row) = hidden::get(self.sqlite, folding.table, pk)? else { return Ok(None) };
+        hidden::delete(self.sqlite, folding.table, pk)?;
+        Ok(Some(row.clock))
+    }
+
+    /// The clock that an inserted row's key had before, if it was not hidden.
     fn before_insert(
         &mut self,
         folding: &mut Folding<'c>,
         key: RowKey<'_>,
         pk: &[u8],
     ) -> Result<Option<RowClock>> {
-        if folding.may_be_hidden
-            && let Some(row) = hidden::get(self.sqlite, folding.table, pk)?
-        {
-            hidden::delete(self.sqlite, folding.table, pk)?;
-            return Ok(Some(row.clock));
-        }
         if !folding.table.has_dead_table() {
             return Ok(folding.clocks.get(key)?.cloned());
         }
@@ -611,6 +629,7 @@ impl<'c> Fold<'c> {
         pk: &[u8],
         values: Values<'_>,
     ) -> Result<(Option<Stamp>, u32)> {
+        self.release_hidden(table, pk)?;
         let first = self.writer.row(&self.shape, pk)?.0;
         self.rows += 1;
         match values {
@@ -626,6 +645,11 @@ impl<'c> Fold<'c> {
         Ok((self.shape.sentinel.then_some(stamp), first + u32::from(self.shape.sentinel)))
     }
 
+    /// Makes the hidden rows due that a changed row has kept hidden.
+    fn release_hidden(&self, table: &Table, pk: &[u8]) -> Result<()> {
+        if self.may_be_hidden { hidden::release(self.sqlite, table, pk) } else { Ok(()) }
+    }
+
     fn set_cells(&self, table: &Table, clock: &mut RowClock, first: u32) {
         for (seq, (index, col_version)) in (first..).zip(&self.shape.cells) {
             if let Some(cell) = table.cells.get(*index as usize) {
@@ -636,7 +660,8 @@ impl<'c> Fold<'c> {
     }
 
     /// Writes a deletion; returns the tombstone.
-    fn write_delete(&mut self, pk: &[u8], clock: &RowClock) -> Result<RowClock> {
+    fn write_delete(&mut self, table: &Table, pk: &[u8], clock: &RowClock) -> Result<RowClock> {
+        self.release_hidden(table, pk)?;
         self.shape.causal_length = (clock.causal_length + 1).next_multiple_of(2);
         self.shape.sentinel = true;
         self.shape.cells.clear();
@@ -654,7 +679,7 @@ impl<'c> Fold<'c> {
         pk: &[u8],
     ) -> Result<()> {
         let clock = folding.clocks.get(key)?.cloned().unwrap_or_else(|| RowClock::new(1, None));
-        let dead = self.write_delete(pk, &clock)?;
+        let dead = self.write_delete(folding.table, pk, &clock)?;
         folding.clocks.put(key, Some(dead))?;
         Ok(())
     }

@@ -10,22 +10,47 @@
 //! this would delete are noted by the preupdate hook, and the savepoint is undone. So partial indexes, indexes on
 //! expressions and collations are all as SQLite understands them.
 //!
-//! Rows come back when remote changes are applied, or by [`super::Store::resolve_conflicts`]; a local change that ends a
-//! conflict does not itself bring a row back within its own transaction.
+//! Each hidden row names one visible row that keeps it hidden, its **blocker**. As long as that row stays as it is, the
+//! hidden one need not be looked at. When it changes, goes, or is hidden itself, those that name it are **due**: they are
+//! tried again, smallest key first, and find another blocker or are shown. So a merge looks at the rows that depend on those
+//! it changes, and at no others. A change of the table, which may be one of its indexes, makes all of its hidden rows due.
+//!
+//! Due rows are tried at the end of the merge that made them so. Those that local changes made due have no blocker in the
+//! file, and are tried when remote changes of their table are applied, or by [`super::Store::resolve_conflicts`]; a local
+//! change that ends a conflict does not itself bring a row back within its own transaction.
+//!
+//! # Invariants
+//! 1. The blocker of a hidden row that is not due is visible, has a smaller key, and conflicts with it.
+//! 2. Visible rows do not conflict: SQLite's indexes see to that. Both together are the rule above, once no row is due.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::connection::StoreConnection;
 use super::error::Result;
-use super::registry::{Registry, Table};
+use super::registry::{Entry, Registry, Table};
 use crate::crdt::bytes::{Reader, put_bytes, put_varint};
 use crate::crdt::{Block, RowClock, pack, unpack};
 use crate::types::{ColumnId, DbVersion, SiteId, TableId, Value};
 
+impl StoreConnection {
+    /// At most `max` hidden rows of a table, in the order of their packed keys, after that key; as this connection sees them.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn conflicts(&self, table: TableId, after: &[u8], max: usize) -> Result<Vec<Conflict>> {
+        let registry = self.core().registry();
+        let Some(Entry::Live(table)) = registry.entry(table) else { return Ok(Vec::new()) };
+        page(self.sqlite(), &registry, table, (after, max))
+    }
+}
+
 /// The table that holds hidden rows.
 pub(super) const SYSTEM_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS trellis_hidden (
-        table_ordinal INTEGER NOT NULL, pk BLOB NOT NULL, clock BLOB NOT NULL, cells BLOB NOT NULL,
+        table_ordinal INTEGER NOT NULL, pk BLOB NOT NULL, clock BLOB NOT NULL, cells BLOB NOT NULL, blocker BLOB,
         PRIMARY KEY (table_ordinal, pk)) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS trellis_hidden_blockers ON trellis_hidden (table_ordinal, blocker);
+    CREATE INDEX IF NOT EXISTS trellis_hidden_due ON trellis_hidden (table_ordinal) WHERE blocker IS NULL;
 ";
 
 /// A row that is kept out of sight because a visible one conflicts with it.
@@ -47,16 +72,24 @@ pub(super) fn last_stamp(registry: &Registry, clock: &RowClock) -> Option<(DbVer
     stamps.map(|stamp| (DbVersion(stamp.version), registry.site(stamp.origin))).max()
 }
 
-/// All rows that are hidden.
-pub(super) fn all(sqlite: &Connection, registry: &Registry) -> Result<Vec<Conflict>> {
+/// At most `max` hidden rows of a table, those with the smallest keys after `after`.
+pub(super) fn page(
+    sqlite: &Connection,
+    registry: &Registry,
+    table: &Table,
+    (after, max): (&[u8], usize),
+) -> Result<Vec<Conflict>> {
+    let mut select = sqlite.prepare_cached(
+        "SELECT pk FROM trellis_hidden WHERE table_ordinal = ?1 AND pk > ?2 ORDER BY pk LIMIT ?3",
+    )?;
+    let limit = i64::try_from(max).unwrap_or(i64::MAX);
+    let keys = select.query_map(params![table.ordinal, after, limit], |row| row.get(0))?;
     let mut conflicts = Vec::new();
-    for table in registry.tables() {
-        for pk in keys(sqlite, table)? {
-            let Some(row) = get(sqlite, table, &pk)? else { continue };
-            let since = last_stamp(registry, &row.clock);
-            let cells = table.cells.iter().map(|column| column.id).zip(row.cells).collect();
-            conflicts.push(Conflict { table: table.id, pk, cells, since });
-        }
+    for pk in keys.collect::<rusqlite::Result<Vec<Vec<u8>>>>()? {
+        let Some(row) = get(sqlite, table, &pk)? else { continue };
+        let since = last_stamp(registry, &row.clock);
+        let cells = table.cells.iter().map(|column| column.id).zip(row.cells).collect();
+        conflicts.push(Conflict { table: table.id, pk, cells, since });
     }
     Ok(conflicts)
 }
@@ -108,20 +141,45 @@ pub(super) fn get(sqlite: &Connection, table: &Table, pk: &[u8]) -> Result<Optio
     Ok(Some(HiddenRow { clock, cells: values }))
 }
 
-/// Stores a hidden row.
-pub(super) fn put(sqlite: &Connection, table: &Table, pk: &[u8], row: &HiddenRow) -> Result<()> {
+/// Stores a hidden row that `blocker` keeps hidden; none if it is due.
+pub(super) fn put(
+    sqlite: &Connection,
+    table: &Table,
+    pk: &[u8],
+    (row, blocker): (&HiddenRow, Option<&[u8]>),
+) -> Result<()> {
     table.no_hidden.touch();
-    let (mut block, mut clock, mut cells) = (Block::default(), Vec::new(), Vec::new());
-    block.replace(0, Some(row.clock.clone()));
-    block.encode(&mut clock);
+    let mut cells = Vec::new();
     for (column, value) in table.cells.iter().zip(&row.cells) {
         put_varint(&mut cells, u64::from(column.id.0));
         put_bytes(&mut cells, &pack([value.as_ref()]));
     }
-    let mut insert =
-        sqlite.prepare_cached("INSERT OR REPLACE INTO trellis_hidden VALUES (?1, ?2, ?3, ?4)")?;
-    insert.execute(params![table.ordinal, pk, clock, cells])?;
+    let clock = encode_clock(&row.clock);
+    let mut insert = sqlite
+        .prepare_cached("INSERT OR REPLACE INTO trellis_hidden VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    insert.execute(params![table.ordinal, pk, clock, cells, blocker])?;
     Ok(())
+}
+
+/// Stores the clock of a hidden row that stays as it is.
+pub(super) fn put_clock(
+    sqlite: &Connection,
+    table: &Table,
+    pk: &[u8],
+    clock: &RowClock,
+) -> Result<()> {
+    let mut update = sqlite.prepare_cached(
+        "UPDATE trellis_hidden SET clock = ?3 WHERE table_ordinal = ?1 AND pk = ?2",
+    )?;
+    update.execute(params![table.ordinal, pk, encode_clock(clock)])?;
+    Ok(())
+}
+
+fn encode_clock(clock: &RowClock) -> Vec<u8> {
+    let (mut block, mut encoded) = (Block::default(), Vec::new());
+    block.replace(0, Some(clock.clone()));
+    block.encode(&mut encoded);
+    encoded
 }
 
 /// Forgets a hidden row.
@@ -131,4 +189,62 @@ pub(super) fn delete(sqlite: &Connection, table: &Table, pk: &[u8]) -> Result<()
         sqlite.prepare_cached("DELETE FROM trellis_hidden WHERE table_ordinal = ?1 AND pk = ?2")?;
     delete.execute(params![table.ordinal, pk])?;
     Ok(())
+}
+
+/// The key of the row that keeps a hidden one hidden; none if that is due, or not hidden.
+pub(super) fn blocker(sqlite: &Connection, table: &Table, pk: &[u8]) -> Result<Option<Vec<u8>>> {
+    let mut select = sqlite.prepare_cached(
+        "SELECT blocker FROM trellis_hidden WHERE table_ordinal = ?1 AND pk = ?2",
+    )?;
+    let found = select.query_row(params![table.ordinal, pk], |row| row.get(0));
+    Ok(found.optional()?.flatten())
+}
+
+/// The keys of the rows that `blocker` keeps hidden.
+pub(super) fn blocked_by(
+    sqlite: &Connection,
+    table: &Table,
+    blocker: &[u8],
+) -> Result<Vec<Vec<u8>>> {
+    let mut select = sqlite.prepare_cached(
+        "SELECT pk FROM trellis_hidden WHERE table_ordinal = ?1 AND blocker = ?2",
+    )?;
+    let keys = select.query_map(params![table.ordinal, blocker], |row| row.get(0))?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Makes the rows that `blocker` keeps hidden due.
+pub(super) fn release(sqlite: &Connection, table: &Table, blocker: &[u8]) -> Result<()> {
+    let mut update = sqlite.prepare_cached(
+        "UPDATE trellis_hidden SET blocker = NULL WHERE table_ordinal = ?1 AND blocker = ?2",
+    )?;
+    update.execute(params![table.ordinal, blocker])?;
+    Ok(())
+}
+
+/// Makes all hidden rows of a table due.
+pub(super) fn release_all(sqlite: &Connection, table: &Table) -> Result<()> {
+    let mut update = sqlite.prepare_cached(
+        "UPDATE trellis_hidden SET blocker = NULL WHERE table_ordinal = ?1 AND blocker IS NOT NULL",
+    )?;
+    update.execute([table.ordinal])?;
+    Ok(())
+}
+
+/// The keys of the table's hidden rows that are due.
+pub(super) fn due(sqlite: &Connection, table: &Table) -> Result<Vec<Vec<u8>>> {
+    let mut select = sqlite.prepare_cached(
+        "SELECT pk FROM trellis_hidden WHERE table_ordinal = ?1 AND blocker IS NULL",
+    )?;
+    let keys = select.query_map([table.ordinal], |row| row.get(0))?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The ordinals of the tables with hidden rows that are due.
+pub(super) fn due_tables(sqlite: &Connection) -> Result<Vec<u32>> {
+    let mut select = sqlite.prepare_cached(
+        "SELECT DISTINCT table_ordinal FROM trellis_hidden WHERE blocker IS NULL",
+    )?;
+    let ordinals = select.query_map([], |row| row.get(0))?;
+    Ok(ordinals.collect::<rusqlite::Result<_>>()?)
 }

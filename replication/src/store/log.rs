@@ -16,6 +16,7 @@ use super::applied::{AppliedTransaction, Content, Impact};
 use super::chunks;
 use super::error::{Result, StoreError};
 use super::registry::Registry;
+use super::resolved::Resolved;
 use crate::types::{
     Chunk, DbVersion, EncodedChangeset, Heads, Message, Position, Progress, ProgressBySite, SiteId,
 };
@@ -25,7 +26,7 @@ use crate::wire::ChangesetReader;
 pub(super) const SYSTEM_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS trellis_log (
         position INTEGER PRIMARY KEY, origin INTEGER NOT NULL, version INTEGER NOT NULL,
-        impact BLOB, body BLOB) STRICT;
+        impact BLOB, resolved BLOB, body BLOB) STRICT;
     CREATE TABLE IF NOT EXISTS trellis_heads (
         origin INTEGER PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL,
         forgotten INTEGER NOT NULL DEFAULT 0) STRICT;
@@ -143,12 +144,16 @@ pub(super) fn append(sqlite: &Connection, origin: u32, applied: &AppliedTransact
         Content::Chunked { .. } => (None, None),
     };
     sqlite
-        .prepare_cached("INSERT INTO trellis_log (position, origin, version, impact, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT INTO trellis_log (position, origin, version, impact, resolved, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
         .execute(params![
             applied.position.0.cast_signed(),
             origin,
             applied.version.0.cast_signed(),
             impact.filter(|impact| !impact.is_empty()),
+            Some(&applied.resolved.0).filter(|resolved| !resolved.is_empty()),
             body,
         ])?;
     Ok(())
@@ -249,7 +254,7 @@ pub(super) fn sizes(
     mut each: impl FnMut(Position, u64),
 ) -> Result<()> {
     let mut select = sqlite.prepare_cached(
-        "SELECT position, ifnull(length(impact), 0) + ifnull(length(body), (
+        "SELECT position, ifnull(length(impact), 0) + ifnull(length(resolved), 0) + ifnull(length(body), (
                 SELECT sum(length(chunk.body)) FROM trellis_log_chunks chunk
                 WHERE chunk.origin = log.origin AND chunk.version = log.version))
          FROM trellis_log log WHERE position > ?1 AND position <= ?2 ORDER BY position",
@@ -458,7 +463,7 @@ pub(super) fn read_positions(
 ) -> Result<LogRange> {
     let limit = i64::try_from(max).unwrap_or(i64::MAX);
     let mut statement = sqlite.prepare_cached(
-        "SELECT position, origin, version, impact, body FROM trellis_log
+        "SELECT position, origin, version, impact, body, resolved FROM trellis_log
          WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3",
     )?;
     let mut rows = statement.query([position.0.cast_signed(), durable.0.cast_signed(), limit])?;
@@ -488,6 +493,7 @@ pub(super) fn read_positions(
             version,
             committed_at_us: head.committed_at_us,
             content,
+            resolved: Resolved(row.get::<_, Option<Vec<u8>>>(5)?.unwrap_or_default()),
             tag: 0,
             messages: head.messages,
         });

@@ -4,6 +4,8 @@
 //! tie, and writes what won. One lookup and one write per row. Values that the table cannot hold, because the schema here
 //! is ahead of or behind the one where they were written, are replaced by what it can hold, the same on every node.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{CachedStatement, Connection};
 
 use super::applied::RowOp;
@@ -12,8 +14,9 @@ use super::clocks::{
     Bound, Clocks, RowKey, bind, bind_find, borrowed, dead_any, dead_delete, dead_get, dead_put,
 };
 use super::error::{Result, StoreError};
-use super::hidden::{self, HiddenRow};
+use super::hidden;
 use super::registry::{Column, Registry, RowIdentity, Table, quote};
+use super::resolved::{Sight, Turns, seen_op};
 use crate::crdt::bytes::DecodeError;
 use crate::crdt::{IncomingCell, IncomingRow, RowClock, RowEffect, merge_row, pack, unpack};
 use crate::types::{Value, ValueRef};
@@ -30,6 +33,10 @@ pub(super) struct TableMerger<'c> {
     may_be_dead: bool,
     /// Whether the table may have hidden rows.
     pub(super) may_be_hidden: bool,
+    /// Hidden rows to be tried again.
+    pub(super) due: BTreeSet<Vec<u8>>,
+    /// Rows that were hidden or shown.
+    pub(super) turns: Turns,
     /// The statement that wrote the row before, and for which cells: rows of one statement are alike.
     writer: Option<(WriteShape, CachedStatement<'c>)>,
 }
@@ -106,8 +113,15 @@ impl<'c> TableMerger<'c> {
             clocks,
             may_be_dead,
             may_be_hidden,
+            due: BTreeSet::new(),
+            turns: Turns::default(),
             writer: None,
         })
+    }
+
+    /// Goes on with what the transaction has hidden and shown of the table before.
+    pub(super) fn with_turns(self, turns: Turns) -> Self {
+        Self { turns, ..self }
     }
 
     /// Merges one row change; returns what it did to the row.
@@ -143,8 +157,10 @@ impl<'c> TableMerger<'c> {
                 Ok(None)
             }
             RowEffect::Deleted => {
+                let before = self.about_to_change(&found)?;
+                let pk = found.pk.clone();
                 self.delete(found)?;
-                Ok(Some(RowOp::Delete))
+                Ok(self.told(&pk, before, Sight::Absent))
             }
             RowEffect::Written { created, won, forgotten } => {
                 let columns = forgotten.iter().filter_map(|ordinal| table.cell(*ordinal));
@@ -154,18 +170,37 @@ impl<'c> TableMerger<'c> {
                 let mut cells = Vec::with_capacity(won.len() + fresh.len());
                 cells.extend(won.iter().filter_map(|index| incoming.cells.get(*index)));
                 cells.extend(&fresh);
-                let visible = self.write(found, created, &cells)?;
-                Ok(visible.then_some(if created { RowOp::Insert } else { RowOp::Update }))
+                let before = if created { Sight::Absent } else { self.about_to_change(&found)? };
+                let pk = if self.may_be_hidden { found.pk.clone() } else { Vec::new() };
+                let after = self.write(found, created, &cells)?;
+                Ok(self.told(&pk, before, after))
             }
         }
     }
 
-    /// Writes back what is held in memory. Call at the end.
-    pub(super) fn finish(mut self) -> Result<()> {
-        if self.may_be_hidden {
-            self.revive()?;
+    /// Notes that a row that is there is going to change; returns whether it can be seen.
+    fn about_to_change(&mut self, found: &Found) -> Result<Sight> {
+        if found.hidden.is_some() {
+            return Ok(Sight::Absent);
         }
-        self.clocks.flush()
+        if self.may_be_hidden {
+            self.release(&found.pk)?;
+        }
+        Ok(Sight::Visible)
+    }
+
+    /// What is to be told of a changed row in its turn; nothing, if it is told with those that were hidden or shown.
+    fn told(&mut self, pk: &[u8], before: Sight, after: Sight) -> Option<RowOp> {
+        if self.turns.write(pk, after) { None } else { seen_op(before, after, true) }
+    }
+
+    /// Writes back what is held in memory; returns which rows were hidden and shown. Call at the end.
+    pub(super) fn finish(mut self) -> Result<Turns> {
+        if self.may_be_hidden {
+            self.resolve()?;
+        }
+        self.clocks.flush()?;
+        Ok(self.turns)
     }
 
     pub(super) fn find(&mut self, pk: &[u8]) -> Result<Found, MergeError> {
@@ -218,8 +253,8 @@ impl<'c> TableMerger<'c> {
     fn keep_clock(&mut self, mut found: Found) -> Result<()> {
         let clock = found.clock.take();
         match (clock, found.hidden, found.rowid) {
-            (Some(clock), Some(cells), _) => {
-                hidden::put(self.sqlite, self.table, &found.pk, &HiddenRow { clock, cells })
+            (Some(clock), Some(_), _) => {
+                hidden::put_clock(self.sqlite, self.table, &found.pk, &clock)
             }
             (Some(clock), None, None) if self.table.has_dead_table() => {
                 self.may_be_dead = true;
@@ -245,13 +280,13 @@ impl<'c> TableMerger<'c> {
         self.keep_clock(found)
     }
 
-    /// Writes the winning cells and the clock; returns whether the row is visible.
+    /// Writes the winning cells and the clock.
     fn write(
         &mut self,
         mut found: Found,
         created: bool,
         cells: &[&IncomingCell<'_>],
-    ) -> Result<bool> {
+    ) -> Result<Sight> {
         if created && self.may_be_dead && found.rowid.is_none() {
             dead_delete(self.sqlite, self.table, &found.pk)?;
         }
@@ -260,7 +295,7 @@ impl<'c> TableMerger<'c> {
         }
         if !created && cells.is_empty() {
             self.keep_clock(found)?;
-            return Ok(true);
+            return Ok(Sight::Visible);
         }
         match self.write_row(&mut found, created, cells) {
             Err(error) if is_unique_violation(&error) => {
@@ -270,7 +305,7 @@ impl<'c> TableMerger<'c> {
             Ok(()) => {
                 let clock = found.clock.take();
                 self.clocks.put(found.key(), clock)?;
-                Ok(true)
+                Ok(Sight::Visible)
             }
         }
     }

@@ -56,6 +56,7 @@ mod merge;
 mod messages;
 mod options;
 mod registry;
+mod resolved;
 mod seal;
 mod set_aside;
 #[expect(clippy::module_inception, reason = "the file of the type `Store`")]

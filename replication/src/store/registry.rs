@@ -25,6 +25,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::absence::Absence;
 use super::error::{Result, StoreError};
+use super::hidden;
 use crate::crdt::{COLUMNS_MAX, KEY_COLUMNS_MAX, rows_per_block};
 use crate::types::{ColumnId, SiteId, TableId, Value};
 
@@ -436,6 +437,9 @@ impl Registry {
         }
         if is_new {
             create_clock_tables(sqlite, &table)?;
+        } else {
+            // Its indexes may be others.
+            hidden::release_all(sqlite, &table)?;
         }
         save(sqlite, &table)?;
         self.next_ordinal = self.next_ordinal.max(ordinal + 1);

@@ -37,7 +37,7 @@ pub const DATABASE_FILE: &str = "trellis.db";
 const LOCK_FILE: &str = "trellis.lock";
 
 /// Layout of the store's own tables, "Trl" and a number, kept as `application_id`; a file of another one is refused.
-const LAYOUT: i64 = 0x5472_6c04;
+const LAYOUT: i64 = 0x5472_6c05;
 
 /// A database file, shared by all its connections.
 pub struct Store {
@@ -233,22 +233,24 @@ impl Store {
         super::trim::vacuum(&self.core, &mut applier)
     }
 
-    /// The rows that are hidden because a visible one conflicts with them in a unique index.
+    /// The rows that are hidden because a visible one conflicts with them in a unique index; all of them, in memory.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub fn conflicts(&self) -> Result<Vec<Conflict>> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        hidden::all(&reader, &self.core.registry())
+        let (sqlite, registry) = (open_sqlite(&self.core)?, self.core.registry());
+        let pages = registry.tables().iter();
+        let pages = pages.map(|table| hidden::page(&sqlite, &registry, table, (&[], usize::MAX)));
+        Ok(pages.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
-    /// Whether any row is hidden.
+    /// Whether a local change may have ended a conflict, so that [`Self::resolve_conflicts`] has something to look at.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn has_conflicts(&self) -> Result<bool> {
+    pub fn has_due_conflicts(&self) -> Result<bool> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(reader.prepare_cached("SELECT 1 FROM trellis_hidden LIMIT 1")?.exists([])?)
+        Ok(!hidden::due_tables(&reader)?.is_empty())
     }
 
     /// The last transaction that wrote a row, by version and site; none if there is no such row.
@@ -263,13 +265,14 @@ impl Store {
         Ok(clock.and_then(|clock| hidden::last_stamp(&registry, &clock)))
     }
 
-    /// Shows hidden rows whose conflicts have ended by local changes. Applying remote changes to a table does so as well.
+    /// Shows hidden rows whose conflicts have ended by local changes. Applying remote changes does so as well. Who listens
+    /// is told by a transaction of this site.
     ///
     /// # Errors
     /// If SQLite refuses; nothing changed then.
     pub fn resolve_conflicts(&self) -> Result<()> {
         let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
-        super::apply::resolve_conflicts(&self.core, &mut applier)
+        super::conflict::resolve_conflicts(&self.core, &mut applier)
     }
 
     /// Of each site, how far its changesets have come here: the durable heads, and what is staged of the transactions
@@ -312,12 +315,32 @@ impl Store {
     }
 
     /// Calls `visit` with the rows that a transaction in the log changed here, in its order; of a large one, with those in
-    /// its first `chunks_max` chunks. Rows whose every change lost against what was there already are not among them. Holds
-    /// one chunk in memory.
+    /// its first `chunks_max` chunks. Rows whose every change lost against what was there already are not among them; rows
+    /// that it hid or showed by way of others are, after the rest. Holds one chunk in memory.
     ///
     /// # Errors
     /// If the file cannot be read, or the log has been trimmed above the transaction.
     pub fn visit_rows(
+        &self,
+        transaction: &AppliedTransaction,
+        chunks_max: u32,
+        mut visit: impl FnMut(RowEvent<'_>),
+    ) -> Result<Visited> {
+        if transaction.resolved.is_empty() {
+            return self.visit_changes(transaction, chunks_max, visit);
+        }
+        let mut telling = transaction.resolved.telling()?;
+        let visited = self.visit_changes(transaction, chunks_max, |row| {
+            telling.pass(row).into_iter().for_each(&mut visit);
+        })?;
+        if visited == Visited::All {
+            telling.finish(visit);
+        }
+        Ok(visited)
+    }
+
+    /// Like [`Self::visit_rows`], without the rows that were hidden and shown by others.
+    fn visit_changes(
         &self,
         transaction: &AppliedTransaction,
         chunks_max: u32,

@@ -10,11 +10,12 @@
 //! last transaction that wrote the row, as `site:version`.
 //!
 //! # Bounds
-//! Reading it reads every table with a constraint other than its key. At most [`ROWS_MAX`] rows are listed.
+//! Reading it reads every table with a constraint other than its key. At most [`ROWS_MAX`] rows are listed, of which
+//! hidden ones are read [`PAGE_ROWS`] at a time.
 
 use rusqlite::{Connection, params_from_iter};
 use trellis_replication::crdt::{pack, unpack};
-use trellis_replication::store::Conflict;
+use trellis_replication::store::{Conflict, StoreConnection};
 use trellis_replication::types::{DbVersion, SiteId, TableId, Value};
 use trellis_sqlcompat::schema::{
     Catalog, Table, ViolationQuery, key_columns, unique_sets, violation_queries,
@@ -26,6 +27,9 @@ use crate::feed::key_object;
 
 /// Rows that are listed.
 const ROWS_MAX: usize = 10_000;
+
+/// Hidden rows that are read at once.
+const PAGE_ROWS: usize = 256;
 
 /// A row of the relation.
 pub(super) struct ConflictRow {
@@ -63,14 +67,12 @@ pub(super) fn list(database: &Database) -> anyhow::Result<Vec<ConflictRow>> {
     let schema = database.schema();
     let connection = database.store.connect()?;
     let sqlite = connection.sqlite();
-    let hidden = database.store.conflicts()?;
+    // One state of the tables, and of the rows that are not in them.
+    sqlite.execute_batch("BEGIN")?;
     let mut rows = Vec::new();
     for table in schema.catalog.tables.values() {
         let of_table = Lister { database, catalog: &schema.catalog, sqlite, table };
-        let id = of_table.id();
-        for conflict in hidden.iter().filter(|it| it.table == id) {
-            rows.push(of_table.hidden(conflict)?);
-        }
+        of_table.all_hidden(&connection, &mut rows)?;
         for query in violation_queries(&schema.catalog, table) {
             of_table.violations(&query, &mut rows)?;
         }
@@ -106,6 +108,25 @@ impl Lister<'_> {
 
     fn object(&self, columns: &[(String, Oid)], values: &[Value]) -> String {
         serde_json::Value::Object(key_object(columns, values, self.catalog)).to_string()
+    }
+
+    /// The rows that are out of sight.
+    fn all_hidden(
+        &self,
+        connection: &StoreConnection,
+        rows: &mut Vec<ConflictRow>,
+    ) -> anyhow::Result<()> {
+        let mut last = Vec::new();
+        while rows.len() < ROWS_MAX {
+            let room = PAGE_ROWS.min(ROWS_MAX - rows.len());
+            let page = connection.conflicts(self.id(), &last, room)?;
+            let Some(end) = page.last() else { break };
+            last.clone_from(&end.pk);
+            for conflict in &page {
+                rows.push(self.hidden(conflict)?);
+            }
+        }
+        Ok(())
     }
 
     /// A row that is out of sight, with the visible row that keeps it there.

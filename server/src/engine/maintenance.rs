@@ -62,7 +62,6 @@ impl Maintenance {
             peers,
             told: None,
             stable: Heads::new(),
-            looked_at: 0,
         };
         let stop = Arc::<(Mutex<bool>, Condvar)>::default();
         let stopped = Arc::clone(&stop);
@@ -106,8 +105,6 @@ struct Keeper {
     told: Option<(u64, Told)>,
     /// What all members have; deletions in it may be forgotten.
     stable: Heads,
-    /// The position at which hidden rows were last looked at.
-    looked_at: u64,
 }
 
 impl Keeper {
@@ -135,18 +132,7 @@ impl Keeper {
             tracing::debug!(trimmed.transactions, trimmed.tombstones, "the log was trimmed");
         }
         database.store.vacuum()?;
-        self.show_again(database)
-    }
-
-    /// Shows rows again that local changes have made room for; merges do so by themselves.
-    fn show_again(&mut self, database: &Database) -> Result<(), MaintenanceError> {
-        let position = database.position();
-        if std::mem::replace(&mut self.looked_at, position) != position
-            && database.store.has_conflicts()?
-        {
-            database.store.resolve_conflicts()?;
-        }
-        Ok(())
+        show_again(database)
     }
 
     /// Takes down what members have, or acts upon what was taken down before.
@@ -175,6 +161,14 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// Shows rows again that local changes have made room for; merges do so by themselves.
+fn show_again(database: &Database) -> Result<(), MaintenanceError> {
+    if database.store.has_due_conflicts()? {
+        database.store.resolve_conflicts()?;
+    }
+    Ok(())
 }
 
 fn now_us() -> u64 {

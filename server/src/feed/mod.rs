@@ -3,7 +3,8 @@
 //! `LISTEN "<table>"` subscribes to the primary keys changed in a table, wherever the change was made: one notification
 //! per key and transaction, payload
 //! `{"op":"insert|update|delete","pk":{…},"position":N,"origin":"<site>"}`. Tables of other schemas than `public` are
-//! channels `schema.table`. A channel of any other name carries `NOTIFY` messages, as in PostgreSQL, from all nodes.
+//! channels `schema.table`. A row that a conflict hides counts as deleted, and one that is shown again as inserted, by the
+//! transaction that brought it about. A channel of any other name carries `NOTIFY` messages, as in PostgreSQL, from all nodes.
 //!
 //! The store calls [`Hub::publish`] with every transaction after it is durable and visible, in the order of positions.
 //!

@@ -22,6 +22,8 @@ const NOW_US: i64 = 820_551_845_000_000;
 pub(crate) struct Node {
     _directory: tempfile::TempDir,
     pub(crate) database: Arc<Database>,
+    /// Payloads of notifications that have come with the answers so far.
+    pub(crate) heard: Vec<String>,
     session: Session<SqliteEngine>,
 }
 
@@ -58,7 +60,7 @@ impl Node {
         let engine =
             SqliteEngine::open(&database, &identity, Arc::clone(&settings), mailbox, cancel)?;
         let session = Session::new(engine, identity, settings);
-        Ok(Self { _directory: directory, database, session })
+        Ok(Self { _directory: directory, database, heard: Vec::new(), session })
     }
 
     /// Runs SQL; of several statements the rows of all.
@@ -77,6 +79,7 @@ impl Node {
             match answer {
                 PgWireBackendMessage::DataRow(row) => rows.push(texts(&row)),
                 PgWireBackendMessage::ErrorResponse(error) => return Err(describe(&error)),
+                PgWireBackendMessage::NotificationResponse(heard) => self.heard.push(heard.payload),
                 _ => {}
             }
         }

@@ -229,6 +229,11 @@ impl RowCheck<'_> {
             if find.raw_query().next()?.is_some() {
                 self.report(format!("row {name} is both hidden and visible"));
             }
+            let Some(blocker) = hidden::blocker(self.sqlite, self.table, &pk)? else { continue };
+            bind(&mut find, 1, unpack(&blocker)?.iter().map(Value::as_ref))?;
+            if blocker >= pk || find.raw_query().next()?.is_none() {
+                self.report(format!("row {name} is hidden, and what hides it is not there"));
+            }
         }
         Ok(())
     }
