@@ -581,3 +581,44 @@ fn rows_changed_before_their_table_was_altered_travel_as_they_are_in_the_end() {
         assert_eq!(one.store.check().unwrap(), Vec::<String>::new());
     }
 }
+
+/// Rows of neighbouring keys, inserted in one transaction: most of their images are made when it is folded, and elsewhere
+/// they are written together. Parts of the run are undone, changed and deleted again, others meet rows that are there.
+#[test]
+fn long_runs_are_like_single_rows() {
+    for create in [
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER NOT NULL DEFAULT 7, b TEXT UNIQUE) STRICT",
+        "CREATE TABLE t (id TEXT PRIMARY KEY NOT NULL, a REAL, b ANY) STRICT",
+    ] {
+        let (one, two, three) = (Node::new(1, create), Node::new(2, create), Node::new(3, create));
+        one.sql("INSERT INTO t VALUES (70, 0, 'there'), (71, 0, NULL)");
+        two.sql("INSERT INTO t VALUES (205, 1, 'b 300'), (-3, 1, 'b -5')");
+        one.write(|connection| {
+            let run = "INSERT INTO t (id, a, b) WITH RECURSIVE n(i) AS
+                (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) SELECT i, i * 10, 'b ' || i FROM n";
+            let run = |from: i64, upto: i64| {
+                connection.sqlite().execute(run, [from, upto]).unwrap();
+            };
+            run(-40, 69);
+            run(72, 400);
+            connection.sqlite().execute_batch("SAVEPOINT s").unwrap();
+            run(401, 600);
+            connection.sqlite().execute_batch("ROLLBACK TO s; RELEASE s").unwrap();
+            run(401, 450);
+            let change = "UPDATE t SET a = 1 WHERE id = 200; DELETE FROM t WHERE id IN (210, 448)";
+            connection.sqlite().execute_batch(change).unwrap();
+        });
+        one.sql("INSERT INTO t (id, a, b) SELECT 1000 + id, a, 'c ' || id FROM t WHERE id > 0");
+        for (from, to) in [(&one, &two), (&two, &one), (&one, &three), (&two, &three)] {
+            let outcomes = to.store.apply(&from.own_log());
+            assert!(outcomes.iter().all(|it| *it == ApplyOutcome::Applied), "{outcomes:?}");
+        }
+        let digest = |node: &Node| node.store.digest().unwrap();
+        assert_eq!(digest(&one), digest(&two), "{create}");
+        assert_eq!(digest(&one), digest(&three), "{create}");
+        for node in [&one, &two, &three] {
+            assert_eq!(node.store.check().unwrap(), Vec::<String>::new());
+        }
+        assert!(one.rows().len() > 900);
+    }
+}

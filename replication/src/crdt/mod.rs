@@ -33,4 +33,4 @@ pub use block::{AlikeRows, Block, rows_per_block};
 pub use clock::{COLUMNS_MAX, CellClock, CellRun, RowClock, Stamp};
 pub use merge::{IncomingCell, IncomingRow, RowEffect, merge_row};
 pub use order::compare_values;
-pub use pack::{KEY_COLUMNS_MAX, PackedKey, pack, unpack};
+pub use pack::{KEY_COLUMNS_MAX, PackedKey, pack, unpack, unpack_integer};

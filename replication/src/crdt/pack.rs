@@ -119,6 +119,17 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<Value>, DecodeError> {
     if reader.is_empty() { Ok(values) } else { Err(DecodeError::Trailing) }
 }
 
+/// The value of a packed key that is one integer.
+#[must_use]
+pub fn unpack_integer(bytes: &[u8]) -> Option<i64> {
+    let [1, tag, number @ ..] = bytes else { return None };
+    if tag & 0x07 != TYPE_INTEGER || usize::from(tag >> 3) != number.len() || number.len() > 8 {
+        return None;
+    }
+    let value = number.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte));
+    Some(value.cast_signed())
+}
+
 fn unpack_value(reader: &mut Reader<'_>) -> Result<Value, DecodeError> {
     let tag = reader.u8()?;
     let (kind, width) = (tag & 0x07, usize::from(tag >> 3));
@@ -169,6 +180,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn integers_are_told(value in any::<i64>(), more in any::<bool>()) {
+            let values = [ValueRef::Integer(value), ValueRef::Null];
+            let packed = pack(values.into_iter().take(1 + usize::from(more)));
+            prop_assert_eq!(unpack_integer(&packed), (!more).then_some(value));
+        }
+
         #[test]
         fn round_trips(values in proptest::collection::vec(value(), 0..8)) {
             let packed = pack(values.iter().map(Value::as_ref));

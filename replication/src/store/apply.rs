@@ -26,6 +26,7 @@ use super::conflict::resolve_due;
 use super::connection::{Pending, StoreConnection};
 use super::core::Core;
 use super::error::{Result, StoreError};
+use super::fresh::Gathering;
 use super::log;
 use super::merge::{MergeError, TableMerger};
 use super::messages::message_bytes;
@@ -480,7 +481,7 @@ fn apply_table(
     let merger = TableMerger::new(sqlite, capture, registry, table)?;
     let mut merger = merger.with_turns(notes.take(table.id));
     let (mut values, mut cells) = (Vec::new(), Vec::new());
-    let mut changed = false;
+    let mut gathering = Gathering::new(&mut merger, impact);
     while let Some(row) = reader.next_row(view, &mut values)? {
         live_cells(&row, &values, &targets, &mut cells);
         let incoming = IncomingRow {
@@ -492,10 +493,10 @@ fn apply_table(
             birth: row.shape.sentinel,
             cells: &cells,
         };
-        let op = merger.merge(row.pk, &incoming)?;
-        impact.push(implied_op(row.shape), op);
-        changed |= op.is_some();
+        gathering.merge(row.pk, &incoming, &cells, implied_op(row.shape))?;
     }
+    gathering.write()?;
+    let changed = gathering.changed;
     notes.put(table.id, merger.finish()?);
     Ok(changed)
 }

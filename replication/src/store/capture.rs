@@ -26,7 +26,7 @@ use super::core::Core;
 use super::error::{Result, StoreError};
 use super::ffi::{RowEvent, RowOperation, TransactionEvents};
 use super::fold;
-use super::images::{ImagePlace, Images};
+use super::images::{ImagePlace, Images, RUN_IMAGES, SharedImages};
 use super::messages::Messages;
 use super::registry::{Column, Registry, RowIdentity, Table};
 use super::seal;
@@ -116,6 +116,18 @@ impl EventLog {
         }
     }
 
+    /// Whether an inserted row prolongs a run that is so long that its further rows are better read when it is folded.
+    fn is_in_long_run(&self, table: &Table, row: i64) -> bool {
+        let last = self.events.get(self.sealed..).and_then(<[Event]>::last);
+        last.is_some_and(|last| {
+            last.kind == EventKind::Insert
+                && last.table == table.ordinal
+                && (last.image.is_none() || last.extra >= RUN_IMAGES)
+                && last.row.checked_add_unsigned(last.extra) == Some(row)
+                && table.sql.make_images.is_some()
+        })
+    }
+
     /// Forgets everything, keeping a little memory.
     fn clear(&mut self) {
         self.events.clear();
@@ -171,7 +183,11 @@ impl EventLog {
             RowOperation::Insert => {
                 let row =
                     self.row_number(table, row, |column| event.value_after(column.storage))?;
-                let image = self.images.take(table, event, table.cells.iter(), &mut self.scratch);
+                let image = if self.is_in_long_run(table, row) {
+                    None
+                } else {
+                    self.images.take(table, event, table.cells.iter(), &mut self.scratch)
+                };
                 match table.identity {
                     RowIdentity::WithoutRowid => self.events.push(Event {
                         row,
@@ -339,6 +355,8 @@ pub(super) struct Capture {
     state: Mutex<State>,
     /// The connection's second handle, for the statements of the fold.
     inner: Mutex<Option<Connection>>,
+    /// What the function `trellis_image` of the connection makes.
+    made_images: SharedImages,
 }
 
 impl Capture {
@@ -360,12 +378,18 @@ impl Capture {
             failure: None,
             victims: None,
         };
-        Self { core, state: Mutex::new(state), inner: Mutex::new(None) }
+        let made_images = SharedImages::default();
+        Self { core, state: Mutex::new(state), inner: Mutex::new(None), made_images }
     }
 
     /// Sets, or with `None` removes, the handle that the fold uses.
     pub(super) fn set_inner(&self, inner: Option<Connection>) {
         *self.inner.lock().unwrap_or_else(PoisonError::into_inner) = inner;
+    }
+
+    /// Registers the function that images are made with.
+    pub(super) fn register_images(&self, sqlite: &Connection) -> rusqlite::Result<()> {
+        self.made_images.register(sqlite)
     }
 
     /// The state. A panic in a callback poisons it; the transaction then cannot commit.
@@ -397,8 +421,10 @@ impl Capture {
         let registry = Arc::clone(&state.registry);
         let mode = mem::replace(&mut state.mode, Mode::Suspended);
         drop(state);
-        let folded =
-            self.with_inner(|sqlite| fold::fold(&self.core, sqlite, &registry, &log, messages));
+        let folded = self.with_inner(|sqlite| {
+            let place = (sqlite, &self.made_images);
+            fold::fold(&self.core, place, &registry, &log, messages)
+        });
         let mut state = self.state();
         state.mode = mode;
         state.log = log;

@@ -166,6 +166,8 @@ pub(super) struct LogWriter<'c> {
     impact: ImpactWriter,
     /// Chunks written so far.
     chunks: u32,
+    /// The last of them, for its memory.
+    chunk: Vec<u8>,
 }
 
 impl<'c> LogWriter<'c> {
@@ -180,7 +182,9 @@ impl<'c> LogWriter<'c> {
         let writer = ChangesetWriter::new(committed_at_us, groups.next().unwrap_or_default())?;
         let transaction = Transaction { origin: 0, version };
         let impact = ImpactWriter::default();
-        let mut log = Self { sqlite, transaction, committed_at_us, writer, impact, chunks: 0 };
+        let chunk = Vec::new();
+        let mut log =
+            Self { sqlite, transaction, committed_at_us, writer, impact, chunks: 0, chunk };
         groups.try_for_each(|group| log.cut(group))?;
         Ok(log)
     }
@@ -224,7 +228,7 @@ impl<'c> LogWriter<'c> {
 
     /// Ends the transaction.
     pub(super) fn finish(self) -> Result<Content> {
-        let Self { sqlite, transaction, committed_at_us, writer, impact, chunks } = self;
+        let Self { sqlite, transaction, committed_at_us, writer, impact, chunks, .. } = self;
         let (body, impact) = (writer.finish(), impact.finish());
         if chunks == 0 {
             return Ok(Content::Whole { body, impact });
@@ -238,8 +242,8 @@ impl<'c> LogWriter<'c> {
         if self.chunks + 1 >= v1::CHUNKS_MAX {
             return Err(EncodeError::TooManyChunks.into());
         }
-        let body = self.writer.cut(messages)?;
-        self.transaction.put(self.sqlite, self.chunks, self.committed_at_us, &body)?;
+        self.writer.cut(messages, &mut self.chunk)?;
+        self.transaction.put(self.sqlite, self.chunks, self.committed_at_us, &self.chunk)?;
         let impact = std::mem::take(&mut self.impact).finish();
         self.transaction.put_impact(self.sqlite, self.chunks, &impact)?;
         self.chunks += 1;

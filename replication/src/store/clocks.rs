@@ -13,6 +13,10 @@ use super::registry::{RowIdentity, Table};
 use crate::crdt::{AlikeRows, Block, RowClock, Stamp, unpack};
 use crate::types::{Value, ValueRef};
 
+/// Blocks that were not there after which the last one is asked for: rows beyond it, as those of a large insert are, have
+/// none.
+const MISSED_BLOCKS: u32 = 4;
+
 /// A row as its clock is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowKey<'a> {
@@ -34,6 +38,10 @@ pub(super) struct Clocks<'c> {
     /// Whether the block is in the file.
     stored: bool,
     buffer: Vec<u8>,
+    /// Blocks that were looked for and not there.
+    missed: u32,
+    /// The last block there is, once it was asked for.
+    last: Option<i64>,
     /// Reads a block.
     get: Option<CachedStatement<'c>>,
     /// Writes a block.
@@ -52,6 +60,8 @@ impl<'c> Clocks<'c> {
             dirty: false,
             stored: false,
             buffer: Vec::new(),
+            missed: 0,
+            last: None,
             get: None,
             put: None,
         }
@@ -179,17 +189,37 @@ impl<'c> Clocks<'c> {
         key: RowKey<'_>,
         decode: impl FnOnce(&[u8]) -> Result<T>,
     ) -> Result<Option<T>> {
+        let number = self.number;
+        if self.missed >= MISSED_BLOCKS && matches!(key, RowKey::Number(_)) {
+            let last = match self.last {
+                Some(last) => last,
+                None => *self.last.insert(self.last_block()?),
+            };
+            if number > last {
+                return Ok(None);
+            }
+        }
         let get = match &mut self.get {
             Some(get) => get,
             None => self.get.insert(self.sqlite.prepare_cached(&self.table.sql.clock_get)?),
         };
-        let number = self.number;
         let decode = |row: &Row<'_>| Ok(decode(row.get_ref(0)?.as_blob()?));
         let found = match key {
             RowKey::Number(_) => get.query_row([number], decode),
             RowKey::Packed(packed) => get.query_row([packed], decode),
         };
-        found.optional()?.transpose()
+        let found = found.optional()?.transpose()?;
+        self.missed += u32::from(found.is_none());
+        Ok(found)
+    }
+
+    /// The number of the last block in the file.
+    fn last_block(&self) -> Result<i64> {
+        let last: Option<i64> = self
+            .sqlite
+            .prepare_cached(&self.table.sql.clock_last)?
+            .query_row([], |row| row.get(0))?;
+        Ok(last.unwrap_or(i64::MIN))
     }
 
     /// Writes the present block back if it changed.
@@ -221,6 +251,7 @@ impl<'c> Clocks<'c> {
         };
         if self.packed.is_empty() {
             put.execute(params![self.number, self.buffer])?;
+            self.last = self.last.map(|last| last.max(self.number));
         } else {
             put.execute(params![self.packed, self.buffer])?;
         }

@@ -132,7 +132,7 @@ impl TableMerger<'_> {
     /// The keys of the rows that conflict with a row.
     fn victims(&mut self, found: &Found, image: &[Value]) -> Result<Vec<Vec<u8>>> {
         let all: Vec<_> = (0..self.table.cells.len()).collect();
-        let sql = insert_sql("INSERT OR REPLACE", self.table, &all);
+        let sql = insert_sql("INSERT OR REPLACE", self.table, &all, 1);
         self.sqlite.execute_batch("SAVEPOINT victims")?;
         self.capture.state().victims = Some(Vec::new());
         let inserted = self.sqlite.prepare_cached(&sql).and_then(|mut insert| {

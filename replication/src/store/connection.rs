@@ -109,6 +109,7 @@ impl StoreConnection {
         sqlite.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         capture.set_inner(Some(inner));
         let changes_before = 0;
+        capture.register_images(&sqlite)?;
         super::changes::register(&sqlite, &capture, &core)?;
         if let Some(on_connect) = &core.options.on_connect {
             on_connect(&sqlite)?;

@@ -26,9 +26,10 @@ use super::capture::{Event, EventKind, EventLog, Mask, changed_cells};
 use super::chunks::LogWriter;
 use super::clocks::{Clocks, RowKey, bind, dead_any, dead_delete, dead_get, dead_put, value_of};
 use super::core::Core;
+use super::cross_check;
 use super::error::{Result, StoreError};
 use super::hidden;
-use super::images::{Image, ImagePlace};
+use super::images::{Image, ImagePlace, RowImages, SharedImages, StoredImages};
 use super::log;
 use super::registry::{Registry, RowIdentity, Table};
 use super::resolved::Resolved;
@@ -39,7 +40,7 @@ use crate::wire::RowShape;
 /// Folds the events; appends the transaction to the log. `None` if nothing is left of them.
 pub(super) fn fold(
     core: &Core,
-    sqlite: &Connection,
+    (sqlite, made_images): (&Connection, &SharedImages),
     registry: &Registry,
     log: &EventLog,
     messages: Vec<Message>,
@@ -52,6 +53,8 @@ pub(super) fn fold(
     let committed_at_us = super::now_us();
     let mut fold = Fold {
         sqlite,
+        made_images,
+        cross_check: core.options.cross_check,
         version: version.0,
         writer: LogWriter::new(sqlite, version, committed_at_us, &messages)?,
         shape: RowShape::default(),
@@ -112,17 +115,17 @@ fn by_row(events: &[Event]) -> Cow<'_, [Event]> {
 
 /// What a transaction did to a row, all in all.
 #[derive(Clone, Debug)]
-struct Net {
+pub(super) struct Net {
     /// The row, or the first of `count` neighbours.
-    row: i64,
-    count: u64,
+    pub row: i64,
+    pub count: u64,
     /// The images of these rows, if the event that they are of is the only one.
-    image: Option<ImagePlace>,
-    change: Change,
+    pub image: Option<ImagePlace>,
+    pub change: Change,
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     /// It is there and was not; its key was changed from the one at this place, if any.
     Inserted { moved_from: Option<u64> },
     /// It was there and is; these cells were assigned other values.
@@ -134,9 +137,9 @@ enum Change {
 }
 
 /// A row with a hidden rowid that is gone, and the place of the key it had.
-struct Gone {
-    row: i64,
-    key: u64,
+pub(super) struct Gone {
+    pub row: i64,
+    pub key: u64,
 }
 
 /// Sums up the events of each row of a table.
@@ -202,6 +205,8 @@ fn merged_mask(table: &Table, log: &EventLog, group: &[Event]) -> Mask {
 /// What is written while the tables are folded.
 struct Fold<'c> {
     sqlite: &'c Connection,
+    made_images: &'c SharedImages,
+    cross_check: bool,
     /// The transaction's `db_version`.
     version: u64,
     writer: LogWriter<'c>,
@@ -231,6 +236,9 @@ impl<'c> Fold<'c> {
         let (net, gone) = net_changes(table, log, events);
         if net.is_empty() && gone.is_empty() {
             return Ok(());
+        }
+        if self.cross_check {
+            cross_check::check(self.sqlite, table, log, (&net, &gone))?;
         }
         self.writer.begin_table(table.id, table.cells.iter().map(|cell| cell.id));
         let clocks = Clocks::new(self.sqlite, table);
@@ -295,7 +303,15 @@ impl<'c> Fold<'c> {
                     return Ok(updated);
                 }
             }
-            if self.seen_rows(folding, log, first, image)? {
+            let mut images = RowImages::seen(&log.images, image, folding.table);
+            if self.seen_rows(folding, log, first, &mut images)? {
+                return Ok(1);
+            }
+        } else if first.count > 1 {
+            let rows = (first.row, first.count);
+            let place = (self.sqlite, self.made_images);
+            if let Some(images) = StoredImages::new(place, folding.table, rows)? {
+                self.seen_rows(folding, log, first, &mut RowImages::Stored(images))?;
                 return Ok(1);
             }
         }
@@ -330,7 +346,7 @@ impl<'c> Fold<'c> {
         let count = usize::try_from(alike.rows).unwrap_or(0);
         let mut number = PackedKey::default();
         for (place, net) in stretch.iter().take(count).enumerate() {
-            let image = net.image.and_then(|image| log.images.from(image, table).next());
+            let image = net.image.and_then(|image| log.images.get(image, table));
             let image = image.ok_or_else(|| unseen_change(table))?;
             let pk = seen_key(&mut number, table, net.row, &image);
             let values = Values::Seen(image.values);
@@ -351,20 +367,19 @@ impl<'c> Fold<'c> {
         folding: &mut Folding<'c>,
         log: &EventLog,
         net: &Net,
-        image: ImagePlace,
+        images: &mut RowImages<'_>,
     ) -> Result<bool> {
-        let mut images = log.images.from(image, folding.table);
         let mut number = PackedKey::default();
         let mut offset = 0;
         while offset < net.count {
             let row = net.row.saturating_add_unsigned(offset);
             let fresh = folding.fresh_rows(row, net.count - offset, &net.change)?;
             if fresh > 1 {
-                self.fresh_rows(folding, row, fresh, &mut images)?;
+                self.fresh_rows(folding, row, fresh, images)?;
                 offset += fresh;
                 continue;
             }
-            let image = images.next().ok_or_else(|| unseen_change(folding.table))?;
+            let image = images.next()?;
             let (key, pk) = if folding.table.identity == RowIdentity::WithoutRowid {
                 let pk = interned_key(log, row)?;
                 (RowKey::Packed(pk), pk)
@@ -384,17 +399,17 @@ impl<'c> Fold<'c> {
     }
 
     /// Writes inserted neighbours that [`Folding::fresh_rows`] has found to be alike.
-    fn fresh_rows<'i>(
+    fn fresh_rows(
         &mut self,
         folding: &mut Folding<'c>,
         row: i64,
         rows: u64,
-        images: &mut impl Iterator<Item = Image<'i>>,
+        images: &mut RowImages<'_>,
     ) -> Result<()> {
         let mut number = PackedKey::default();
         let mut clocks = Vec::with_capacity(2);
         for offset in 0..rows {
-            let image = images.next().ok_or_else(|| unseen_change(folding.table))?;
+            let image = images.next()?;
             let pk =
                 seen_key(&mut number, folding.table, row.saturating_add_unsigned(offset), &image);
             if clocks.len() < 2 {
@@ -786,7 +801,7 @@ fn key_at(log: &EventLog, place: u64) -> Result<&[u8]> {
     key.map(AsRef::as_ref).ok_or_else(lost_key)
 }
 
-fn interned_key(log: &EventLog, number: i64) -> Result<&[u8]> {
+pub(super) fn interned_key(log: &EventLog, number: i64) -> Result<&[u8]> {
     let key = usize::try_from(number).ok().and_then(|number| log.interned_keys.get(number));
     key.map(AsRef::as_ref).ok_or_else(lost_key)
 }

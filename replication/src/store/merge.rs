@@ -18,7 +18,9 @@ use super::hidden;
 use super::registry::{Column, Registry, RowIdentity, Table, quote};
 use super::resolved::{Sight, Turns, seen_op};
 use crate::crdt::bytes::DecodeError;
-use crate::crdt::{IncomingCell, IncomingRow, RowClock, RowEffect, merge_row, pack, unpack};
+use crate::crdt::{
+    IncomingCell, IncomingRow, RowClock, RowEffect, merge_row, pack, unpack, unpack_integer,
+};
 use crate::types::{Value, ValueRef};
 
 /// Merges rows into one table.
@@ -39,12 +41,15 @@ pub(super) struct TableMerger<'c> {
     pub(super) turns: Turns,
     /// The statement that wrote the row before, and for which cells: rows of one statement are alike.
     writer: Option<(WriteShape, CachedStatement<'c>)>,
+    /// The statement that wrote several rows before.
+    rows_writer: Option<(WriteShape, CachedStatement<'c>)>,
 }
 
 /// Which statement writes a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct WriteShape {
     insert: bool,
+    rows: u64,
     /// Ordinals of the columns.
     columns: Vec<u32>,
 }
@@ -116,6 +121,7 @@ impl<'c> TableMerger<'c> {
             due: BTreeSet::new(),
             turns: Turns::default(),
             writer: None,
+            rows_writer: None,
         })
     }
 
@@ -174,6 +180,58 @@ impl<'c> TableMerger<'c> {
                 let pk = if self.may_be_hidden { found.pk.clone() } else { Vec::new() };
                 let after = self.write(found, created, &cells)?;
                 Ok(self.told(&pk, before, after))
+            }
+        }
+    }
+
+    /// The number of the row with that key, in a table whose keys are its rowids.
+    pub(super) fn number_of(&self, pk: &[u8]) -> Option<i64> {
+        if self.table.identity == RowIdentity::IntegerKey { unpack_integer(pk) } else { None }
+    }
+
+    /// How many rows from `row` on, to the end of its block, nobody has seen here if there is no other in the block.
+    pub(super) fn fresh_rows(&mut self, row: i64) -> Result<u64> {
+        if self.may_be_hidden || !self.turns.is_empty() {
+            return Ok(0);
+        }
+        self.clocks.fresh_rows(row, u64::MAX)
+    }
+
+    /// Inserts `count` rows with the same cells by one statement. `false`, and nothing is inserted, if any of them is there
+    /// already or conflicts with another.
+    pub(super) fn insert_rows<'r>(
+        &mut self,
+        rows: impl Iterator<Item = (i64, IncomingRow<'r>)>,
+        count: u64,
+    ) -> Result<bool> {
+        let (table, mut rows) = (self.table, rows.peekable());
+        let Some((_, first)) = rows.peek() else { return Ok(true) };
+        let shape = WriteShape {
+            rows: count,
+            columns: first.cells.iter().map(|cell| cell.column).collect(),
+            insert: true,
+        };
+        let kept = self.rows_writer.take().filter(|(kept, _)| *kept == shape);
+        let (_, statement) = match kept {
+            Some(kept) => self.rows_writer.insert(kept),
+            None => {
+                let indexes = shape.columns.iter().filter_map(|it| table.index_of_ordinal(*it));
+                let sql = insert_sql("INSERT", table, &indexes.collect::<Vec<_>>(), count);
+                let statement = self.sqlite.prepare_cached(&sql)?;
+                self.rows_writer.insert((shape, statement))
+            }
+        };
+        let mut place = 1;
+        for (row, incoming) in rows {
+            statement.raw_bind_parameter(place, row)?;
+            bind_cells(statement, table, place + 1, incoming.cells)?;
+            place += 1 + incoming.cells.len();
+        }
+        match statement.raw_execute() {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let error = error.into();
+                if is_unique_violation(&error) { Ok(false) } else { Err(error) }
             }
         }
     }
@@ -332,7 +390,7 @@ impl<'c> TableMerger<'c> {
         let statement = self.statement(false, cells)?;
         bind_find(statement, found.key(), &found.key_values)?;
         let first = table.sql.find_parameters + 1;
-        bind_cells(statement, table, first, cells)?;
+        bind_cells(statement, table, first, cells.iter().copied())?;
         Ok(statement.raw_execute()?)
     }
 
@@ -340,7 +398,7 @@ impl<'c> TableMerger<'c> {
         let table = self.table;
         let statement = self.statement(true, cells)?;
         bind(statement, 1, found.key_values.iter().map(Value::as_ref))?;
-        bind_cells(statement, table, table.key.len() + 1, cells)?;
+        bind_cells(statement, table, table.key.len() + 1, cells.iter().copied())?;
         statement.raw_execute()?;
         Ok(())
     }
@@ -365,9 +423,9 @@ impl<'c> TableMerger<'c> {
                         upsert_sql(table, &indexes)
                     }
                     // What has the same key is known not to be there; what its collation calls equal is another row.
-                    (true, RowIdentity::HiddenRowid(_)) => insert_sql("INSERT", table, &indexes),
+                    (true, RowIdentity::HiddenRowid(_)) => insert_sql("INSERT", table, &indexes, 1),
                 };
-                (WriteShape { insert, columns }, self.sqlite.prepare_cached(&sql)?)
+                (WriteShape { insert, rows: 1, columns }, self.sqlite.prepare_cached(&sql)?)
             }
         };
         Ok(&mut self.writer.insert(kept).1)
@@ -434,11 +492,11 @@ pub(super) fn read_cells(
     (0..table.cells.len()).map(cell).collect::<Result<_>>().map(Some)
 }
 
-fn bind_cells(
+fn bind_cells<'v>(
     statement: &mut rusqlite::Statement<'_>,
     table: &Table,
     first: usize,
-    cells: &[&IncomingCell<'_>],
+    cells: impl IntoIterator<Item = &'v IncomingCell<'v>>,
 ) -> Result<()> {
     for (place, cell) in (first..).zip(cells) {
         match table.cell(cell.column) {
@@ -472,9 +530,9 @@ pub(super) fn can_hold(table: &Table, column: &Column, value: ValueRef<'_>) -> b
     }
 }
 
-/// Inserts a row. Columns that accept no NULL, have no default and did not come are given their type's zero: the rest of
+/// Inserts rows. Columns that accept no NULL, have no default and did not come are given their type's zero: the rest of
 /// the row is still on its way from another site.
-pub(super) fn insert_sql(verb: &str, table: &Table, cells: &[usize]) -> String {
+pub(super) fn insert_sql(verb: &str, table: &Table, cells: &[usize], rows: u64) -> String {
     let needy = |(index, column): &(usize, &Column)| {
         column.not_null && column.default.is_none() && !cells.contains(index)
     };
@@ -482,14 +540,15 @@ pub(super) fn insert_sql(verb: &str, table: &Table, cells: &[usize]) -> String {
         table.cells.iter().enumerate().filter(needy).map(|(_, column)| column).collect();
     let given = table.key.iter().chain(cells.iter().filter_map(|index| table.cells.get(*index)));
     let columns = given.chain(needy.iter().copied()).map(|column| quote(&column.name));
-    let values = (1..=table.key.len() + cells.len()).map(|place| format!("?{place}"));
-    let values = values.chain(needy.iter().map(|column| column.fallback_sql()));
-    format!(
-        "{verb} INTO {} ({}) VALUES ({})",
-        quote(&table.name),
-        columns.collect::<Vec<_>>().join(", "),
-        values.collect::<Vec<_>>().join(", "),
-    )
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    let (mut places, width) = (1.., table.key.len() + cells.len());
+    let values = (0..rows).map(|_| {
+        let values = places.by_ref().take(width).map(|place| format!("?{place}"));
+        let values = values.chain(needy.iter().map(|column| column.fallback_sql()));
+        format!("({})", values.collect::<Vec<_>>().join(", "))
+    });
+    let values = values.collect::<Vec<_>>().join(", ");
+    format!("{verb} INTO {} ({columns}) VALUES {values}", quote(&table.name))
 }
 
 /// Inserts a row, or sets its cells if it is there after all.
@@ -503,7 +562,7 @@ fn upsert_sql(table: &Table, cells: &[usize]) -> String {
     } else {
         format!("UPDATE SET {}", set.join(", "))
     };
-    let insert = insert_sql("INSERT", table, cells);
+    let insert = insert_sql("INSERT", table, cells, 1);
     format!("{insert} ON CONFLICT ({}) DO {conflict}", key.join(", "))
 }
 

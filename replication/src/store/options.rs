@@ -12,7 +12,7 @@ use crate::types::{ColumnId, SiteId, TableId, Value};
 pub type ConnectHook = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
 
 /// How to open a store.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct StoreOptions {
     /// Identity to give to a file that does not exist yet, instead of a random one.
     pub site_id: Option<SiteId>,
@@ -20,6 +20,15 @@ pub struct StoreOptions {
     pub on_connect: Option<ConnectHook>,
     /// What the layer above knows of the file's contents; used by checks.
     pub check: Option<Arc<dyn CheckHook>>,
+    /// Whether each transaction's captured changes are compared with the rows as they are stored; a difference fails the
+    /// transaction. Costs a read per changed row; the default is to do so in debug builds.
+    pub cross_check: bool,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { site_id: None, on_connect: None, check: None, cross_check: cfg!(debug_assertions) }
+    }
 }
 
 impl fmt::Debug for StoreOptions {

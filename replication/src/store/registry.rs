@@ -26,6 +26,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::absence::Absence;
 use super::error::{Result, StoreError};
 use super::hidden;
+use super::images;
 use crate::crdt::{COLUMNS_MAX, KEY_COLUMNS_MAX, rows_per_block};
 use crate::types::{ColumnId, SiteId, TableId, Value};
 
@@ -160,6 +161,8 @@ pub(super) type ColumnOrdinals = BTreeMap<ColumnId, u32>;
 pub(super) struct TableSql {
     /// Row key (or NULL), key columns, cells of the rows with `?1 <= rowid <= ?2`; of the key `?` in [`RowIdentity::WithoutRowid`].
     pub select_rows: String,
+    /// Makes the images of rows by their rowids; see `images.rs`.
+    pub make_images: Option<String>,
     /// Rowid of the row with the given key.
     pub select_rowid: String,
     /// Deletes by rowid, or key.
@@ -169,6 +172,7 @@ pub(super) struct TableSql {
     /// Number of parameters of `find`.
     pub find_parameters: usize,
     pub clock_get: String,
+    pub clock_last: String,
     pub clock_put: String,
     pub clock_delete: String,
     pub dead_get: String,
@@ -230,6 +234,10 @@ impl Table {
                 sql.select_rows = format!(
                     "SELECT {rowid}, {columns} FROM {name} WHERE {rowid} BETWEEN ?1 AND ?2 ORDER BY {rowid}"
                 );
+                let cells: Vec<_> = self.cells.iter().map(|cell| quote(&cell.name)).collect();
+                let hidden = matches!(self.identity, RowIdentity::HiddenRowid(_));
+                let keys = if hidden { key.as_slice() } else { &[] };
+                sql.make_images = images::make_images_sql(&name, &rowid, keys, &cells);
                 sql.find = format!("{rowid} = ?1");
                 sql.find_parameters = 1;
                 sql.select_rowid = format!("SELECT {rowid} FROM {name} WHERE {by_key}");
@@ -242,6 +250,7 @@ impl Table {
         }
         sql.delete = format!("DELETE FROM {name} WHERE {}", sql.find);
         sql.clock_get = format!("SELECT body FROM trellis_clock_{ordinal} WHERE block = ?1");
+        sql.clock_last = format!("SELECT max(block) FROM trellis_clock_{ordinal}");
         sql.clock_put = format!(
             "INSERT INTO trellis_clock_{ordinal} (block, body) VALUES (?1, ?2)
              ON CONFLICT (block) DO UPDATE SET body = excluded.body"

@@ -50,6 +50,11 @@ pub(super) fn seen_op(before: Sight, after: Sight, written: bool) -> Option<RowO
 pub(super) struct Turns(BTreeMap<Vec<u8>, Turn>);
 
 impl Turns {
+    /// Whether no row is noted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Notes that another row made this one what it is `after`.
     pub(super) fn turn(&mut self, pk: &[u8], before: Sight, after: Sight) {
         match self.0.get_mut(pk) {

@@ -353,7 +353,7 @@ fn write_image(
     let Some(wanted) = wanted else { return delete_row(sqlite, table, found) };
     let all: Vec<usize> = (0..table.cells.len()).collect();
     let Some(present) = present else {
-        let mut insert = sqlite.prepare_cached(&insert_sql("INSERT", table, &all))?;
+        let mut insert = sqlite.prepare_cached(&insert_sql("INSERT", table, &all, 1))?;
         bind(&mut insert, 1, found.key_values.iter().chain(wanted).map(Value::as_ref))?;
         insert.raw_execute()?;
         return Ok(());

@@ -44,6 +44,14 @@ pub struct RowView<'a, 'shape> {
     pub first_seq: u32,
 }
 
+/// What comes before a row's values.
+struct RowHead<'a> {
+    /// Index among the known shapes, or one beyond them.
+    shape: usize,
+    pk: &'a [u8],
+    first_seq: u32,
+}
+
 impl<'a> ChangesetReader<'a> {
     /// Reads what comes before the first table.
     ///
@@ -102,6 +110,18 @@ impl<'a> ChangesetReader<'a> {
         values: &mut Vec<ValueRef<'a>>,
     ) -> Result<Option<RowView<'a, '_>>, DecodeError> {
         values.clear();
+        let Some(RowHead { shape, pk, first_seq }) = self.row_head(table)? else {
+            return Ok(None);
+        };
+        let shape = self.shapes.get(shape).unwrap_or(&self.extra_shape);
+        for _ in &shape.cells {
+            values.push(read_value(&mut self.reader)?);
+        }
+        Ok(Some(RowView { pk, shape, first_seq }))
+    }
+
+    /// Reads the next row up to its values.
+    fn row_head(&mut self, table: &TableView) -> Result<Option<RowHead<'a>>, DecodeError> {
         let marker = self.reader.varint()?;
         if marker == marker::END {
             return Ok(None);
@@ -113,21 +133,21 @@ impl<'a> ChangesetReader<'a> {
         let changes = shape.cells.len() + usize::from(shape.sentinel);
         let changes = u32::try_from(changes).map_err(|_too_large| overflow)?;
         self.next_seq = first_seq.checked_add(changes).ok_or(overflow)?;
-        let pk = self.reader.bytes()?;
-        for _ in &shape.cells {
-            values.push(read_value(&mut self.reader)?);
-        }
-        Ok(Some(RowView { pk, shape, first_seq }))
+        Ok(Some(RowHead { shape: index, pk: self.reader.bytes()?, first_seq }))
     }
 
-    /// Reads to the end.
+    /// Reads to the end, but for what is inside keys and values.
     ///
     /// # Errors
-    /// If the body is malformed anywhere.
+    /// If the body's structure is malformed anywhere.
     pub fn skip_all(mut self) -> Result<(), DecodeError> {
-        let mut values = Vec::new();
         while let Some(table) = self.next_table()? {
-            while self.next_row(&table, &mut values)?.is_some() {}
+            while let Some(head) = self.row_head(&table)? {
+                let shape = self.shapes.get(head.shape).unwrap_or(&self.extra_shape);
+                for _ in &shape.cells {
+                    skip_value(&mut self.reader)?;
+                }
+            }
         }
         Ok(())
     }
@@ -197,6 +217,16 @@ fn read_value<'a>(reader: &mut Reader<'a>) -> Result<ValueRef<'a>, DecodeError> 
         tag::BLOB => ValueRef::Blob(reader.bytes()?),
         _ => return Err(DecodeError::Invalid("value tag")),
     })
+}
+
+fn skip_value(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    match reader.u8()? {
+        tag::NULL => Ok(()),
+        tag::INTEGER => reader.varint().map(drop),
+        tag::REAL => reader.take(size_of::<f64>()).map(drop),
+        tag::TEXT | tag::BLOB => reader.bytes().map(drop),
+        _ => Err(DecodeError::Invalid("value tag")),
+    }
 }
 
 /// Decodes a whole changeset into memory.

@@ -119,22 +119,24 @@ impl ChangesetWriter {
         self.out.len() >= v1::CHUNK_BYTES
     }
 
-    /// Ends the changeset here and returns it; starts another one, in which the present table goes on.
+    /// Ends the changeset here and puts it into `body`, whose memory is used for the next one; starts another one, in which
+    /// the present table goes on.
     ///
     /// # Errors
     /// [`EncodeError::Messages`] if these, which the new one begins with, are beyond their limits.
-    pub fn cut(&mut self, messages: &[Message]) -> Result<Bytes, EncodeError> {
+    pub fn cut(&mut self, messages: &[Message], body: &mut Vec<u8>) -> Result<(), EncodeError> {
         if !self.table_head.is_empty() {
             put_varint(&mut self.out, marker::END);
         }
         put_varint(&mut self.out, marker::END);
-        let body = std::mem::take(&mut self.out).into();
+        std::mem::swap(&mut self.out, body);
+        self.out.clear();
         self.put_head(messages)?;
         self.out.extend_from_slice(&self.table_head);
         self.shapes.clear();
         self.last_shape = None;
         self.written_seq = 0;
-        Ok(body)
+        Ok(())
     }
 
     /// Starts the changes of a table.

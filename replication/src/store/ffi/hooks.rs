@@ -95,7 +95,7 @@ impl RowEvent<'_> {
 ///
 /// # Safety
 /// `value` must be valid, and stay so and unchanged for `'a`.
-unsafe fn borrow_value<'a>(value: *mut ffi::sqlite3_value) -> Option<ValueRef<'a>> {
+pub(super) unsafe fn borrow_value<'a>(value: *mut ffi::sqlite3_value) -> Option<ValueRef<'a>> {
     if value.is_null() {
         return Some(ValueRef::Null);
     }
