@@ -87,8 +87,10 @@ pub struct WritePlan {
     pub steps: Vec<Step>,
     /// Index of the step that yields the `RETURNING` rows, if the statement returns rows.
     pub rows_from: Option<usize>,
-    /// Index of the step whose changed rows the command tag counts (with `RETURNING`: whose returned rows).
-    pub count_from: usize,
+    /// Indexes of the steps whose changed rows the command tag counts (with `RETURNING`: whose returned rows).
+    pub count_from: Vec<usize>,
+    /// Indexes of the steps whose rows are kept while the statement runs; later steps read them from `trellis_kept(index)`.
+    pub kept: Vec<usize>,
     /// First word of the command tag.
     pub verb: WriteVerb,
     /// The table that is written, if it is one.
@@ -110,8 +112,10 @@ pub enum WriteVerb {
     Merge,
     /// `TRUNCATE TABLE`.
     Truncate,
-    /// `SELECT n`: a query with data-modifying CTEs, or that locks rows.
+    /// `SELECT n`: a query with data-modifying CTEs.
     Select,
+    /// `SELECT n`: a query that locks rows.
+    Lock,
 }
 
 /// Statements about the session, its transaction, its cursors and its settings.

@@ -63,6 +63,10 @@ impl Rows for SqliteRows {
     fn column(&self, index: usize) -> DatumRef<'_> {
         self.statement.as_ref().map_or(DatumRef::Null, |(_, statement)| column(statement, index))
     }
+
+    fn width(&self) -> usize {
+        self.statement.as_ref().map_or(0, |(_, statement)| statement.column_count())
+    }
 }
 
 impl SqliteRows {

@@ -224,6 +224,7 @@ impl SqliteEngine {
         Ok(if returns { returned } else { changed })
     }
 
+    /// Runs the steps of a write, which pass rows on through what the session keeps.
     pub(super) fn run_steps(
         &mut self,
         write: &WritePlan,
@@ -233,10 +234,18 @@ impl SqliteEngine {
         let mut count = 0;
         for (index, step) in write.steps.iter().enumerate() {
             let shown = write.rows_from == Some(index);
-            let visit: Option<RowVisitor<'_>> = if shown { Some(&mut *visit) } else { None };
+            let kept = write.kept.contains(&index);
+            let keep = self.context.keep();
+            let mut both = |row: &dyn Rows| {
+                if kept {
+                    keep.add(index, (0..row.width()).map(|at| row.column(at).to_datum()))?;
+                }
+                if shown { visit(row) } else { Ok(()) }
+            };
+            let visit: Option<RowVisitor<'_>> = if shown || kept { Some(&mut both) } else { None };
             let changed = self.run_step(&step.sql, parameters, visit)?;
-            if index == write.count_from {
-                count = changed;
+            if write.count_from.contains(&index) {
+                count += changed;
             }
         }
         Ok(count)
@@ -403,7 +412,7 @@ impl Engine for SqliteEngine {
         visit: RowVisitor<'_>,
     ) -> Result<u64, SqlError> {
         self.prepare_write()?;
-        if write.verb == WriteVerb::Select {
+        if write.verb == WriteVerb::Lock {
             self.note_lock();
         }
         self.prepare_catalog(plan)?;
@@ -413,7 +422,10 @@ impl Engine for SqliteEngine {
         } else {
             self.atomically(|engine| engine.run_steps(write, parameters, visit))
         };
-        let count = written.map_err(|error| self.explain_violation(error, write, parameters))?;
+        self.context.keep().clear();
+        let count = written.map_err(|error| self.explain_violation(error, write, parameters));
+        self.context.keep().clear();
+        let count = count?;
         self.waited.spoken();
         self.take_notices()?;
         Ok(count)

@@ -13,7 +13,7 @@ use trellis_sqlcompat::{Datum, DatumRef, SqlError, SqlState};
 
 use super::extended::invalid_utf8;
 use super::port::{Engine, Rows};
-use super::portal::{Formats, Ran};
+use super::portal::{Formats, Ran, RowSource};
 use super::session::{Disconnected, Interrupted, OUTBOX_BYTES, Phase, Session, Wire};
 use super::simple::Remaining;
 use crate::copy::{Decoder, Field, RowEncoder};
@@ -57,11 +57,11 @@ impl<E: Engine> Session<E> {
                 Ok(Ran::CopyIn(Box::new(copy)))
             }
             CopyDirection::ToStdout => {
-                let PlanKind::Query(step) = &statement.plan.kind else {
-                    return Err(SqlError::unsupported("COPY of this statement"));
+                let Ran::Rows(rows, _) = self.run_bound(&Arc::new(statement.plan.clone()), &[])?
+                else {
+                    let message = "COPY query must have a RETURNING clause";
+                    return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
                 };
-                self.begin_statement();
-                let rows = self.engine.open(&statement.plan, step, &[])?;
                 let plan = Plan {
                     kind: PlanKind::Session(trellis_sqlcompat::plan::SessionStatement::Copy(
                         Box::new(statement.clone()),
@@ -162,7 +162,7 @@ impl<E: Engine> Session<E> {
     /// Sends all rows as copy data; the tag.
     pub(super) fn copy_out(
         &mut self,
-        mut rows: E::Rows,
+        mut rows: RowSource<E::Rows>,
         plan: &Plan,
         wire: &mut dyn Wire,
     ) -> Result<String, Interrupted> {

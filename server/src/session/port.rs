@@ -48,6 +48,9 @@ pub trait Rows {
 
     /// A column of the row that `next` stepped to.
     fn column(&self, index: usize) -> DatumRef<'_>;
+
+    /// How many columns the rows have, those that only the engine reads included.
+    fn width(&self) -> usize;
 }
 
 /// Whether plans made before the writer was taken still hold.

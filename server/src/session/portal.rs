@@ -92,6 +92,10 @@ impl Rows for StoredRows {
     fn column(&self, index: usize) -> DatumRef<'_> {
         self.current.get(index).map_or(DatumRef::Null, Datum::as_ref)
     }
+
+    fn width(&self) -> usize {
+        self.current.len()
+    }
 }
 
 impl<R: Rows> Rows for RowSource<R> {
@@ -106,6 +110,13 @@ impl<R: Rows> Rows for RowSource<R> {
         match self {
             Self::Live(rows) => rows.column(index),
             Self::Stored(rows) => rows.column(index),
+        }
+    }
+
+    fn width(&self) -> usize {
+        match self {
+            Self::Live(rows) => rows.width(),
+            Self::Stored(rows) => rows.width(),
         }
     }
 }
@@ -144,7 +155,7 @@ pub(super) enum Ran<R> {
     /// The client is to send copy data.
     CopyIn(Box<super::copying::CopyIn>),
     /// Copy data to send, then a tag.
-    CopyOut(R, Arc<Plan>),
+    CopyOut(RowSource<R>, Arc<Plan>),
 }
 
 /// Where a portal stands.

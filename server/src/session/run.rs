@@ -121,7 +121,7 @@ impl<E: Engine> Session<E> {
             WriteVerb::Delete => RowTag::Known("DELETE", count),
             WriteVerb::Merge => RowTag::Known("MERGE", count),
             WriteVerb::Truncate => RowTag::Bare("TRUNCATE TABLE"),
-            WriteVerb::Select => RowTag::Counted("SELECT"),
+            WriteVerb::Select | WriteVerb::Lock => RowTag::Counted("SELECT"),
         };
         Ok(Ran::Rows(RowSource::Stored(StoredRows::new(returned)), tag))
     }
@@ -217,7 +217,8 @@ fn verb_name(verb: WriteVerb) -> &'static str {
         WriteVerb::Delete => "DELETE",
         WriteVerb::Merge => "MERGE",
         WriteVerb::Truncate => "TRUNCATE TABLE",
-        WriteVerb::Select => "SELECT FOR UPDATE",
+        WriteVerb::Select => "SELECT",
+        WriteVerb::Lock => "SELECT FOR UPDATE",
     }
 }
 
@@ -229,6 +230,6 @@ pub(super) fn write_tag(verb: WriteVerb, count: u64) -> String {
         WriteVerb::Delete => format!("DELETE {count}"),
         WriteVerb::Merge => format!("MERGE {count}"),
         WriteVerb::Truncate => "TRUNCATE TABLE".to_owned(),
-        WriteVerb::Select => format!("SELECT {count}"),
+        WriteVerb::Select | WriteVerb::Lock => format!("SELECT {count}"),
     }
 }

@@ -61,6 +61,17 @@ pub(crate) struct Binder<'a> {
     pub(crate) target_name: String,
     /// Rows are to be locked (`FOR UPDATE`).
     pub(crate) row_locks: bool,
+    /// What has been read so far.
+    pub(crate) uses: Uses,
+}
+
+/// What a part of a statement reads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Uses {
+    /// CTEs, by their names in SQLite.
+    pub(crate) ctes: Vec<String>,
+    /// Tables of the schema.
+    pub(crate) tables: Vec<Oid>,
 }
 
 impl<'a> Binder<'a> {
@@ -86,7 +97,21 @@ impl<'a> Binder<'a> {
             table_function_columns: Vec::new(),
             target_name: String::new(),
             row_locks: false,
+            uses: Uses::default(),
         }
+    }
+
+    /// Runs `inner` and tells what it came to read.
+    pub(crate) fn with_uses<T>(
+        &mut self,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<(T, Uses), SqlError> {
+        let before = std::mem::take(&mut self.uses);
+        let result = inner(self);
+        let found = std::mem::replace(&mut self.uses, before);
+        self.uses.ctes.extend(found.ctes.iter().cloned());
+        self.uses.tables.extend(&found.tables);
+        Ok((result?, found))
     }
 
     /// Runs `inner` one level deeper, or refuses.

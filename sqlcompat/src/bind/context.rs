@@ -70,6 +70,9 @@ pub(crate) fn plan_sql(
     cx: &BindContext<'_>,
 ) -> Result<Plan, SqlError> {
     match ast {
+        Statement::Query(query) if super::modifying_with::is_modifying(query) => {
+            super::modifying_with::plan(query, text, cx)
+        }
         Statement::Query(query) => {
             let mut binder = Binder::new(cx, text);
             let bound = binder.subquery(query)?;
@@ -79,8 +82,9 @@ pub(crate) fn plan_sql(
                 PlanKind::Write(WritePlan {
                     steps: vec![step],
                     rows_from: Some(0),
-                    count_from: 0,
-                    verb: WriteVerb::Select,
+                    count_from: vec![0],
+                    kept: Vec::new(),
+                    verb: WriteVerb::Lock,
                     target: None,
                     writes_temporary_only: false,
                 })
@@ -90,9 +94,10 @@ pub(crate) fn plan_sql(
             let constants = binder.constant_step(&bound)?;
             Ok(Plan { constants, ..binder.finish(columns, kind)? })
         }
-        Statement::Insert(insert) => super::insert::plan(insert, text, cx),
-        Statement::Update(update) => super::update::plan(update, text, cx),
-        Statement::Delete(delete) => super::delete::plan(delete, text, cx),
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
+            super::modification::plan(ast, text, cx)
+        }
+        Statement::Merge(merge) => super::modifying_with::plan_merge(merge, text, cx),
         other => super::utility::plan_other(other, text, cx),
     }
 }

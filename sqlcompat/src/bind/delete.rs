@@ -2,77 +2,53 @@
 
 use sqlparser::ast::{self, FromTable, TableWithJoins};
 
+use super::binder::Binder;
 use super::context::BindContext;
-use super::target::{binder, written_table};
+use super::modification::{Change, Modification};
+use super::target::written_table;
 use crate::error::SqlError;
 use crate::lower::quote_identifier;
 use crate::plan::{Plan, PlanKind, Step, WritePlan, WriteVerb};
 use crate::schema::{Table, TableKind};
 
-/// Plans a `DELETE`.
-///
-/// # Errors
-/// What PostgreSQL's parse analysis reports; 0A000 for clauses of other dialects.
-pub(crate) fn plan(
-    delete: &ast::Delete,
-    text: &str,
-    cx: &BindContext<'_>,
-) -> Result<Plan, SqlError> {
-    let ast::Delete {
-        delete_token: _,
-        optimizer_hints,
-        tables,
-        from,
-        using,
-        selection,
-        returning,
-        output,
-        order_by,
-        limit,
-    } = delete;
-    let foreign = !optimizer_hints.is_empty()
-        || !tables.is_empty()
-        || output.is_some()
-        || !order_by.is_empty()
-        || limit.is_some();
-    let (FromTable::WithFromKeyword(items) | FromTable::WithoutKeyword(items)) = from;
-    let [TableWithJoins { relation, joins }] = &items[..] else {
-        return Err(SqlError::unsupported("DELETE from anything but one table"));
-    };
-    let (name, alias) = written_table(relation)?;
-    if foreign || !joins.is_empty() {
-        return Err(SqlError::unsupported("this clause of DELETE"));
-    }
-    let mut binder = binder(cx, text);
-    let target = binder.target(name, alias, "deleting from")?;
-    let using = binder.bind_from(using.as_deref().unwrap_or_default())?;
-    let filter = binder.clause(selection.as_ref(), "WHERE")?;
-    let returning = binder.returning(returning.as_deref(), target)?;
-    binder.write_plan(target, WriteVerb::Delete, returning.as_ref(), |lowering| {
-        lowering.out.push_str("DELETE FROM ");
-        lowering.target(target);
-        if using.is_empty() {
-            return lowering.filter(filter.as_ref());
+impl<'a> Binder<'a> {
+    /// Binds a `DELETE`.
+    ///
+    /// # Errors
+    /// What PostgreSQL's parse analysis reports; 0A000 for clauses of other dialects.
+    pub(crate) fn delete(&mut self, delete: &ast::Delete) -> Result<Modification<'a>, SqlError> {
+        let ast::Delete {
+            delete_token: _,
+            optimizer_hints,
+            tables,
+            from,
+            using,
+            selection,
+            returning,
+            output,
+            order_by,
+            limit,
+        } = delete;
+        let foreign = !optimizer_hints.is_empty()
+            || !tables.is_empty()
+            || output.is_some()
+            || !order_by.is_empty()
+            || limit.is_some();
+        let (FromTable::WithFromKeyword(items) | FromTable::WithoutKeyword(items)) = from;
+        let [TableWithJoins { relation, joins }] = &items[..] else {
+            return Err(SqlError::unsupported("DELETE from anything but one table"));
+        };
+        let (name, alias) = written_table(relation)?;
+        if foreign || !joins.is_empty() {
+            return Err(SqlError::unsupported("this clause of DELETE"));
         }
-        // SQLite has no USING: the rows are found by a join first. Inside it the table has its own name as alias.
-        let name = quote_identifier(&target.table.physical_name);
-        let rowid = rowid_name(target.table);
-        lowering.out.push_str(&format!(" WHERE {rowid} IN (SELECT {name}.{rowid} FROM "));
-        lowering.target(target);
-        lowering.out.push_str(&format!(" AS {name}, "));
-        lowering.items_of_from(&using)?;
-        lowering.filter(filter.as_ref())?;
-        lowering.out.push(')');
-        Ok(())
-    })
-}
-
-/// A name of SQLite's row number that no column of the table hides.
-fn rowid_name(table: &Table) -> &'static str {
-    let hidden = |name: &str| {
-        table.columns.iter().any(|column| column.physical_name.eq_ignore_ascii_case(name))
-    };
-    ["rowid", "_rowid_", "oid"].into_iter().find(|name| !hidden(name)).unwrap_or("rowid")
+        let target = self.target(name, alias, "deleting from")?;
+        let using = self.bind_from(using.as_deref().unwrap_or_default())?;
+        let filter = self.clause(selection.as_ref(), "WHERE")?;
+        let returning = self.returning(returning.as_deref(), target)?;
+        let change = Change::Delete { using, filter };
+        Ok(Modification { target, change, ctes: Vec::new(), returning })
+    }
 }
 
 /// Plans a `TRUNCATE`.
@@ -100,7 +76,7 @@ pub(crate) fn truncate(
         return Err(SqlError::unsupported("TRUNCATE … RESTART IDENTITY"));
     }
     let cascade = matches!(cascade, Some(ast::CascadeOption::Cascade));
-    let mut binder = binder(cx, text);
+    let mut binder = Binder::new(cx, text);
     let mut tables: Vec<&Table> = Vec::with_capacity(table_names.len());
     for target in table_names {
         let table = binder.target(&target.name, None, "truncating")?.table;
@@ -118,7 +94,8 @@ pub(crate) fn truncate(
     let steps: Vec<Step> = steps.rev().collect();
     let temporary = tables.iter().all(|table| table.kind == TableKind::Temporary);
     let kind = PlanKind::Write(WritePlan {
-        count_from: steps.len().saturating_sub(1),
+        count_from: Vec::new(),
+        kept: Vec::new(),
         steps,
         rows_from: None,
         verb: WriteVerb::Truncate,

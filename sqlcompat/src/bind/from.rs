@@ -183,7 +183,7 @@ impl Binder<'_> {
         let (schema, local) = self.qualified(name)?;
         let mut relation = None;
         if schema.is_none() {
-            relation = self.cte_relation(&local);
+            relation = self.cte_relation(&local, at)?;
         }
         let (relation, schema) = match relation {
             Some(relation) => (relation, None),
@@ -270,17 +270,28 @@ impl Binder<'_> {
         })
     }
 
-    fn cte_relation(&mut self, name: &str) -> Option<Relation> {
-        let entry = self.ctes.iter_mut().rev().find(|it| it.name == name)?;
+    /// A CTE as a relation, if there is one of that name.
+    ///
+    /// # Errors
+    /// 0A000 for a data-modifying one without RETURNING.
+    fn cte_relation(&mut self, name: &str, at: At) -> Result<Option<Relation>, SqlError> {
+        let Some(entry) = self.ctes.iter_mut().rev().find(|it| it.name == name) else {
+            return Ok(None);
+        };
+        if !entry.has_rows {
+            let message = format!("WITH query \"{name}\" does not have a RETURNING clause");
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at.position()));
+        }
         entry.used_by_itself = true;
         let columns = output_columns(&entry.columns);
-        Some(Relation {
+        self.uses.ctes.push(entry.sql_name.clone());
+        Ok(Some(Relation {
             alias: name.to_owned(),
             qualifier: String::new(),
             columns,
             source: Source::Cte(entry.sql_name.clone()),
             optional: false,
-        })
+        }))
     }
 
     /// A table, view or system relation.
@@ -304,7 +315,10 @@ impl Binder<'_> {
         }
         let found = self.cx.catalog.relation(self.cx.search_path, schema, name);
         match found {
-            Some(schema::Relation::Table(table)) => Ok(table_relation(table)),
+            Some(schema::Relation::Table(table)) => {
+                self.uses.tables.push(table.oid);
+                Ok(table_relation(table))
+            }
             Some(schema::Relation::View(view)) => self.view(view),
             Some(schema::Relation::Sequence(sequence)) => self.sequence(sequence),
             Some(schema::Relation::Index(..)) => {

@@ -1,50 +1,35 @@
 //! `INSERT`: values and defaults for every column, and ON CONFLICT.
 
-use sqlparser::ast::{self, ConflictTarget, OnConflictAction, OnInsert, SetExpr, TableObject};
+use sqlparser::ast::{self, OnInsert, SetExpr, TableObject};
 
 use super::binder::Binder;
-use super::context::BindContext;
+use super::conflict::{Conflict, once_keys};
+use super::modification::{Change, Modification};
 use super::query::plain_query;
-use super::target::{Target, binder, is_default};
+use super::target::{Target, is_default};
 use super::tree::{At, Body, Distinct, Expr, FromItem, Query, RelationId, Select};
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
 use crate::lower::{Lowering, quote_identifier};
 use crate::oid::Oid;
-use crate::parse;
-use crate::parse::rewrite::{CONFLICT, OVERRIDING_SYSTEM, OVERRIDING_USER};
-use crate::plan::{Plan, WriteVerb};
+use crate::parse::rewrite::{OVERRIDING_SYSTEM, OVERRIDING_USER};
 use crate::schema::{Column, ColumnGeneration, Table};
 
 /// What is inserted, per column that SQLite is given.
-struct Rows<'a> {
-    columns: Vec<&'a Column>,
-    source: Values,
+pub(crate) struct Rows<'a> {
+    /// The columns.
+    pub(crate) columns: Vec<&'a Column>,
+    /// Their values.
+    pub(crate) source: Values,
 }
 
 /// Where inserted values come from.
-enum Values {
+pub(crate) enum Values {
     /// Rows of expressions.
     Rows(Vec<Vec<Expr>>),
     /// A query that yields the columns in order.
     Query(Box<Query>),
 }
-
-/// A bound ON CONFLICT.
-struct Conflict<'a> {
-    /// Columns of the unique constraint or index; empty for any.
-    columns: Vec<&'a Column>,
-    /// Keys and condition of an index that is partial or over expressions, in place of columns.
-    index: Option<ConflictIndex>,
-    /// `DO UPDATE SET`; `None` for `DO NOTHING`.
-    update: Option<ConflictUpdate<'a>>,
-}
-
-/// Keys of a unique index, and its condition.
-type ConflictIndex = (Vec<Expr>, Option<Expr>);
-
-/// `SET` and `WHERE` of `DO UPDATE`.
-type ConflictUpdate<'a> = (Vec<(&'a Column, Expr)>, Option<Expr>);
 
 /// What OVERRIDING says of identity columns.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,33 +39,6 @@ enum Overriding {
     User,
 }
 
-/// Plans an `INSERT`.
-///
-/// # Errors
-/// What PostgreSQL's parse analysis reports; 0A000 for clauses of other dialects.
-pub(crate) fn plan(
-    insert: &ast::Insert,
-    text: &str,
-    cx: &BindContext<'_>,
-) -> Result<Plan, SqlError> {
-    let parts = InsertParts::of(insert)?;
-    let mut binder = binder(cx, text);
-    let (ctes, source) = binder.insert_source(parts.source)?;
-    let target = binder.target(parts.table, parts.alias, "inserting into")?;
-    let (columns, overriding) = binder.insert_columns(target.table, parts.columns)?;
-    let scope = binder.scopes.pop();
-    let rows = binder.insert_rows(target.table, columns, source, overriding)?;
-    binder.scopes.extend(scope);
-    let conflict = binder.on_conflict(target, parts.on)?;
-    let returning = binder.returning(parts.returning, target)?;
-    binder.write_plan(target, WriteVerb::Insert, returning.as_ref(), |lowering| {
-        lowering.ctes(&ctes)?;
-        let once = conflict.as_ref().map_or_else(Vec::new, |conflict| once_keys(conflict, &rows));
-        lowering.insert(target, &rows, conflict.is_some(), &once)?;
-        lowering.conflict(target.table, conflict.as_ref())
-    })
-}
-
 /// The source of an `INSERT`, apart from its WITH.
 enum InsertSource<'e> {
     Defaults,
@@ -88,7 +46,57 @@ enum InsertSource<'e> {
     Query(Box<Query>),
 }
 
+impl Rows<'_> {
+    /// The values, where there is one row of them.
+    pub(crate) fn only_row(&self) -> &[Expr] {
+        match &self.source {
+            Values::Rows(rows) => rows.first().map_or(&[], Vec::as_slice),
+            Values::Query(_) => &[],
+        }
+    }
+}
+
 impl<'a> Binder<'a> {
+    /// Binds one row of nothing but defaults.
+    ///
+    /// # Errors
+    /// What binding a default reports.
+    pub(crate) fn insert_defaults(&mut self, target: Target<'a>) -> Result<Rows<'a>, SqlError> {
+        self.insert_rows(target.table, None, InsertSource::Defaults, Overriding::No)
+    }
+
+    /// Binds one row of values with the columns that it is for, over what is in scope.
+    ///
+    /// # Errors
+    /// As [`Self::insert`].
+    pub(crate) fn insert_one(
+        &mut self,
+        target: Target<'a>,
+        columns: &[ast::ObjectName],
+        values: &ast::Values,
+    ) -> Result<Rows<'a>, SqlError> {
+        let (columns, overriding) = self.insert_columns(target.table, columns)?;
+        self.insert_rows(target.table, columns, InsertSource::Values(values), overriding)
+    }
+
+    /// Binds an `INSERT`.
+    ///
+    /// # Errors
+    /// What PostgreSQL's parse analysis reports; 0A000 for clauses of other dialects.
+    pub(crate) fn insert(&mut self, insert: &ast::Insert) -> Result<Modification<'a>, SqlError> {
+        let parts = InsertParts::of(insert)?;
+        let (ctes, source) = self.insert_source(parts.source)?;
+        let target = self.target(parts.table, parts.alias, "inserting into")?;
+        let (columns, overriding) = self.insert_columns(target.table, parts.columns)?;
+        let scope = self.scopes.pop();
+        let rows = self.insert_rows(target.table, columns, source, overriding)?;
+        self.scopes.extend(scope);
+        let conflict = self.on_conflict(target, parts.on)?;
+        let returning = self.returning(parts.returning, target)?;
+        let change = Change::Insert(Box::new(rows), conflict.map(Box::new));
+        Ok(Modification { target, change, ctes, returning })
+    }
+
     /// `VALUES` by itself stays as text, for DEFAULT; any other query is bound before the target comes into scope.
     fn insert_source<'e>(
         &mut self,
@@ -282,180 +290,55 @@ impl<'a> Binder<'a> {
         }
         Ok(())
     }
-
-    /// `ON CONFLICT`.
-    fn on_conflict(
-        &mut self,
-        target: Target<'a>,
-        on: Option<&OnInsert>,
-    ) -> Result<Option<Conflict<'a>>, SqlError> {
-        let Some(on) = on else { return Ok(None) };
-        let OnInsert::OnConflict(ast::OnConflict { conflict_target, action }) = on else {
-            return Err(SqlError::unsupported("ON DUPLICATE KEY"));
-        };
-        let marked = match conflict_target {
-            Some(ConflictTarget::Columns(idents)) => marked_target(idents),
-            Some(ConflictTarget::OnConstraint(_)) | None => None,
-        };
-        let index = match marked {
-            Some(marked) => Some(self.conflict_index(target, marked)?),
-            None => None,
-        };
-        let columns = match conflict_target {
-            None => Vec::new(),
-            Some(_) if index.is_some() => Vec::new(),
-            Some(ConflictTarget::Columns(idents)) => self.conflict_columns(target.table, idents)?,
-            Some(ConflictTarget::OnConstraint(name)) => {
-                let (_, name) = self.qualified(name)?;
-                constraint_columns(target.table, &name)?
-            }
-        };
-        let update = match action {
-            OnConflictAction::DoNothing => None,
-            OnConflictAction::DoUpdate(_) if columns.is_empty() && index.is_none() => {
-                return Err(SqlError::new(
-                    SqlState::SYNTAX_ERROR,
-                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
-                )
-                .with_hint("For example, ON CONFLICT (column_name)."));
-            }
-            OnConflictAction::DoUpdate(ast::DoUpdate { assignments, selection }) => {
-                let before = {
-                    let scope = self.scope();
-                    (scope.relations.len(), scope.columns.len())
-                };
-                self.add_excluded(target)?;
-                let assigned = self.assignments(target, assignments)?;
-                let filter = self.clause(selection.as_ref(), "WHERE")?;
-                let scope = self.scope();
-                scope.relations.truncate(before.0);
-                scope.columns.truncate(before.1);
-                Some((assigned, filter))
-            }
-        };
-        Ok(Some(Conflict { columns, index, update }))
-    }
-
-    /// The unique index that a conflict target of expressions, or with a condition, means.
-    fn conflict_index(
-        &mut self,
-        target: Target<'a>,
-        (keys, predicate): (&str, &str),
-    ) -> Result<ConflictIndex, SqlError> {
-        let wanted = match parse::expression(&format!("({keys})"))? {
-            ast::Expr::Tuple(keys) => keys,
-            ast::Expr::Nested(key) => vec![*key],
-            key => vec![key],
-        };
-        let wanted = wanted.iter().map(|key| self.schema_expression(key));
-        let wanted = wanted.collect::<Result<Vec<Expr>, SqlError>>()?;
-        let condition = match predicate {
-            "" => None,
-            text => Some(self.schema_expression(&parse::expression(text)?)?),
-        };
-        for index in target.table.indexes.iter().filter(|index| index.unique) {
-            let mut found = Vec::with_capacity(index.keys.len());
-            for key in &index.keys {
-                found.push(match &key.expression {
-                    Some(text) => self.schema_expression(&parse::expression(text)?)?,
-                    None => self.conflict_key(target, key.attnum),
-                });
-            }
-            let partial = match &index.predicate {
-                Some(text) => Some(self.schema_expression(&parse::expression(text)?)?),
-                None => None,
-            };
-            let same_keys = found.iter().all(|key| wanted.contains(key))
-                && wanted.iter().all(|key| found.contains(key));
-            if same_keys && (partial.is_none() || partial == condition) {
-                return Ok((found, partial));
-            }
-        }
-        let plain = target.table.uniques.iter().find_map(|unique| {
-            let found: Vec<Expr> =
-                unique.columns.iter().map(|attnum| self.conflict_key(target, *attnum)).collect();
-            let same = found.iter().all(|key| wanted.contains(key))
-                && wanted.iter().all(|key| found.contains(key));
-            same.then_some(found)
-        });
-        plain.map(|found| (found, None)).ok_or_else(no_such_conflict)
-    }
-
-    /// An expression over the target's columns, from another text than the statement's.
-    fn schema_expression(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
-        self.in_other_text(|binder| binder.expr(expr))
-    }
-
-    /// A column of the target by its attribute number.
-    fn conflict_key(&self, target: Target<'a>, attnum: i16) -> Expr {
-        let index = target.table.columns.iter().position(|it| it.attnum == attnum).unwrap_or(0);
-        self.column(target.relation, u16::try_from(index).unwrap_or(u16::MAX), At(0))
-    }
-
-    fn add_excluded(&mut self, target: Target<'a>) -> Result<(), SqlError> {
-        let mut excluded = self.relations.get(target.relation).clone();
-        "excluded".clone_into(&mut excluded.alias);
-        "excluded".clone_into(&mut excluded.qualifier);
-        let id = self.relations.add(excluded);
-        let names = self.names_of(id, None);
-        self.add_names(names)
-    }
-
-    fn conflict_columns(
-        &self,
-        table: &'a Table,
-        idents: &[ast::Ident],
-    ) -> Result<Vec<&'a Column>, SqlError> {
-        let mut columns = Vec::with_capacity(idents.len());
-        for ident in idents {
-            let name = Self::name(ident);
-            let at = self.span_start(ident.span);
-            let column = table.column_by_name(&name).ok_or_else(|| {
-                SqlError::new(
-                    SqlState::UNDEFINED_COLUMN,
-                    format!("column \"{name}\" does not exist"),
-                )
-                .at(at.position())
-            })?;
-            columns.push(column);
-        }
-        let mut wanted: Vec<i16> = columns.iter().map(|column| column.attnum).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let same = |found: &mut dyn Iterator<Item = i16>| {
-            let mut found: Vec<i16> = found.collect();
-            found.sort_unstable();
-            found == wanted
-        };
-        let constrained =
-            table.uniques.iter().any(|unique| same(&mut unique.columns.iter().copied()));
-        let indexed = table.indexes.iter().any(|index| {
-            index.unique
-                && index.predicate.is_none()
-                && same(&mut index.keys.iter().map(|key| key.attnum))
-        });
-        if constrained || indexed {
-            return Ok(columns);
-        }
-        Err(no_such_conflict())
-    }
-}
-
-/// The texts of a conflict target and of its condition, where the rewriting of tokens has marked it.
-fn marked_target(idents: &[ast::Ident]) -> Option<(&str, &str)> {
-    let [ident] = idents else { return None };
-    ident.value.strip_prefix(CONFLICT)?.split_once('\0')
-}
-
-fn no_such_conflict() -> SqlError {
-    SqlError::new(
-        SqlState::INVALID_COLUMN_REFERENCE,
-        "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-    )
 }
 
 impl Lowering<'_> {
-    fn insert(
+    /// `INSERT INTO …` with its ON CONFLICT.
+    ///
+    /// # Errors
+    /// What lowering the values reports.
+    pub(crate) fn insert(
+        &mut self,
+        target: Target<'_>,
+        rows: &Rows<'_>,
+        conflict: Option<&Conflict<'_>>,
+    ) -> Result<(), SqlError> {
+        let once = conflict.map_or_else(Vec::new, |conflict| once_keys(conflict, rows));
+        self.insert_into(target, rows, conflict.is_some(), &once)?;
+        self.conflict(target.table, conflict)
+    }
+
+    /// The values of the only row, after the hidden key.
+    ///
+    /// # Errors
+    /// What lowering a value reports.
+    pub(crate) fn row_to_insert(&mut self, table: &Table, rows: &Rows<'_>) -> Result<(), SqlError> {
+        if rows.columns.is_empty() && table.hidden_key.is_none() {
+            self.out.push_str("NULL");
+            return Ok(());
+        }
+        let hidden = table.hidden_key.is_some();
+        self.inserted_row(table, &rows.columns, rows.only_row(), hidden)
+    }
+
+    /// `INSERT INTO … SELECT …` of values that [`Self::row_to_insert`] has left in a step.
+    pub(crate) fn insert_kept(&mut self, target: Target<'_>, rows: &Rows<'_>, step: usize) {
+        let hidden = target.table.hidden_key.as_deref();
+        let names = hidden.into_iter().chain(rows.columns.iter().map(|it| &*it.physical_name));
+        let mut names: Vec<String> = names.map(quote_identifier).collect();
+        if names.is_empty() {
+            let first = target.table.columns.first();
+            names.extend(first.map(|column| quote_identifier(&column.physical_name)));
+        }
+        let list = (1..=names.len()).map(|number| format!("c{number}")).collect::<Vec<_>>();
+        self.out.push_str("INSERT INTO ");
+        self.target(target);
+        let (names, list, rows) =
+            (names.join(", "), list.join(", "), super::steps::kept_rows(step, names.len()));
+        self.push(format_args!(" ({names}) SELECT {list} FROM {rows}"));
+    }
+
+    fn insert_into(
         &mut self,
         target: Target<'_>,
         rows: &Rows<'_>,
@@ -557,36 +440,6 @@ impl Lowering<'_> {
         }
         Ok(())
     }
-
-    fn conflict(&mut self, table: &Table, conflict: Option<&Conflict<'_>>) -> Result<(), SqlError> {
-        let Some(Conflict { columns, index, update }) = conflict else { return Ok(()) };
-        self.out.push_str(" ON CONFLICT");
-        if let Some((keys, predicate)) = index {
-            self.unqualified = true;
-            self.out.push_str(" (");
-            self.list(keys)?;
-            self.out.push(')');
-            if let Some(predicate) = predicate {
-                self.out.push_str(" WHERE ");
-                self.expr(predicate)?;
-            }
-            self.unqualified = false;
-        }
-        for (index, column) in columns.iter().enumerate() {
-            self.out.push_str(if index == 0 { " (" } else { ", " });
-            self.out.push_str(&quote_identifier(&column.physical_name));
-        }
-        if !columns.is_empty() {
-            self.out.push(')');
-        }
-        let Some((assignments, filter)) = update else {
-            self.out.push_str(" DO NOTHING");
-            return Ok(());
-        };
-        self.out.push_str(" DO UPDATE SET ");
-        self.assignments(table, assignments)?;
-        self.filter(filter.as_ref())
-    }
 }
 
 /// The clauses of an `INSERT` that PostgreSQL has.
@@ -666,20 +519,6 @@ impl<'e> InsertParts<'e> {
     }
 }
 
-/// The columns, by index among the inserted ones, whose values no two proposed rows may share: the conflict target of a DO
-/// UPDATE without condition, where there may be several rows.
-fn once_keys(conflict: &Conflict<'_>, rows: &Rows<'_>) -> Vec<usize> {
-    let several = match &rows.source {
-        Values::Rows(rows) => rows.len() > 1,
-        Values::Query(query) => !query.yields_one_row(),
-    };
-    if !several || !matches!(conflict.update, Some((_, None))) {
-        return Vec::new();
-    }
-    let place = |wanted: &&Column| rows.columns.iter().position(|it| it.attnum == wanted.attnum);
-    conflict.columns.iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default()
-}
-
 /// A select of expressions over one relation.
 pub(crate) fn select_over(relation: RelationId, items: Vec<Expr>) -> Select {
     Select {
@@ -746,14 +585,4 @@ fn require_writable(column: &Column, overriding: Overriding) -> Result<(), SqlEr
         Some(hint) => error.with_hint(hint),
         None => error,
     })
-}
-
-fn constraint_columns<'a>(table: &'a Table, name: &str) -> Result<Vec<&'a Column>, SqlError> {
-    let unique = table.uniques.iter().find(|unique| unique.name == name).ok_or_else(|| {
-        SqlError::new(
-            SqlState::UNDEFINED_OBJECT,
-            format!("constraint \"{name}\" for table \"{}\" does not exist", table.name),
-        )
-    })?;
-    Ok(unique.columns.iter().filter_map(|attnum| table.column(*attnum)).collect())
 }

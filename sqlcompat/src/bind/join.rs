@@ -139,7 +139,7 @@ impl Binder<'_> {
                 }
                 JoinKind::Right if from_left.type_oid == from_right.type_oid => from_right,
                 JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Full => {
-                    self.merge(kind, from_left, from_right)?
+                    self.merged(kind, from_left, from_right)?
                 }
             };
             merged.push(ScopeColumn::Merged { name: name.clone(), expr });
@@ -156,7 +156,7 @@ impl Binder<'_> {
     }
 
     /// The value of a merged column.
-    fn merge(&mut self, kind: JoinKind, left: Expr, right: Expr) -> Result<Expr, SqlError> {
+    fn merged(&mut self, kind: JoinKind, left: Expr, right: Expr) -> Result<Expr, SqlError> {
         let (mut both, type_oid, typmod) = self.unify(vec![left, right], "JOIN/USING")?;
         let mut expr = match kind {
             JoinKind::Inner | JoinKind::Left => both.swap_remove(0),

@@ -108,7 +108,10 @@ impl Binder<'_> {
             }
             SetExpr::Table(table) => Err(SqlError::unsupported(format!("TABLE {table}"))),
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
-                Err(SqlError::unsupported("a data-modifying statement in WITH"))
+                Err(SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    "a data-modifying statement must be in WITH or by itself",
+                ))
             }
         }
     }
@@ -336,52 +339,78 @@ impl Binder<'_> {
         Ok(Some(count))
     }
 
-    /// `WITH`.
-    fn with(&mut self, with: &ast::With) -> Result<Vec<Cte>, SqlError> {
+    /// `WITH` of queries.
+    ///
+    /// # Errors
+    /// 42712 for a name twice, 0A000 for a data-modifying statement, which only a statement's own WITH may have.
+    pub(crate) fn with(&mut self, with: &ast::With) -> Result<Vec<Cte>, SqlError> {
         let ast::With { with_token: _, recursive, cte_tables } = with;
-        let mut ctes = Vec::with_capacity(cte_tables.len());
-        let mut names: Vec<String> = Vec::with_capacity(cte_tables.len());
-        for cte in cte_tables {
-            let ast::Cte { alias, query, from, materialized, closing_paren_token: _ } = cte;
-            if from.is_some() {
-                return Err(SqlError::unsupported("FROM in WITH"));
+        self.require_different_names(cte_tables)?;
+        cte_tables
+            .iter()
+            .map(|cte| match modification_in(&cte.query) {
+                None => self.common_table(cte, *recursive),
+                Some(_) => {
+                    let message = "WITH clause containing a data-modifying statement must be at \
+                                   the top level";
+                    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                        .at(self.span_start(cte.alias.name.span).position()))
+                }
+            })
+            .collect()
+    }
+
+    /// 42712 for a name that comes twice in a WITH.
+    pub(crate) fn require_different_names(&self, ctes: &[ast::Cte]) -> Result<(), SqlError> {
+        for (index, cte) in ctes.iter().enumerate() {
+            let name = Self::name(&cte.alias.name);
+            if ctes[..index].iter().any(|it| Self::name(&it.alias.name) == name) {
+                let message = format!("WITH query name \"{name}\" specified more than once");
+                return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message)
+                    .at(self.span_start(cte.alias.name.span).position()));
             }
-            let name = Self::name(&alias.name);
-            if names.contains(&name) {
-                return Err(SqlError::new(
-                    SqlState::DUPLICATE_ALIAS,
-                    format!("WITH query name \"{name}\" specified more than once"),
-                )
-                .at(self.span_start(alias.name.span).position()));
-            }
-            names.push(name.clone());
-            let sql_name = format!("w{}", self.fresh());
-            let column_names: Vec<String> =
-                alias.columns.iter().map(|column| Self::name(&column.name)).collect();
-            let (bound, used) = if *recursive {
-                self.recursive_cte(&name, &sql_name, query, &column_names)?
-            } else {
-                (self.plain_cte(query, &column_names, &name)?, false)
-            };
-            let columns = bound.columns.clone();
-            self.ctes.push(CteEntry {
-                name,
-                sql_name: sql_name.clone(),
-                columns,
-                used_by_itself: false,
-            });
-            let materialized =
-                materialized.as_ref().map(|it| matches!(it, ast::CteAsMaterialized::Materialized));
-            ctes.push(Cte { sql_name, query: bound, recursive: used, materialized });
         }
-        Ok(ctes)
+        Ok(())
+    }
+
+    /// One query of a WITH, which is in sight from here on.
+    pub(crate) fn common_table(
+        &mut self,
+        cte: &ast::Cte,
+        recursive: bool,
+    ) -> Result<Cte, SqlError> {
+        let ast::Cte { alias, query, from, materialized, closing_paren_token: _ } = cte;
+        if from.is_some() {
+            return Err(SqlError::unsupported("FROM in WITH"));
+        }
+        let name = Self::name(&alias.name);
+        let at = self.span_start(alias.name.span);
+        let sql_name = format!("w{}", self.fresh());
+        let column_names: Vec<String> =
+            alias.columns.iter().map(|column| Self::name(&column.name)).collect();
+        let (bound, used) = if recursive {
+            self.recursive_cte((&name, at), &sql_name, query, &column_names)?
+        } else {
+            (self.plain_cte(query, &column_names, (&name, at))?, false)
+        };
+        let columns = bound.columns.clone();
+        self.ctes.push(CteEntry {
+            name,
+            sql_name: sql_name.clone(),
+            columns,
+            used_by_itself: false,
+            has_rows: true,
+        });
+        let materialized =
+            materialized.as_ref().map(|it| matches!(it, ast::CteAsMaterialized::Materialized));
+        Ok(Cte { sql_name, query: bound, recursive: used, materialized })
     }
 
     fn plain_cte(
         &mut self,
         query: &ast::Query,
         names: &[String],
-        name: &str,
+        name: (&str, At),
     ) -> Result<Query, SqlError> {
         let mut bound = self.subquery(query)?;
         rename(&mut bound.columns, names, name)?;
@@ -391,7 +420,7 @@ impl Binder<'_> {
     /// A CTE under `WITH RECURSIVE`: if it refers to itself, its first part gives the columns that the second sees.
     fn recursive_cte(
         &mut self,
-        name: &str,
+        (name, at): (&str, At),
         sql_name: &str,
         query: &ast::Query,
         names: &[String],
@@ -399,7 +428,7 @@ impl Binder<'_> {
         let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } =
             &*query.body
         else {
-            return Ok((self.plain_cte(query, names, name)?, false));
+            return Ok((self.plain_cte(query, names, (name, at))?, false));
         };
         let outer_ctes = self.ctes.len();
         let inner = match &query.with {
@@ -409,7 +438,7 @@ impl Binder<'_> {
         let mut first = self.nested(|binder| binder.body(left, &[]))?;
         self.settle_unknown(&mut first)?;
         let mut columns = first.columns.clone();
-        rename(&mut columns, names, name)?;
+        rename(&mut columns, names, (name, at))?;
         for column in &mut columns {
             column.origin = None;
             column.not_null = false;
@@ -419,6 +448,7 @@ impl Binder<'_> {
             sql_name: sql_name.to_owned(),
             columns: columns.clone(),
             used_by_itself: false,
+            has_rows: true,
         });
         let right_at = self.start_of(&**right);
         let second = self.nested(|binder| binder.body(right, &[]));
@@ -427,7 +457,7 @@ impl Binder<'_> {
         self.ctes.truncate(outer_ctes);
         let second = second?;
         if !used {
-            return Ok((self.plain_cte(query, names, name)?, false));
+            return Ok((self.plain_cte(query, names, (name, at))?, false));
         }
         self.refuse_recursive_aggregate(&second, sql_name)?;
         let plain = query.order_by.is_none()
@@ -644,7 +674,26 @@ pub(crate) fn plain_query(body: Body, columns: Vec<OutputColumn>) -> Query {
     }
 }
 
-fn rename(columns: &mut [OutputColumn], names: &[String], cte: &str) -> Result<(), SqlError> {
+/// The data-modifying statement that a query in sqlparser's tree is.
+pub(crate) fn modification_in(query: &ast::Query) -> Option<&ast::Statement> {
+    match &*query.body {
+        SetExpr::Insert(statement)
+        | SetExpr::Update(statement)
+        | SetExpr::Delete(statement)
+        | SetExpr::Merge(statement) => Some(statement),
+        _ => None,
+    }
+}
+
+/// Gives the columns of a CTE the names that its WITH has for them.
+///
+/// # Errors
+/// 42P10 for more names than columns.
+pub(crate) fn rename(
+    columns: &mut [OutputColumn],
+    names: &[String],
+    (cte, at): (&str, At),
+) -> Result<(), SqlError> {
     if names.len() > columns.len() {
         return Err(SqlError::new(
             SqlState::INVALID_COLUMN_REFERENCE,
@@ -653,7 +702,8 @@ fn rename(columns: &mut [OutputColumn], names: &[String], cte: &str) -> Result<(
                 columns.len(),
                 names.len()
             ),
-        ));
+        )
+        .at(at.position()));
     }
     for (column, name) in columns.iter_mut().zip(names) {
         column.name.clone_from(name);

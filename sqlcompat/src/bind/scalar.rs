@@ -101,6 +101,12 @@ pub fn bind_query(
     text: &str,
     cx: &BindContext<'_>,
 ) -> Result<LoweredQuery, SqlError> {
+    if super::modifying_with::is_modifying(query) {
+        return Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "views must not contain data-modifying statements in WITH",
+        ));
+    }
     let cx = BindContext { parameters: Parameters::None, ..*cx };
     let mut binder = Binder::new(&cx, text);
     let bound = binder.subquery(query)?;

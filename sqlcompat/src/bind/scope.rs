@@ -71,6 +71,16 @@ pub(crate) enum ScopeColumn {
     },
 }
 
+impl ScopeColumn {
+    /// The relation that it is a column of; `None` for a merged one.
+    pub(crate) fn relation(&self) -> Option<RelationId> {
+        match self {
+            Self::Plain(relation, _) => Some(*relation),
+            Self::Merged { .. } => None,
+        }
+    }
+}
+
 /// A CTE in sight.
 #[derive(Clone, Debug)]
 pub(crate) struct CteEntry {
@@ -82,6 +92,8 @@ pub(crate) struct CteEntry {
     pub(crate) columns: Vec<OutputColumn>,
     /// Referenced while its own definition is being bound.
     pub(crate) used_by_itself: bool,
+    /// Yields rows: not so a data-modifying statement without RETURNING.
+    pub(crate) has_rows: bool,
 }
 
 impl Binder<'_> {

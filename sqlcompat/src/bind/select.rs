@@ -115,11 +115,24 @@ impl Binder<'_> {
         expr: Option<&ast::Expr>,
         clause: &'static str,
     ) -> Result<Option<Expr>, SqlError> {
+        self.condition(expr, clause, clause)
+    }
+
+    /// As [`Self::clause`], where errors about calls name the clause otherwise than those about its type.
+    ///
+    /// # Errors
+    /// As [`Self::clause`].
+    pub(crate) fn condition(
+        &mut self,
+        expr: Option<&ast::Expr>,
+        calls: &'static str,
+        clause: &'static str,
+    ) -> Result<Option<Expr>, SqlError> {
         let Some(expr) = expr else { return Ok(None) };
         let rules = CallRules {
-            no_aggregates: Some(clause),
-            no_windows: Some(clause),
-            no_sets: Some(clause),
+            no_aggregates: Some(calls),
+            no_windows: Some(calls),
+            no_sets: Some(calls),
             ..CallRules::default()
         };
         let outer = std::mem::replace(&mut self.scope().calls, rules);

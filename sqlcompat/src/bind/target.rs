@@ -2,9 +2,8 @@
 
 use sqlparser::ast::{self, Ident, ObjectName, SelectItem};
 
-use super::binder::Binder;
+use super::binder::{Binder, Uses};
 use super::changes::{self, CHANGES};
-use super::context::BindContext;
 use super::from::{system_relation, table_relation, table_sql, undefined_table};
 use super::scope::Scope;
 use super::tree::{At, Expr, Node, OutputColumn, RelationId, Source};
@@ -14,8 +13,7 @@ use crate::error::{SqlError, SqlState};
 use crate::lower::{Lowering, quote_identifier, quote_text};
 use crate::oid::Oid;
 use crate::parse;
-use crate::plan::{Plan, PlanKind, ResultColumn, Step, WritePlan, WriteVerb};
-use crate::schema::{self, Column, ColumnGeneration, Table, TableKind};
+use crate::schema::{self, Column, ColumnGeneration, Table};
 
 /// The table that a statement writes.
 #[derive(Clone, Copy)]
@@ -28,8 +26,14 @@ pub(crate) struct Target<'a> {
 
 /// A bound RETURNING.
 pub(crate) struct Returning {
-    items: Vec<Expr>,
-    columns: Vec<OutputColumn>,
+    /// Its expressions.
+    pub(crate) items: Vec<Expr>,
+    /// What they are called.
+    pub(crate) columns: Vec<OutputColumn>,
+    /// Columns of other relations than the target that they read.
+    pub(crate) foreign: Vec<(RelationId, u16)>,
+    /// What queries inside of them read.
+    pub(crate) uses: Uses,
 }
 
 /// The name and alias of the table that a statement writes.
@@ -80,6 +84,11 @@ impl<'a> Binder<'a> {
         let found = catalog.relation(self.cx.search_path, schema.as_deref(), &local);
         let table = match found {
             Some(schema::Relation::Table(table)) => table,
+            Some(schema::Relation::View(_)) if verb == "merging into" => {
+                let message = format!("cannot execute MERGE on relation \"{local}\"");
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                    .with_detail("This operation is not supported for views."));
+            }
             Some(schema::Relation::View(_)) => {
                 return Err(SqlError::unsupported(format!("{verb} a view")).at(at));
             }
@@ -238,7 +247,7 @@ impl<'a> Binder<'a> {
     /// Binds RETURNING over what is in scope.
     ///
     /// # Errors
-    /// 0A000 for columns of other relations than the target, which SQLite cannot return.
+    /// What binding an item reports.
     pub(crate) fn returning(
         &mut self,
         items: Option<&[SelectItem]>,
@@ -249,7 +258,8 @@ impl<'a> Binder<'a> {
         calls.no_aggregates = Some("RETURNING");
         calls.no_windows = Some("RETURNING");
         calls.no_sets = Some("RETURNING");
-        let (mut items, mut columns) = self.target_list(items)?;
+        let ((mut items, mut columns), uses) =
+            self.with_uses(|binder| binder.target_list(items))?;
         for (item, column) in items.iter_mut().zip(&mut columns) {
             if item.is_unknown() {
                 let untyped = std::mem::replace(item, Expr::null());
@@ -257,59 +267,53 @@ impl<'a> Binder<'a> {
                 column.type_oid = Oid::TEXT;
             }
         }
-        let local = self.scope().relations.iter().map(|it| it.id).collect::<Vec<_>>();
-        let foreign = |it: &Expr| match it.node {
-            Node::Column(relation, _) | Node::WholeRow(relation) => {
-                relation != target.relation && local.contains(&relation)
-            }
-            _ => false,
-        };
-        if items.iter().any(|item| item.any(&mut |it| foreign(it))) {
-            return Err(SqlError::unsupported("RETURNING of columns of another table"));
-        }
-        Ok(Some(Returning { items, columns }))
+        let local = self.scope().relations.iter().map(|it| it.id);
+        let others: Vec<RelationId> = local.filter(|id| *id != target.relation).collect();
+        let mut foreign = Vec::new();
+        items.iter().for_each(|item| self.read_of(item, &others, &mut foreign));
+        Ok(Some(Returning { items, columns, foreign, uses }))
     }
 
-    /// The plan of a data-modifying statement of one step.
-    ///
-    /// # Errors
-    /// What lowering reports.
-    pub(crate) fn write_plan(
-        self,
-        target: Target<'_>,
-        verb: WriteVerb,
-        returning: Option<&Returning>,
-        write: impl FnOnce(&mut Lowering<'_>) -> Result<(), SqlError>,
-    ) -> Result<Plan, SqlError> {
-        let step = self.lowered(|lowering| {
-            write(lowering)?;
-            match returning {
-                Some(returning) => lowering.returning(&returning.items),
-                None => Ok(()),
+    /// Adds the columns of some relations that an expression reads, queries inside of it included.
+    pub(crate) fn read_of(
+        &self,
+        expr: &Expr,
+        of: &[RelationId],
+        found: &mut Vec<(RelationId, u16)>,
+    ) {
+        expr.visit_columns(&self.relations, &mut |relation, index| {
+            if !of.contains(&relation) {
+                return;
             }
-        })?;
-        let columns: Option<Vec<ResultColumn>> =
-            returning.map(|returning| self.result_columns(&returning.columns));
-        let kind = single_step(step, verb, columns.is_some(), target.table);
-        self.finish(columns, kind)
+            let columns = match index {
+                Some(index) => index..index + 1,
+                None => 0..u16::try_from(self.relations.get(relation).columns.len()).unwrap_or(0),
+            };
+            for index in columns {
+                let system = self.relations.get(relation).columns[usize::from(index)].system;
+                if !system && !found.contains(&(relation, index)) {
+                    found.push((relation, index));
+                }
+            }
+        });
     }
-}
-
-fn single_step(step: Step, verb: WriteVerb, returns: bool, table: &Table) -> PlanKind {
-    PlanKind::Write(WritePlan {
-        steps: vec![step],
-        rows_from: returns.then_some(0),
-        count_from: 0,
-        verb,
-        target: Some(table.oid),
-        writes_temporary_only: table.kind == TableKind::Temporary,
-    })
 }
 
 impl Lowering<'_> {
     /// ` RETURNING …`.
-    fn returning(&mut self, items: &[Expr]) -> Result<(), SqlError> {
+    ///
+    /// # Errors
+    /// What lowering an item reports.
+    pub(crate) fn returning(&mut self, items: &[Expr]) -> Result<(), SqlError> {
         self.out.push_str(" RETURNING ");
+        self.returned(items)
+    }
+
+    /// The items of a RETURNING; NULL for none.
+    ///
+    /// # Errors
+    /// What lowering an item reports.
+    pub(crate) fn returned(&mut self, items: &[Expr]) -> Result<(), SqlError> {
         if items.is_empty() {
             self.out.push_str("NULL");
         }
@@ -389,11 +393,6 @@ pub(crate) fn is_default(expr: &ast::Expr) -> bool {
         }
         _ => false,
     }
-}
-
-/// A binder for a data-modifying statement; WITH is not part of these.
-pub(crate) fn binder<'a>(cx: &'a BindContext<'a>, text: &'a str) -> Binder<'a> {
-    Binder::new(cx, text)
 }
 
 /// Whether a value is known not to be NULL.

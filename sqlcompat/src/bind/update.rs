@@ -3,68 +3,57 @@
 use sqlparser::ast::{self, AssignmentTarget, ObjectName, UpdateTableFromKind};
 
 use super::binder::Binder;
-use super::context::BindContext;
-use super::target::{Target, binder, is_default, written_table};
+use super::modification::{Change, Modification};
+use super::target::{Target, is_default, written_table};
 use super::tree::{At, Expr, Node};
 use crate::error::{SqlError, SqlState};
-use crate::plan::{Plan, WriteVerb};
 use crate::schema::{Column, ColumnGeneration};
 
-/// Plans an `UPDATE`.
-///
-/// # Errors
-/// What PostgreSQL's parse analysis reports; 0A000 for clauses of other dialects.
-pub(crate) fn plan(
-    update: &ast::Update,
-    text: &str,
-    cx: &BindContext<'_>,
-) -> Result<Plan, SqlError> {
-    let ast::Update {
-        update_token: _,
-        optimizer_hints,
-        table,
-        assignments,
-        from,
-        selection,
-        returning,
-        output,
-        or,
-        order_by,
-        limit,
-    } = update;
-    let foreign = !optimizer_hints.is_empty()
-        || output.is_some()
-        || or.is_some()
-        || !order_by.is_empty()
-        || limit.is_some()
-        || !table.joins.is_empty();
-    let (name, alias) = written_table(&table.relation)?;
-    if foreign {
-        return Err(SqlError::unsupported("this clause of UPDATE"));
-    }
-    let mut binder = binder(cx, text);
-    let target = binder.target(name, alias, "updating")?;
-    let from = match from {
-        None => Vec::new(),
-        Some(UpdateTableFromKind::AfterSet(items)) => binder.bind_from(items)?,
-        Some(UpdateTableFromKind::BeforeSet(_)) => {
-            return Err(SqlError::unsupported("FROM before SET"));
-        }
-    };
-    let assigned = binder.assignments(target, assignments)?;
-    let filter = binder.clause(selection.as_ref(), "WHERE")?;
-    let returning = binder.returning(returning.as_deref(), target)?;
-    binder.write_plan(target, WriteVerb::Update, returning.as_ref(), |lowering| {
-        lowering.out.push_str("UPDATE ");
-        lowering.target(target);
-        lowering.out.push_str(" SET ");
-        lowering.assignments(target.table, &assigned)?;
-        lowering.from(&from)?;
-        lowering.filter(filter.as_ref())
-    })
-}
-
 impl<'a> Binder<'a> {
+    /// Binds an `UPDATE`.
+    ///
+    /// # Errors
+    /// What PostgreSQL's parse analysis reports; 0A000 for clauses of other dialects.
+    pub(crate) fn update(&mut self, update: &ast::Update) -> Result<Modification<'a>, SqlError> {
+        let ast::Update {
+            update_token: _,
+            optimizer_hints,
+            table,
+            assignments,
+            from,
+            selection,
+            returning,
+            output,
+            or,
+            order_by,
+            limit,
+        } = update;
+        let foreign = !optimizer_hints.is_empty()
+            || output.is_some()
+            || or.is_some()
+            || !order_by.is_empty()
+            || limit.is_some()
+            || !table.joins.is_empty();
+        let (name, alias) = written_table(&table.relation)?;
+        if foreign {
+            return Err(SqlError::unsupported("this clause of UPDATE"));
+        }
+        let target = self.target(name, alias, "updating")?;
+        let from = match from {
+            None => Vec::new(),
+            Some(UpdateTableFromKind::AfterSet(items)) => self.bind_from(items)?,
+            Some(UpdateTableFromKind::BeforeSet(_)) => {
+                return Err(SqlError::unsupported("FROM before SET"));
+            }
+        };
+        let (assigned, uses) = self.with_uses(|binder| binder.assignments(target, assignments))?;
+        let filter = self.clause(selection.as_ref(), "WHERE")?;
+        let returning = self.returning(returning.as_deref(), target)?;
+        let reads_itself = uses.tables.contains(&target.table.oid);
+        let change = Change::Update { assigned, from, filter, reads_itself };
+        Ok(Modification { target, change, ctes: Vec::new(), returning })
+    }
+
     /// `SET a = …, (b, c) = (…)`.
     ///
     /// # Errors

@@ -129,6 +129,25 @@ impl Expr {
         test(self) || self.children().into_iter().any(|child| child.any(test))
     }
 
+    /// Shows `visit` every column that is read, also by queries inside; no index stands for a whole row.
+    pub(crate) fn visit_columns(
+        &self,
+        relations: &Relations,
+        visit: &mut dyn FnMut(RelationId, Option<u16>),
+    ) {
+        match &self.node {
+            Node::Column(relation, index) => visit(*relation, Some(*index)),
+            Node::WholeRow(relation) => visit(*relation, None),
+            _ => {}
+        }
+        for child in self.children() {
+            child.visit_columns(relations, visit);
+        }
+        if let Some(query) = self.query() {
+            query.visit_columns(relations, visit);
+        }
+    }
+
     /// Whether it may have another value each time it is computed: it calls a volatile function, here or in a query inside.
     #[must_use]
     pub fn is_volatile(&self, relations: &Relations) -> bool {
@@ -153,6 +172,27 @@ impl Query {
         query_expressions(self).into_iter().any(|expr| expr.is_volatile(relations))
             || query_relations(self).iter().any(within)
             || self.ctes.iter().any(|cte| cte.query.is_volatile(relations))
+    }
+
+    /// As [`Expr::visit_columns`], for all of its expressions.
+    fn visit_columns(&self, relations: &Relations, visit: &mut dyn FnMut(RelationId, Option<u16>)) {
+        for expr in query_expressions(self) {
+            expr.visit_columns(relations, visit);
+        }
+        for relation in query_relations(self) {
+            match &relations.get(relation).source {
+                Source::Query(query) => query.visit_columns(relations, visit),
+                Source::Function(function) => {
+                    for (call, _) in &function.calls {
+                        call.visit_columns(relations, visit);
+                    }
+                }
+                Source::Table(..) | Source::Cte(_) | Source::Given => {}
+            }
+        }
+        for cte in &self.ctes {
+            cte.query.visit_columns(relations, visit);
+        }
     }
 
     /// Whether its columns may have other values each time they are computed.

@@ -3,6 +3,7 @@
 //! | function | does |
 //! |---|---|
 //! | `trellis_domain(value, domain, not_null, holds, constraint, …)` | the value; 23502 or 23514 if the domain does not admit it |
+//! | `trellis_merge_again()` | 21000: a row of the target that MERGE would change twice |
 //! | `trellis_null_key(relation, column)` | 23502: SQLite would put a number of its own in place of the NULL |
 //! | `trellis_limit(count)`, `trellis_offset(count)` | the count; NULL is none; 2201W or 2201X if it is negative |
 //! | `trellis_only_row(value)`, an aggregate | the value of the only row; 21000 if there are several |
@@ -73,6 +74,12 @@ fn not_negative(count: i64, state: SqlState, message: &str) -> Answer {
     if count < 0 { Err(SqlError::new(state, message)) } else { Ok(Datum::Integer(count)) }
 }
 
+fn merge_again(_: &Call) -> Answer {
+    let message = "MERGE command cannot affect row a second time";
+    Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
+        .with_hint("Ensure that not more than one source row matches any one target row."))
+}
+
 /// The value of the only row.
 #[derive(Default)]
 struct OnlyRow(Option<Datum>);
@@ -103,6 +110,7 @@ impl Accumulator for OnlyRow {
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::lax("trellis_domain", domain).volatile(),
     ScalarFunction::lax("trellis_limit", limit).volatile(),
+    ScalarFunction::lax("trellis_merge_again", merge_again).volatile(),
     ScalarFunction::lax("trellis_null_key", null_key).volatile(),
     ScalarFunction::lax("trellis_offset", offset).volatile(),
 ];

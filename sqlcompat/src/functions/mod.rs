@@ -38,6 +38,7 @@ mod float;
 mod guard;
 mod integer;
 mod json;
+mod kept;
 mod math_random;
 mod numeric;
 pub mod ordering;
@@ -57,6 +58,8 @@ mod text;
 pub mod sqlite;
 
 pub use call::Call;
+pub use kept::KeptRows;
+pub(crate) use kept::table_name as kept_table;
 pub use session::{SessionContext, SessionHost, SessionState};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{register, register_enum, register_enums};
@@ -117,6 +120,7 @@ pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
 pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[
     array::SET_RETURNING,
     json::rows::SET_RETURNING,
+    kept::SET_RETURNING,
     regex::SET_RETURNING,
     series::SET_RETURNING,
     system_rows::FUNCTIONS,

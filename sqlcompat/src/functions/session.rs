@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::catalog::Names;
 use crate::datum::Datum;
 use crate::error::SqlError;
+use crate::functions::KeptRows;
 use crate::schema::Catalog;
 use crate::settings::FormatSettings;
 use crate::types::TypeContext;
@@ -150,6 +151,7 @@ struct Inner {
     error: Mutex<Option<SqlError>>,
     patterns: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
     random: Mutex<crate::functions::math_random::Generator>,
+    kept: KeptRows,
     /// See [`SessionContext::forgiving`].
     forgiving: bool,
 }
@@ -179,6 +181,7 @@ impl SessionContext {
             error: Mutex::new(None),
             patterns: Mutex::default(),
             random: Mutex::default(),
+            kept: KeptRows::default(),
             forgiving: false,
         }))
     }
@@ -241,6 +244,12 @@ impl SessionContext {
     #[must_use]
     pub fn take_error(&self) -> Option<SqlError> {
         lock(&self.0.error).take()
+    }
+
+    /// The rows that the running statement keeps for its later steps.
+    #[must_use]
+    pub fn keep(&self) -> KeptRows {
+        self.0.kept.clone()
     }
 
     /// The session's random numbers.

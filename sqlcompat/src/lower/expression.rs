@@ -1,5 +1,6 @@
 //! Expressions in SQLite's SQL.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::collation::collation;
@@ -35,6 +36,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) names_inserted: bool,
     /// Columns are written without their qualifier: schema expressions.
     pub(crate) unqualified: bool,
+    /// Queries that stand for tables which the statement has changed already, by OID.
+    pub(crate) snapshot: BTreeMap<Oid, String>,
 }
 
 impl<'a> Lowering<'a> {
@@ -50,6 +53,7 @@ impl<'a> Lowering<'a> {
             named_outputs: false,
             names_inserted: false,
             unqualified: false,
+            snapshot: BTreeMap::new(),
         }
     }
 
@@ -223,7 +227,8 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    pub(super) fn column(&mut self, relation: RelationId, index: u16) {
+    /// A column of a relation.
+    pub(crate) fn column(&mut self, relation: RelationId, index: u16) {
         if relation == ELEMENT {
             let element = self.elements.last().cloned().unwrap_or_default();
             self.out.push_str(&element);

@@ -106,6 +106,22 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Writes the query of a CTE by itself; a recursive one as the CTE that it is.
+    ///
+    /// # Errors
+    /// As [`Lowering::query`].
+    pub(crate) fn query_of(&mut self, cte: &Cte) -> Result<(), SqlError> {
+        let name = quote_identifier(&cte.sql_name);
+        self.out.push_str("SELECT ");
+        self.outputs(&cte.query.columns, false);
+        self.out.push_str(" FROM (");
+        self.ctes(std::slice::from_ref(cte))?;
+        self.out.push_str("SELECT ");
+        self.outputs(&cte.query.columns, false);
+        self.push(format_args!(" FROM {name})"));
+        Ok(())
+    }
+
     /// Writes the inner query with its outputs named.
     pub(super) fn named(&mut self, query: &Query) -> Result<(), SqlError> {
         self.named_outputs = true;
@@ -304,7 +320,10 @@ impl Lowering<'_> {
         let relations = self.relations;
         let relation = relations.get(id);
         match &relation.source {
-            Source::Table(name, _) => self.out.push_str(name),
+            Source::Table(name, oid) => match self.snapshot.get(oid) {
+                Some(query) => self.out.extend(["(", query, ")"]),
+                None => self.out.push_str(name),
+            },
             Source::Cte(name) => self.out.push_str(&quote_identifier(name)),
             Source::Query(query) if query.lateral => self.lateral(query)?,
             Source::Query(query) => {

@@ -4,7 +4,7 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::{CONFLICT, EXCLUDE, EXPAND, ROWS_FROM, is_word, keyword_token, mark};
+use super::{CONFLICT, DEFAULT_VALUES, EXCLUDE, EXPAND, ROWS_FROM, is_word, keyword_token, mark};
 use crate::parse::split::byte_offset;
 
 /// Whether the token at an index is this word.
@@ -217,4 +217,51 @@ fn expand(out: &mut Vec<TokenWithSpan>) -> usize {
     let span = out[start - 1].span;
     out.insert(start - 1, TokenWithSpan { token: mark(EXPAND), span });
     2
+}
+
+/// `INSERT DEFAULT VALUES` of a MERGE: a mark for a column, and a value for it.
+pub(super) fn default_values(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let last = out.len().wrapping_sub(1);
+    let of_merge = word_at(out, last, "INSERT") && word_at(out, last.wrapping_sub(1), "THEN");
+    if !of_merge || !word_at(rest, 1, "VALUES") {
+        return 0;
+    }
+    let span = rest[0].span;
+    let zero = Token::Number("0".to_owned(), false);
+    let (open, close) = (Token::LParen, Token::RParen);
+    let list = [open.clone(), mark(DEFAULT_VALUES), close.clone()];
+    let values = [keyword_token("VALUES"), open, zero, close];
+    out.extend(list.into_iter().chain(values).map(|token| TokenWithSpan { token, span }));
+    2
+}
+
+/// `USING a JOIN b …` of a MERGE: parentheses around the join.
+pub(super) fn merge_source(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let merges =
+        out.iter().any(|it| matches!(&it.token, Token::Word(word) if is_word(word, "MERGE")));
+    let Some(when) = merges.then(|| top_level(rest, "WHEN").next()).flatten() else { return 0 };
+    let Some(on) = top_level(rest, "ON").take_while(|at| *at < when).last() else { return 0 };
+    if !top_level(rest, "JOIN").any(|at| at < on) {
+        return 0;
+    }
+    let put = |token: Token| TokenWithSpan { token, span: rest[1].span };
+    out.push(rest[0].clone());
+    out.push(put(Token::LParen));
+    out.extend_from_slice(&rest[1..on]);
+    out.push(put(Token::RParen));
+    on
+}
+
+/// The places of a word outside of parentheses.
+fn top_level<'t>(rest: &'t [TokenWithSpan], text: &'t str) -> impl Iterator<Item = usize> + 't {
+    let mut depth = 0usize;
+    (0..rest.len()).filter(move |at| {
+        match &rest[*at].token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Word(word) => return depth == 0 && is_word(word, text),
+            _ => {}
+        }
+        false
+    })
 }

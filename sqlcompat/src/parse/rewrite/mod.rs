@@ -22,6 +22,8 @@
 //! | `substring(a SIMILAR b ESCAPE c)` | `substring(a, b, c)` |
 //! | `normalize(a, NFC)` | `normalize(a, 'NFC')` |
 //! | `(row).*` | a function under [`EXPAND`] |
+//! | `MERGE … THEN INSERT DEFAULT VALUES` | one column under [`DEFAULT_VALUES`] and one value |
+//! | `MERGE … USING a JOIN b ON … ON …` | the join in parentheses |
 //! | `t.* IS NULL`, `(t.*).a` | `t IS NULL`, `(t).a` |
 //!
 //! The marks begin with a NUL, which no name from a client can hold.
@@ -49,6 +51,8 @@ pub const EXCLUDE: &str = "\0exclude ";
 pub const CONFLICT: &str = "\0conflict ";
 /// Stands, as the name of a function, for `(row).*`.
 pub const EXPAND: &str = "\0expand";
+/// Stands, as the only column of an INSERT in a MERGE, for `DEFAULT VALUES`.
+pub const DEFAULT_VALUES: &str = "\0default values";
 /// Stands, as the only item of a select list, for an empty one.
 pub const NO_ITEMS: &str = "\0nothing";
 
@@ -84,7 +88,8 @@ pub fn rewrite(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSp
 fn is_candidate(token: &Token) -> bool {
     match token {
         Token::Word(word) if word.quote_style.is_none() => {
-            const WORDS: [&str; 14] = [
+            const WORDS: [&str; 15] = [
+                "MERGE",
                 "TABLE",
                 "ONLY",
                 "VARIADIC",
@@ -145,6 +150,8 @@ fn production(
         "U" => literal::unicode(text, rest, out)?,
         "ROWS" => clause::rows_from(rest, out),
         "EXCLUDE" => clause::exclude(rest, out),
+        "DEFAULT" => clause::default_values(rest, out),
+        "USING" => clause::merge_source(rest, out),
         "CONFLICT" => clause::conflict(text, rest, out),
         "SUBSTRING" => clause::similar_substring(rest, out),
         "NFC" | "NFD" | "NFKC" | "NFKD" => clause::normal_form(rest, out),

@@ -13,7 +13,8 @@ use crate::error::{SqlError, SqlState};
 use crate::parse;
 use crate::plan::{
     CatalogReads, CopyDirection, CopyFormat, CopyHeader, CopyOptions, CopyStatement,
-    DeclareStatement, ExplainStatement, Plan, PlanKind, SessionStatement, Step,
+    DeclareStatement, ExplainStatement, Plan, PlanKind, SessionStatement, Step, WritePlan,
+    WriteVerb,
 };
 use crate::schema::{self, Relation};
 
@@ -31,6 +32,10 @@ pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
         }
         UtilityAst::Declare { name, query, scroll, hold, binary } => {
             let plan = plan_text(query, cx)?;
+            if let PlanKind::Write(WritePlan { verb: WriteVerb::Select, .. }) = plan.kind {
+                let message = "DECLARE CURSOR must not contain data-modifying statements in WITH";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+            }
             parameters.clone_from(&plan.parameters);
             let (name, query) = (name.clone(), query.clone());
             let (scroll, hold, binary) = (*scroll, *hold, *binary);

@@ -1,0 +1,268 @@
+//! `ON CONFLICT`: the constraint or index that it means, and what it does instead of the insertion.
+
+use sqlparser::ast::{self, ConflictTarget, OnConflictAction, OnInsert};
+
+use super::binder::Binder;
+use super::insert::{Rows, Values};
+use super::target::Target;
+use super::tree::{At, Expr};
+use crate::error::{SqlError, SqlState};
+use crate::lower::{Lowering, quote_identifier};
+use crate::parse;
+use crate::parse::rewrite::CONFLICT;
+use crate::schema::{Column, Table};
+
+/// A bound ON CONFLICT.
+pub(crate) struct Conflict<'a> {
+    /// Columns of the unique constraint or index; empty for any.
+    columns: Vec<&'a Column>,
+    /// Keys and condition of an index that is partial or over expressions, in place of columns.
+    index: Option<ConflictIndex>,
+    /// `DO UPDATE SET`; `None` for `DO NOTHING`.
+    pub(crate) update: Option<ConflictUpdate<'a>>,
+}
+
+/// Keys of a unique index, and its condition.
+type ConflictIndex = (Vec<Expr>, Option<Expr>);
+
+/// `SET` and `WHERE` of `DO UPDATE`.
+type ConflictUpdate<'a> = (Vec<(&'a Column, Expr)>, Option<Expr>);
+
+impl<'a> Binder<'a> {
+    /// `ON CONFLICT`.
+    ///
+    /// # Errors
+    /// 42P10 if nothing unique matches the target, and what binding its parts reports.
+    pub(crate) fn on_conflict(
+        &mut self,
+        target: Target<'a>,
+        on: Option<&OnInsert>,
+    ) -> Result<Option<Conflict<'a>>, SqlError> {
+        let Some(on) = on else { return Ok(None) };
+        let OnInsert::OnConflict(ast::OnConflict { conflict_target, action }) = on else {
+            return Err(SqlError::unsupported("ON DUPLICATE KEY"));
+        };
+        let marked = match conflict_target {
+            Some(ConflictTarget::Columns(idents)) => marked_target(idents),
+            Some(ConflictTarget::OnConstraint(_)) | None => None,
+        };
+        let index = match marked {
+            Some(marked) => Some(self.conflict_index(target, marked)?),
+            None => None,
+        };
+        let columns = match conflict_target {
+            None => Vec::new(),
+            Some(_) if index.is_some() => Vec::new(),
+            Some(ConflictTarget::Columns(idents)) => self.conflict_columns(target.table, idents)?,
+            Some(ConflictTarget::OnConstraint(name)) => {
+                let (_, name) = self.qualified(name)?;
+                constraint_columns(target.table, &name)?
+            }
+        };
+        let update = match action {
+            OnConflictAction::DoNothing => None,
+            OnConflictAction::DoUpdate(_) if columns.is_empty() && index.is_none() => {
+                return Err(SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                )
+                .with_hint("For example, ON CONFLICT (column_name)."));
+            }
+            OnConflictAction::DoUpdate(ast::DoUpdate { assignments, selection }) => {
+                let before = {
+                    let scope = self.scope();
+                    (scope.relations.len(), scope.columns.len())
+                };
+                self.add_excluded(target)?;
+                let assigned = self.assignments(target, assignments)?;
+                let filter = self.clause(selection.as_ref(), "WHERE")?;
+                let scope = self.scope();
+                scope.relations.truncate(before.0);
+                scope.columns.truncate(before.1);
+                Some((assigned, filter))
+            }
+        };
+        Ok(Some(Conflict { columns, index, update }))
+    }
+
+    /// The unique index that a conflict target of expressions, or with a condition, means.
+    fn conflict_index(
+        &mut self,
+        target: Target<'a>,
+        (keys, predicate): (&str, &str),
+    ) -> Result<ConflictIndex, SqlError> {
+        let wanted = match parse::expression(&format!("({keys})"))? {
+            ast::Expr::Tuple(keys) => keys,
+            ast::Expr::Nested(key) => vec![*key],
+            key => vec![key],
+        };
+        let wanted = wanted.iter().map(|key| self.schema_expression(key));
+        let wanted = wanted.collect::<Result<Vec<Expr>, SqlError>>()?;
+        let condition = match predicate {
+            "" => None,
+            text => Some(self.schema_expression(&parse::expression(text)?)?),
+        };
+        for index in target.table.indexes.iter().filter(|index| index.unique) {
+            let mut found = Vec::with_capacity(index.keys.len());
+            for key in &index.keys {
+                found.push(match &key.expression {
+                    Some(text) => self.schema_expression(&parse::expression(text)?)?,
+                    None => self.conflict_key(target, key.attnum),
+                });
+            }
+            let partial = match &index.predicate {
+                Some(text) => Some(self.schema_expression(&parse::expression(text)?)?),
+                None => None,
+            };
+            let same_keys = found.iter().all(|key| wanted.contains(key))
+                && wanted.iter().all(|key| found.contains(key));
+            if same_keys && (partial.is_none() || partial == condition) {
+                return Ok((found, partial));
+            }
+        }
+        let plain = target.table.uniques.iter().find_map(|unique| {
+            let found: Vec<Expr> =
+                unique.columns.iter().map(|attnum| self.conflict_key(target, *attnum)).collect();
+            let same = found.iter().all(|key| wanted.contains(key))
+                && wanted.iter().all(|key| found.contains(key));
+            same.then_some(found)
+        });
+        plain.map(|found| (found, None)).ok_or_else(no_such_conflict)
+    }
+
+    /// An expression over the target's columns, from another text than the statement's.
+    fn schema_expression(&mut self, expr: &ast::Expr) -> Result<Expr, SqlError> {
+        self.in_other_text(|binder| binder.expr(expr))
+    }
+
+    /// A column of the target by its attribute number.
+    fn conflict_key(&self, target: Target<'a>, attnum: i16) -> Expr {
+        let index = target.table.columns.iter().position(|it| it.attnum == attnum).unwrap_or(0);
+        self.column(target.relation, u16::try_from(index).unwrap_or(u16::MAX), At(0))
+    }
+
+    fn add_excluded(&mut self, target: Target<'a>) -> Result<(), SqlError> {
+        let mut excluded = self.relations.get(target.relation).clone();
+        "excluded".clone_into(&mut excluded.alias);
+        "excluded".clone_into(&mut excluded.qualifier);
+        let id = self.relations.add(excluded);
+        let names = self.names_of(id, None);
+        self.add_names(names)
+    }
+
+    fn conflict_columns(
+        &self,
+        table: &'a Table,
+        idents: &[ast::Ident],
+    ) -> Result<Vec<&'a Column>, SqlError> {
+        let mut columns = Vec::with_capacity(idents.len());
+        for ident in idents {
+            let name = Self::name(ident);
+            let at = self.span_start(ident.span);
+            let column = table.column_by_name(&name).ok_or_else(|| {
+                SqlError::new(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!("column \"{name}\" does not exist"),
+                )
+                .at(at.position())
+            })?;
+            columns.push(column);
+        }
+        let mut wanted: Vec<i16> = columns.iter().map(|column| column.attnum).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let same = |found: &mut dyn Iterator<Item = i16>| {
+            let mut found: Vec<i16> = found.collect();
+            found.sort_unstable();
+            found == wanted
+        };
+        let constrained =
+            table.uniques.iter().any(|unique| same(&mut unique.columns.iter().copied()));
+        let indexed = table.indexes.iter().any(|index| {
+            index.unique
+                && index.predicate.is_none()
+                && same(&mut index.keys.iter().map(|key| key.attnum))
+        });
+        if constrained || indexed {
+            return Ok(columns);
+        }
+        Err(no_such_conflict())
+    }
+}
+
+/// The texts of a conflict target and of its condition, where the rewriting of tokens has marked it.
+fn marked_target(idents: &[ast::Ident]) -> Option<(&str, &str)> {
+    let [ident] = idents else { return None };
+    ident.value.strip_prefix(CONFLICT)?.split_once('\0')
+}
+
+fn no_such_conflict() -> SqlError {
+    SqlError::new(
+        SqlState::INVALID_COLUMN_REFERENCE,
+        "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+    )
+}
+
+impl Lowering<'_> {
+    /// ` ON CONFLICT …`.
+    ///
+    /// # Errors
+    /// What lowering a part reports.
+    pub(crate) fn conflict(
+        &mut self,
+        table: &Table,
+        conflict: Option<&Conflict<'_>>,
+    ) -> Result<(), SqlError> {
+        let Some(Conflict { columns, index, update }) = conflict else { return Ok(()) };
+        self.out.push_str(" ON CONFLICT");
+        if let Some((keys, predicate)) = index {
+            self.unqualified = true;
+            self.out.push_str(" (");
+            self.list(keys)?;
+            self.out.push(')');
+            if let Some(predicate) = predicate {
+                self.out.push_str(" WHERE ");
+                self.expr(predicate)?;
+            }
+            self.unqualified = false;
+        }
+        for (index, column) in columns.iter().enumerate() {
+            self.out.push_str(if index == 0 { " (" } else { ", " });
+            self.out.push_str(&quote_identifier(&column.physical_name));
+        }
+        if !columns.is_empty() {
+            self.out.push(')');
+        }
+        let Some((assignments, filter)) = update else {
+            self.out.push_str(" DO NOTHING");
+            return Ok(());
+        };
+        self.out.push_str(" DO UPDATE SET ");
+        self.assignments(table, assignments)?;
+        self.filter(filter.as_ref())
+    }
+}
+
+/// The columns, by index among the inserted ones, whose values no two proposed rows may share: the conflict target of a DO
+/// UPDATE without condition, where there may be several rows.
+pub(crate) fn once_keys(conflict: &Conflict<'_>, rows: &Rows<'_>) -> Vec<usize> {
+    let several = match &rows.source {
+        Values::Rows(rows) => rows.len() > 1,
+        Values::Query(query) => !query.yields_one_row(),
+    };
+    if !several || !matches!(conflict.update, Some((_, None))) {
+        return Vec::new();
+    }
+    let place = |wanted: &&Column| rows.columns.iter().position(|it| it.attnum == wanted.attnum);
+    conflict.columns.iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default()
+}
+
+fn constraint_columns<'a>(table: &'a Table, name: &str) -> Result<Vec<&'a Column>, SqlError> {
+    let unique = table.uniques.iter().find(|unique| unique.name == name).ok_or_else(|| {
+        SqlError::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("constraint \"{name}\" for table \"{}\" does not exist", table.name),
+        )
+    })?;
+    Ok(unique.columns.iter().filter_map(|attnum| table.column(*attnum)).collect())
+}
