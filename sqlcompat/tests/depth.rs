@@ -5,7 +5,8 @@ use std::thread;
 
 use rusqlite::Connection;
 use trellis_sqlcompat::bind::{self, BindContext, Parameters};
-use trellis_sqlcompat::functions::{SessionContext, register};
+use trellis_sqlcompat::datum::DatumRef;
+use trellis_sqlcompat::functions::{Call, SessionContext, find, register};
 use trellis_sqlcompat::parse;
 use trellis_sqlcompat::plan::PlanKind;
 use trellis_sqlcompat::schema::Catalog;
@@ -144,6 +145,44 @@ fn deep_and_long_statements_run_or_are_refused() {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    };
+    thread::Builder::new().stack_size(STACK_BYTES).spawn(check).unwrap().join().unwrap();
+}
+
+/// Deep and long paths over deep values.
+fn paths() -> Vec<(String, String)> {
+    let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    let mut cases = Vec::new();
+    for depth in [10, 100, 128, 250, 500, 10_000] {
+        for path in [
+            format!("${}", "[*]".repeat(depth)),
+            format!("${}", ".**".repeat(depth.min(4))),
+            format!("{}1{}", "(".repeat(depth), ")".repeat(depth)),
+            format!("{}1", "- ".repeat(depth)),
+            format!("$ ? {}(@ == 1){}", "(!".repeat(depth), ")".repeat(depth)),
+            format!("1{}", " + $[*]".repeat(depth)),
+            format!("$ == 1{}", " || $ == 2".repeat(depth)),
+            format!("{}1{}", "$[".repeat(depth), "]".repeat(depth)),
+        ] {
+            cases.push((deep.clone(), path));
+        }
+    }
+    cases
+}
+
+#[test]
+fn deep_paths_run_or_are_refused() {
+    let check = || {
+        let exists = find("pg_jsonb_path_exists_opr").expect("the operator @?");
+        let session = SessionContext::default();
+        for (value, path) in paths() {
+            let arguments = [DatumRef::Text(&value), DatumRef::Text(&path)];
+            let answer = (exists.body)(&Call { arguments: &arguments, session: &session });
+            if let Err(error) = answer {
+                let start: String = path.chars().take(40).collect();
+                assert!(error.state.as_str().starts_with("54"), "{start}: {error:?}");
+            }
+        }
     };
     thread::Builder::new().stack_size(STACK_BYTES).spawn(check).unwrap().join().unwrap();
 }

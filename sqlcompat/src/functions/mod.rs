@@ -60,6 +60,8 @@ pub mod sqlite;
 pub use call::Call;
 pub use kept::KeptRows;
 pub(crate) use kept::table_name as kept_table;
+pub(crate) use regex::check_path_pattern;
+use regex::matches_path_pattern;
 pub use session::{SessionContext, SessionHost, SessionState};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{register, register_enum, register_enums};
@@ -81,11 +83,13 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
         datetime::fields::FUNCTIONS,
         datetime::number_picture::FUNCTIONS,
         datetime::picture::FUNCTIONS,
+        datetime::reading::FUNCTIONS,
         float::FUNCTIONS,
         guard::FUNCTIONS,
         integer::FUNCTIONS,
         json::build::FUNCTIONS,
         json::edit::FUNCTIONS,
+        json::path::calls::FUNCTIONS,
         json::read::FUNCTIONS,
         numeric::FUNCTIONS,
         pattern::FUNCTIONS,
@@ -119,6 +123,7 @@ pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
 /// All set-returning functions.
 pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[
     array::SET_RETURNING,
+    json::path::calls::SET_RETURNING,
     json::rows::SET_RETURNING,
     kept::SET_RETURNING,
     regex::SET_RETURNING,

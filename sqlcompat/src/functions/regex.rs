@@ -24,6 +24,7 @@ use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::types::array::Array;
 use crate::types::failure;
+use crate::types::jsonpath::RegexFlags;
 
 type Answer = Result<Datum, SqlError>;
 
@@ -253,9 +254,6 @@ fn push_class(
 
 /// The compiled pattern, from the session's cache.
 fn compile(call: &Call, pattern: &str, options: Options) -> Result<Arc<Regex>, SqlError> {
-    if pattern.len() > PATTERN_BYTES_MAX {
-        return Err(invalid("regular expression is too complex"));
-    }
     let flags = [
         options.ignore_case,
         options.stop_at_newline,
@@ -265,17 +263,51 @@ fn compile(call: &Call, pattern: &str, options: Options) -> Result<Arc<Regex>, S
     ]
     .map(|flag| if flag { '1' } else { '0' });
     let key = format!("re:{}:{pattern}", flags.iter().collect::<String>());
-    call.session.pattern(&key, || {
-        let mut options = options;
-        let translated = translate(pattern, &mut options)?;
-        RegexBuilder::new(&translated)
-            .case_insensitive(options.ignore_case)
-            .multi_line(options.anchor_at_lines)
-            .dot_matches_new_line(!options.stop_at_newline)
-            .verbose_mode(options.expanded)
-            .build()
-            .map_err(|error| describe(pattern, &error))
-    })
+    call.session.pattern(&key, || build(pattern, options))
+}
+
+fn build(pattern: &str, mut options: Options) -> Result<Regex, SqlError> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(invalid("regular expression is too complex"));
+    }
+    let translated = translate(pattern, &mut options)?;
+    RegexBuilder::new(&translated)
+        .case_insensitive(options.ignore_case)
+        .multi_line(options.anchor_at_lines)
+        .dot_matches_new_line(!options.stop_at_newline)
+        .verbose_mode(options.expanded)
+        .build()
+        .map_err(|error| describe(pattern, &error))
+}
+
+/// What the flags of a path's `like_regex` mean.
+fn path_options(flags: RegexFlags) -> Options {
+    let plain = Options { ignore_case: flags.ignore_case, ..Options::default() };
+    if flags.quote {
+        return Options { literal: true, ..plain };
+    }
+    Options { stop_at_newline: !flags.dot_all, anchor_at_lines: flags.multi_line, ..plain }
+}
+
+/// Checks the pattern of a path's `like_regex`.
+///
+/// # Errors
+/// 2201B for a bad one.
+pub(crate) fn check_path_pattern(pattern: &str, flags: RegexFlags) -> Result<(), SqlError> {
+    build(pattern, path_options(flags)).map(drop)
+}
+
+/// Whether the pattern of a path's `like_regex` matches.
+///
+/// # Errors
+/// 2201B for a bad pattern, or one that is too complex for the text.
+pub(super) fn matches_path_pattern(
+    call: &Call,
+    pattern: &str,
+    flags: RegexFlags,
+    value: &str,
+) -> Result<bool, SqlError> {
+    compile(call, pattern, path_options(flags))?.is_match(value).map_err(run_error)
 }
 
 /// PostgreSQL's words for the commonest mistakes.

@@ -6,6 +6,7 @@ use super::array::{Array, storage_class};
 use super::datetime::{self, format, parse};
 use super::interval::{self, Interval};
 use super::json::{self, Json};
+use super::jsonpath::JsonPath;
 use super::numeric::{self, Numeric};
 use super::{ObjectClass, TypeContext, TypeShape, failure, float, record, scalar};
 use crate::builtin;
@@ -120,6 +121,7 @@ pub fn decode_text(
             Datum::Text(text.to_owned())
         }
         Oid::JSONB => Datum::Text(json::parse_jsonb(text)?),
+        Oid::JSONPATH => Datum::Text(JsonPath::parse(text)?.to_string()),
         Oid::VOID => Datum::Text(String::new()),
         Oid::INT2VECTOR | Oid::OIDVECTOR => vector_from_text(text, type_oid)?,
         Oid::RECORD => {
@@ -312,16 +314,7 @@ pub fn decode_binary(
         Oid::TIMESTAMP | Oid::TIMESTAMPTZ => decode_timestamp(bytes, typmod)?,
         Oid::TIMETZ => decode_timetz(bytes, typmod)?,
         Oid::INTERVAL => decode_interval(bytes, typmod)?,
-        Oid::JSONB => match bytes.split_first() {
-            Some((1, text)) => decode_text(Oid::JSONB, typmod, utf8(text)?, cx)?,
-            Some((version, _)) => {
-                return Err(SqlError::new(
-                    SqlState::INTERNAL_ERROR,
-                    format!("unsupported jsonb version number {version}"),
-                ));
-            }
-            None => return Err(failure::invalid_binary("jsonb")),
-        },
+        Oid::JSONB | Oid::JSONPATH => decode_versioned(type_oid, bytes, cx)?,
         Oid::VOID => Datum::Text(String::new()),
         Oid::INT2VECTOR | Oid::OIDVECTOR => {
             return Err(SqlError::unsupported("binary input of this type"));
@@ -331,6 +324,18 @@ pub fn decode_binary(
         }
         other => return decode_binary_other(other, typmod, bytes, cx),
     })
+}
+
+/// Reads text behind a byte that tells the version of the form.
+fn decode_versioned(type_oid: Oid, bytes: &[u8], cx: &TypeContext) -> Result<Datum, SqlError> {
+    match bytes.split_first() {
+        Some((1, text)) => decode_text(type_oid, -1, utf8(text)?, cx),
+        Some((version, _)) => Err(SqlError::new(
+            SqlState::INTERNAL_ERROR,
+            format!("unsupported {} version number {version}", type_name(type_oid, cx)),
+        )),
+        None => Err(failure::invalid_binary(&type_name(type_oid, cx))),
+    }
 }
 
 fn decode_binary_other(
@@ -466,7 +471,7 @@ pub fn encoder(type_oid: Oid, binary: bool) -> Encoder {
             | Oid::VOID,
             _,
         )
-        | (Oid::NUMERIC | Oid::JSONB | Oid::TIMETZ, false) => plain_text,
+        | (Oid::NUMERIC | Oid::JSONB | Oid::JSONPATH | Oid::TIMETZ, false) => plain_text,
         (Oid::BOOL, false) => |_, value, _, out| {
             out.push(if int(value, "boolean")? == 0 { b'f' } else { b't' });
             Ok(())
@@ -708,7 +713,7 @@ fn binary_other(
             numeric::encode_binary(&Numeric::parse(stored)?, out);
         }
         (Oid::BYTEA | Oid::UUID, DatumRef::Blob(bytes)) => out.extend_from_slice(bytes),
-        (Oid::JSONB, DatumRef::Text(stored)) => {
+        (Oid::JSONB | Oid::JSONPATH, DatumRef::Text(stored)) => {
             out.push(1);
             out.extend_from_slice(stored.as_bytes());
         }

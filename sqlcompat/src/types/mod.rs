@@ -33,6 +33,7 @@ pub mod failure;
 pub mod float;
 pub mod interval;
 pub mod json;
+pub mod jsonpath;
 pub mod numeric;
 pub mod numeric_math;
 pub mod record;

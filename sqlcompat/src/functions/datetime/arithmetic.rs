@@ -15,6 +15,7 @@ use crate::types::datetime::{
     US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND, civil, is_infinite, round_us, split,
     timestamp, zone,
 };
+use crate::types::float::write_general;
 use crate::types::interval::{self, Interval};
 use crate::types::{codec, failure};
 
@@ -398,7 +399,11 @@ fn from_unix(call: &Call) -> Answer {
     if seconds.is_infinite() {
         return Ok(Datum::Integer(if seconds > 0.0 { TIMESTAMP_MAX } else { TIMESTAMP_MIN }));
     }
-    let out = || out_of_range(format!("timestamp out of range: \"{seconds}\""));
+    let out = || {
+        let mut shown = String::new();
+        write_general(seconds, 6, &mut shown);
+        out_of_range(format!("timestamp out of range: \"{shown}\""))
+    };
     if seconds.abs() > 9.3e12 {
         return Err(out());
     }

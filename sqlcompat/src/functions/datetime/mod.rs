@@ -3,14 +3,18 @@
 //! # Map
 //! - [`arithmetic`]: operators, casts, comparison across types, construction, `age`.
 //! - [`fields`]: `extract`, `date_part`, `date_trunc`, `date_bin`.
-//! - [`picture`]: `to_char`, `to_date`, `to_timestamp` over dates; [`number_picture`] over numbers.
+//! - [`picture`]: `to_char` over dates; [`number_picture`] over numbers.
+//! - [`reading`]: `to_date`, `to_timestamp`; [`cursor`] over their text; [`template`]: the pictures of all.
 //! - [`clock`]: `now()` and its kin.
 
 pub(super) mod arithmetic;
 pub(super) mod clock;
+mod cursor;
 pub(super) mod fields;
 pub(super) mod number_picture;
 pub(super) mod picture;
+pub(super) mod reading;
+mod template;
 
 use crate::error::SqlError;
 use crate::functions::Call;

@@ -4,10 +4,12 @@
 //! - [`build`]: `to_json`, `row_to_json`, the builders and the aggregates' elements.
 //! - [`read`]: operators `-> ->> #> #>> @> ?`, lengths, types, casts.
 //! - [`edit`]: `||`, `-`, `#-`, `jsonb_set`, `jsonb_insert`, `strip_nulls`.
+//! - [`path`]: SQL/JSON paths.
 //! - [`rows`]: the set-returning functions.
 
 pub(super) mod build;
 pub(super) mod edit;
+pub(super) mod path;
 pub(super) mod read;
 pub(super) mod rows;
 
