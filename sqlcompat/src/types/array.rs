@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::{TypeContext, TypeShape, codec, failure, scalar};
+use super::{TypeContext, TypeShape, codec, failure, object_name, scalar};
 use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -44,7 +44,7 @@ pub fn storage_class(type_oid: Oid, cx: &TypeContext) -> StorageClass {
         Oid::DATE | Oid::TIME | Oid::TIMESTAMP | Oid::TIMESTAMPTZ => StorageClass::Integer,
         Oid::FLOAT4 | Oid::FLOAT8 => StorageClass::Real,
         Oid::BYTEA | Oid::UUID => StorageClass::Blob,
-        other if codec::object_class(other).is_some() => StorageClass::Integer,
+        other if object_name::object_class(other).is_some() => StorageClass::Integer,
         other => match cx.names.shape(other) {
             Some(TypeShape::Domain(base, _)) => storage_class(base, cx),
             Some(TypeShape::Array(_) | TypeShape::Enum | TypeShape::Composite(_)) | None => {

@@ -3,12 +3,14 @@
 //! [`encoder`] makes the choice once per result column, so that the common types pay one indirect call per value.
 
 use super::array::{Array, storage_class};
-use super::datetime::{self, format, parse};
+pub use super::datetime::binary::{timetz_parts, timetz_text};
+use super::datetime::{binary, format, parse};
 use super::interval::{self, Interval};
 use super::json::{self, Json};
 use super::jsonpath::JsonPath;
 use super::numeric::{self, Numeric};
-use super::{ObjectClass, TypeContext, TypeShape, failure, float, record, scalar};
+use super::object_name::{self, object_class};
+use super::{TypeContext, TypeShape, failure, float, record, scalar};
 use crate::builtin;
 use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
@@ -16,25 +18,6 @@ use crate::oid::Oid;
 
 /// Appends one non-NULL value's text or binary form.
 pub type Encoder = fn(Oid, DatumRef<'_>, &TypeContext, &mut Vec<u8>) -> Result<(), SqlError>;
-
-/// The catalog that a reg* type names objects of.
-#[must_use]
-pub fn object_class(type_oid: Oid) -> Option<ObjectClass> {
-    Some(match type_oid {
-        Oid::REGCLASS => ObjectClass::Relation,
-        Oid::REGTYPE => ObjectClass::Type,
-        Oid::REGPROC => ObjectClass::Function,
-        Oid::REGPROCEDURE => ObjectClass::FunctionSignature,
-        Oid::REGOPER => ObjectClass::Operator,
-        Oid::REGOPERATOR => ObjectClass::OperatorSignature,
-        Oid::REGNAMESPACE => ObjectClass::Namespace,
-        Oid::REGROLE => ObjectClass::Role,
-        Oid::REGCOLLATION => ObjectClass::Collation,
-        Oid::REGCONFIG => ObjectClass::TextSearchConfiguration,
-        Oid::REGDICTIONARY => ObjectClass::TextSearchDictionary,
-        _ => return None,
-    })
-}
 
 /// Element type of an array type, built in or the user's; none for `int2vector` and `oidvector`.
 #[must_use]
@@ -139,7 +122,7 @@ fn decode_text_other(
     cx: &TypeContext,
 ) -> Result<Datum, SqlError> {
     if let Some(class) = object_class(type_oid) {
-        return object_from_text(class, text, cx).map(Datum::Integer);
+        return object_name::parse(class, text, cx).map(Datum::Integer);
     }
     let (base, base_typmod) = base_type(type_oid, typmod, cx);
     if base != type_oid {
@@ -178,27 +161,6 @@ pub fn real(value: f64) -> Datum {
     if value.is_nan() { Datum::Text("NaN".to_owned()) } else { Datum::Real(value) }
 }
 
-/// The canonical text of a `timetz`: local time and offset.
-#[must_use]
-pub fn timetz_text((time_us, offset): (i64, i32)) -> String {
-    let mut out = String::new();
-    format::write_time(time_us, &mut out);
-    format::write_offset(offset, &mut out);
-    out
-}
-
-/// Reads the canonical text of a `timetz`.
-///
-/// # Errors
-/// XX000 if it is not one.
-pub fn timetz_parts(text: &str) -> Result<(i64, i32), SqlError> {
-    let parts = text.find(['+', '-']).and_then(|at| {
-        let (time, offset) = text.split_at(at);
-        Some((parse::interval_time(time)?, datetime::zone::parse_offset(offset)?))
-    });
-    parts.ok_or_else(|| failure::wrong_storage("time with time zone"))
-}
-
 /// Reads an `int2vector` or `oidvector`: integers with blanks between, stored as a JSON array.
 fn vector_from_text(text: &str, type_oid: Oid) -> Result<Datum, SqlError> {
     let numbers = text.split_ascii_whitespace().map(|word| match type_oid {
@@ -209,60 +171,8 @@ fn vector_from_text(text: &str, type_oid: Oid) -> Result<Datum, SqlError> {
     Ok(Datum::Text(Array::from_elements(items).to_storage()))
 }
 
-/// Reads a reg* value: a number, `-` for none, or a name.
-fn object_from_text(class: ObjectClass, text: &str, cx: &TypeContext) -> Result<i64, SqlError> {
-    if text == "-" {
-        return Ok(0);
-    }
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return scalar::parse_oid(text, "oid");
-    }
-    if let Some(found) = cx.names.object_oid(class, text) {
-        return Ok(i64::from(found.0));
-    }
-    let (state, message) = match class {
-        ObjectClass::Relation => {
-            (SqlState::UNDEFINED_TABLE, format!("relation \"{text}\" does not exist"))
-        }
-        ObjectClass::Function if cx.names.is_ambiguous(class, text) => {
-            (SqlState::AMBIGUOUS_FUNCTION, format!("more than one function named \"{text}\""))
-        }
-        ObjectClass::Function | ObjectClass::FunctionSignature => {
-            (SqlState::UNDEFINED_FUNCTION, format!("function \"{text}\" does not exist"))
-        }
-        ObjectClass::Operator if cx.names.is_ambiguous(class, text) => {
-            (SqlState::AMBIGUOUS_FUNCTION, format!("more than one operator named {text}"))
-        }
-        ObjectClass::Operator | ObjectClass::OperatorSignature => {
-            (SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {text}"))
-        }
-        ObjectClass::Namespace => {
-            (SqlState::INVALID_SCHEMA_NAME, format!("schema \"{text}\" does not exist"))
-        }
-        ObjectClass::Role => {
-            (SqlState::UNDEFINED_OBJECT, format!("role \"{text}\" does not exist"))
-        }
-        ObjectClass::Type => {
-            (SqlState::UNDEFINED_OBJECT, format!("type \"{text}\" does not exist"))
-        }
-        ObjectClass::Collation => (
-            SqlState::UNDEFINED_OBJECT,
-            format!("collation \"{text}\" for encoding \"UTF8\" does not exist"),
-        ),
-        ObjectClass::TextSearchConfiguration => (
-            SqlState::UNDEFINED_OBJECT,
-            format!("text search configuration \"{text}\" does not exist"),
-        ),
-        ObjectClass::TextSearchDictionary => (
-            SqlState::UNDEFINED_OBJECT,
-            format!("text search dictionary \"{text}\" does not exist"),
-        ),
-    };
-    Err(SqlError::new(state, message))
-}
-
 /// A value of exactly `N` bytes.
-fn fixed<const N: usize>(bytes: &[u8], type_name: &str) -> Result<[u8; N], SqlError> {
+pub(super) fn fixed<const N: usize>(bytes: &[u8], type_name: &str) -> Result<[u8; N], SqlError> {
     bytes.try_into().ok().ok_or_else(|| failure::invalid_binary(type_name))
 }
 
@@ -304,16 +214,10 @@ pub fn decode_binary(
         Oid::BYTEA => Datum::Blob(bytes.to_vec()),
         Oid::UUID => Datum::Blob(fixed::<16>(bytes, "uuid")?.to_vec()),
         Oid::DATE => Datum::Integer(i32::from_be_bytes(fixed(bytes, "date")?).into()),
-        Oid::TIME => {
-            let time = i64::from_be_bytes(fixed(bytes, "time")?);
-            if !(0..=datetime::US_PER_DAY).contains(&time) {
-                return Err(failure::datetime_out_of_range("time"));
-            }
-            Datum::Integer(datetime::round_us(time, typmod))
-        }
-        Oid::TIMESTAMP | Oid::TIMESTAMPTZ => decode_timestamp(bytes, typmod)?,
-        Oid::TIMETZ => decode_timetz(bytes, typmod)?,
-        Oid::INTERVAL => decode_interval(bytes, typmod)?,
+        Oid::TIME => binary::decode_time(bytes, typmod)?,
+        Oid::TIMESTAMP | Oid::TIMESTAMPTZ => binary::decode_timestamp(bytes, typmod)?,
+        Oid::TIMETZ => binary::decode_timetz(bytes, typmod)?,
+        Oid::INTERVAL => binary::decode_interval(bytes, typmod)?,
         Oid::JSONB | Oid::JSONPATH => decode_versioned(type_oid, bytes, cx)?,
         Oid::VOID => Datum::Text(String::new()),
         Oid::INT2VECTOR | Oid::OIDVECTOR => {
@@ -377,36 +281,6 @@ fn is_sent_as_text(type_oid: Oid, cx: &TypeContext) -> bool {
             | Oid::PG_NODE_TREE
             | Oid::ACLITEM
     ) || matches!(cx.names.shape(type_oid), Some(TypeShape::Enum))
-}
-
-fn decode_timestamp(bytes: &[u8], typmod: i32) -> Result<Datum, SqlError> {
-    let value = i64::from_be_bytes(fixed(bytes, "timestamp")?);
-    if datetime::is_infinite(value) {
-        return Ok(Datum::Integer(value));
-    }
-    if !(datetime::TIMESTAMP_FIRST..datetime::TIMESTAMP_END).contains(&value) {
-        return Err(failure::datetime_out_of_range("timestamp"));
-    }
-    Ok(Datum::Integer(datetime::round_us(value, typmod)))
-}
-
-fn decode_timetz(bytes: &[u8], typmod: i32) -> Result<Datum, SqlError> {
-    let [time @ .., a, b, c, d] = fixed::<12>(bytes, "time with time zone")?;
-    let time = i64::from_be_bytes(time);
-    let west = i32::from_be_bytes([a, b, c, d]);
-    if !(0..=datetime::US_PER_DAY).contains(&time) || west.abs() >= 16 * 3600 {
-        return Err(failure::datetime_out_of_range("time"));
-    }
-    Ok(Datum::Text(timetz_text((datetime::round_us(time, typmod), -west))))
-}
-
-fn decode_interval(bytes: &[u8], typmod: i32) -> Result<Datum, SqlError> {
-    let bytes: [u8; 16] = fixed(bytes, "interval")?;
-    let packed = u128::from_be_bytes(bytes);
-    #[expect(clippy::cast_possible_truncation, reason = "cutting fields out of the packed bytes")]
-    let (us, days, months) = ((packed >> 64) as u64, (packed >> 32) as u32, packed as u32);
-    let interval = Interval::new(months.cast_signed(), days.cast_signed(), us.cast_signed());
-    Ok(Datum::Text(interval.apply_typmod(typmod).to_storage()))
 }
 
 /// Appends a value's text form. NULL has none: it is the caller's to handle.
@@ -639,7 +513,7 @@ fn text_other(
         }
         (Oid::RECORD, DatumRef::Text(stored)) => record::write_anonymous(stored, cx, out)?,
         (other, DatumRef::Integer(oid)) if object_class(other).is_some() => {
-            printed(out, |text| write_object(other, oid, cx, text));
+            printed(out, |text| object_name::write(other, oid, cx, text));
         }
         (other, DatumRef::Text(stored)) => return text_of_shape(other, stored, cx, out),
         (other, _) => {
@@ -683,23 +557,6 @@ fn text_of_shape(
     Ok(())
 }
 
-/// Appends the name behind a reg* value: `-` for 0, the number if there is no such object.
-fn write_object(type_oid: Oid, oid: i64, cx: &TypeContext, out: &mut String) {
-    if oid == 0 {
-        out.push('-');
-        return;
-    }
-    let name = object_class(type_oid).and_then(|class| {
-        let oid = Oid(u32::try_from(oid).ok()?);
-        if class == ObjectClass::Type {
-            let known = builtin::type_by_oid(oid).is_some() || cx.names.type_name(oid).is_some();
-            return known.then(|| record::format_type(oid, cx));
-        }
-        cx.names.object_name(class, oid)
-    });
-    out.push_str(&name.unwrap_or_else(|| oid.to_string()));
-}
-
 /// Binary forms of the less common types.
 fn binary_other(
     type_oid: Oid,
@@ -717,17 +574,8 @@ fn binary_other(
             out.push(1);
             out.extend_from_slice(stored.as_bytes());
         }
-        (Oid::INTERVAL, DatumRef::Text(stored)) => {
-            let interval = Interval::from_storage(stored)?;
-            out.extend(interval.us.to_be_bytes());
-            out.extend(interval.days.to_be_bytes());
-            out.extend(interval.months.to_be_bytes());
-        }
-        (Oid::TIMETZ, DatumRef::Text(stored)) => {
-            let (time, offset) = timetz_parts(stored)?;
-            out.extend(time.to_be_bytes());
-            out.extend((-offset).to_be_bytes());
-        }
+        (Oid::INTERVAL, DatumRef::Text(stored)) => binary::encode_interval(stored, out)?,
+        (Oid::TIMETZ, DatumRef::Text(stored)) => binary::encode_timetz(stored, out)?,
         (Oid::INT2VECTOR, DatumRef::Text(stored)) => vector_to_binary(stored, Oid::INT2, cx, out)?,
         (Oid::OIDVECTOR, DatumRef::Text(stored)) => vector_to_binary(stored, Oid::OID, cx, out)?,
         (Oid::RECORD, DatumRef::Text(stored)) => record::encode_anonymous(stored, cx, out)?,

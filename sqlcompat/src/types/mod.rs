@@ -36,6 +36,7 @@ pub mod json;
 pub mod jsonpath;
 pub mod numeric;
 pub mod numeric_math;
+pub mod object_name;
 pub mod record;
 pub mod scalar;
 

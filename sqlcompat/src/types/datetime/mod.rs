@@ -15,6 +15,7 @@
 //! # Sources
 //! PostgreSQL 15 manual, 8.5 and appendix B.
 
+pub mod binary;
 pub mod civil;
 pub mod format;
 pub mod parse;
