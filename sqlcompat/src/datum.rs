@@ -21,7 +21,12 @@
 //! | domain | as its base type |
 //! | composite types | `Text`, a JSON array of the fields' storage forms |
 //! | record | `Text`, a JSON array of one object per field: type OID to storage form |
-//! | inet, cidr, macaddr, bit, varbit, ranges | `Text`, PostgreSQL's own output form; collation `pg_<type>` where byte order is not its order |
+//! | inet, cidr | `Blob`: family, network, netmask length, address ([`crate::types::network`]) |
+//! | macaddr, macaddr8 | `Blob` of 6 or 8 bytes |
+//! | bit, varbit | `Text` of the digits 0 and 1 |
+//! | money | `Integer` cents |
+//! | xid8, pg_lsn, tid | `Blob` of the number, big end first |
+//! | ranges, multiranges | `Text`, as PostgreSQL writes them but with bounds in storage form; collation `pg_range`, `pg_multirange` |
 
 /// An owned value in storage form.
 #[derive(Clone, Debug, PartialEq)]

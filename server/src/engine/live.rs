@@ -6,6 +6,7 @@ use trellis_replication::protocol::{MemberState, MemberStatus, OriginStatus};
 use trellis_sqlcompat::Datum;
 use trellis_sqlcompat::builtin::SettingRow;
 use trellis_sqlcompat::catalog::live_columns;
+use trellis_sqlcompat::types::network::{Network, NetworkKind};
 
 use super::conflicts;
 use super::database::Database;
@@ -135,7 +136,9 @@ fn session(column: &str, pid: u32, activity: &Activity) -> Datum {
         "usename" => text(&activity.user),
         "application_name" => text(&activity.application_name),
         "client_addr" => {
-            activity.client_address.map_or(Datum::Null, |address| text(address.ip().to_string()))
+            let address = activity.client_address.map(|address| address.ip().to_string());
+            let parsed = address.and_then(|it| Network::parse(&it, NetworkKind::Inet).ok());
+            parsed.map_or(Datum::Null, |network| Datum::Blob(network.to_storage()))
         }
         "client_port" => activity
             .client_address

@@ -5,6 +5,7 @@
 //! types) is left to run time.
 
 use super::binder::Binder;
+use super::operator::type_arguments;
 use super::resolve::{
     Coercion, CoercionMethod, LengthCoercion, cast_error, plan_coercion, select_common_type,
     select_common_typmod,
@@ -15,6 +16,7 @@ use crate::builtin::{self, CastContext};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::types::range::RangeType;
 use crate::types::{TypeContext, decode_text};
 
 impl Binder<'_> {
@@ -176,7 +178,7 @@ impl Binder<'_> {
     /// Whether a literal's value depends on the clock or on the catalog.
     fn is_session_dependent(&self, base: Oid, text: &str) -> bool {
         let of = self.types.element(base).unwrap_or(base);
-        match of {
+        match RangeType::of(of).map_or(of, |range| range.subtype) {
             Oid::REGCLASS
             | Oid::REGTYPE
             | Oid::REGPROC
@@ -271,7 +273,8 @@ impl Binder<'_> {
         if row.arguments.len() > 2 {
             arguments.push(Expr::boolean(explicit));
         }
-        let call = Call { row, operator: None, arguments, type_arguments: Vec::new() };
+        let type_arguments = type_arguments(row, &arguments);
+        let call = Call { row, operator: None, arguments, type_arguments };
         Ok(Expr::new(Node::Call(Box::new(call)), result))
     }
 

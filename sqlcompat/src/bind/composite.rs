@@ -18,7 +18,7 @@ impl Binder<'_> {
         for element in elements {
             bound.push(self.expr(element)?);
         }
-        let (bound, element, _) = self.unify(bound, "ARRAY")?;
+        let (bound, element, typmod) = self.unify(bound, "ARRAY")?;
         if self.types.element(element).is_some() {
             return Ok(Expr::new(Node::Array(bound), element).at(at));
         }
@@ -30,7 +30,7 @@ impl Binder<'_> {
             )
             .at(at.position())
         })?;
-        Ok(Expr::new(Node::Array(bound), array).at(at))
+        Ok(Expr { node: Node::Array(bound), type_oid: array, typmod, at })
     }
 
     /// `ROW(…)` and `(a, b)`.

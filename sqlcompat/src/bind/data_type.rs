@@ -9,6 +9,7 @@ use super::binder::Binder;
 use crate::builtin;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::types::bit_string::BITS_MAX;
 
 /// Bytes that a `varlena` header counts into the type modifiers of strings and numerics.
 const HEADER: i32 = 4;
@@ -69,9 +70,9 @@ impl Binder<'_> {
             DataType::Regclass => plain(Oid::REGCLASS),
             DataType::Text => plain(Oid::TEXT),
             DataType::Bytea => plain(Oid::BYTEA),
-            DataType::Bit(length) => Ok((Oid::BIT, bit_typmod(length.or(Some(1)))?)),
+            DataType::Bit(length) => Ok((Oid::BIT, bit_typmod("bit", length.or(Some(1)))?)),
             DataType::BitVarying(length) | DataType::VarBit(length) => {
-                Ok((Oid::VARBIT, bit_typmod(*length)?))
+                Ok((Oid::VARBIT, bit_typmod("varbit", *length)?))
             }
             DataType::TsVector => plain(Oid::TSVECTOR),
             DataType::TsQuery => plain(Oid::TSQUERY),
@@ -147,7 +148,8 @@ impl Binder<'_> {
                 Ok(time_typmod(Some(*precision)))
             }
             (Oid::INTERVAL, [precision]) => Ok(interval_typmod(None, Some(*precision))),
-            (Oid::BIT | Oid::VARBIT, [length]) => bit_typmod(Some(*length)),
+            (Oid::BIT, [length]) => bit_typmod("bit", Some(*length)),
+            (Oid::VARBIT, [length]) => bit_typmod("varbit", Some(*length)),
             _ => Err(SqlError::new(
                 SqlState::SYNTAX_ERROR,
                 format!("type modifier is not allowed for type \"{}\"", self.types.format(oid)),
@@ -228,15 +230,16 @@ fn length_typmod(name: &str, length: u64) -> Result<i32, SqlError> {
     Ok(i32::try_from(length).unwrap_or(i32::MAX - HEADER) + HEADER)
 }
 
-fn bit_typmod(length: Option<u64>) -> Result<i32, SqlError> {
-    match length {
-        None => Ok(-1),
-        Some(0) => Err(SqlError::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            "length for type bit must be at least 1",
-        )),
-        Some(length) => i32::try_from(length).ok().ok_or_else(|| invalid_modifier("bit")),
+fn bit_typmod(name: &str, length: Option<u64>) -> Result<i32, SqlError> {
+    let Some(length) = length else { return Ok(-1) };
+    let out_of_bounds = |bound: String| {
+        SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("length for type {name} {bound}"))
+    };
+    if length == 0 {
+        return Err(out_of_bounds("must be at least 1".to_owned()));
     }
+    let bounded = i32::try_from(length).ok().filter(|_| length <= BITS_MAX as u64);
+    bounded.ok_or_else(|| out_of_bounds(format!("cannot exceed {BITS_MAX}")))
 }
 
 fn numeric_typmod(info: &ExactNumberInfo) -> Result<i32, SqlError> {

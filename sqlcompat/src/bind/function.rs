@@ -6,7 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::binder::Binder;
-use super::operator::pseudo_types;
+use super::operator::type_arguments;
 use super::resolve::{
     ArgumentSource, CallShape, FunctionCall, ResolvedCall, ResolvedFunction, VariadicUse,
     resolve_function,
@@ -425,7 +425,7 @@ impl Binder<'_> {
             given.push(self.argument(argument, target)?);
         }
         let arguments = self.fill_parameters(given, function)?;
-        let mut type_arguments = pseudo_types(row.arguments, &arguments);
+        let mut type_arguments = type_arguments(row, &arguments);
         if function.variadic == VariadicUse::Array && row.variadic == Oid::ANY {
             type_arguments.push(SPREAD_ARRAY);
         }

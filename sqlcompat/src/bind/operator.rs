@@ -15,7 +15,7 @@ use super::tree::{
     At, Body, Call, ELEMENT, Expr, FromItem, Negated, Node, Quantified, Quantity, Query,
     RelationId, RowCompare, Source,
 };
-use crate::builtin::{self, CastContext, OperatorRow};
+use crate::builtin::{self, CastContext, FunctionRow, OperatorRow};
 use crate::error::{SqlError, SqlState};
 use crate::lower::is_native_comparison;
 use crate::oid::Oid;
@@ -73,7 +73,7 @@ impl Binder<'_> {
     fn call_of(operator: &'static OperatorRow, arguments: Vec<Expr>) -> Result<Call, SqlError> {
         let row = builtin::function_by_oid(operator.function)
             .ok_or_else(|| SqlError::unsupported(format!("the operator {}", operator.name)))?;
-        let type_arguments = pseudo_types(row.arguments, &arguments);
+        let type_arguments = type_arguments(row, &arguments);
         Ok(Call { row, operator: Some(operator), arguments, type_arguments })
     }
 
@@ -500,9 +500,18 @@ pub(crate) fn require_same_width(left: usize, right: usize, at: At) -> Result<()
     Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(at.position()))
 }
 
+/// The type OIDs that a call is passed after its arguments: those of its pseudo-type arguments or, of a constructor of ranges
+/// whose C function makes all types of them, that of its result.
+pub(crate) fn type_arguments(row: &FunctionRow, arguments: &[Expr]) -> Vec<Oid> {
+    let types = pseudo_types(row.arguments, arguments);
+    let constructs = row.source.starts_with("range_constructor")
+        || row.source.starts_with("multirange_constructor");
+    if constructs && types.is_empty() { vec![row.result] } else { types }
+}
+
 /// The actual types of the arguments whose declared type is a pseudo-type; the last declared type stands for all further
 /// arguments.
-pub(crate) fn pseudo_types(declared: &[Oid], arguments: &[Expr]) -> Vec<Oid> {
+fn pseudo_types(declared: &[Oid], arguments: &[Expr]) -> Vec<Oid> {
     let is_pseudo = |oid: &Oid| builtin::type_by_oid(*oid).is_some_and(|row| row.category == b'P');
     let last = declared.last().filter(|oid| is_pseudo(oid));
     arguments

@@ -75,7 +75,8 @@ impl Relation {
 /// Virtual columns besides `tableoid`; 2 is the transaction id that PostgreSQL gives frozen rows.
 const SYSTEM_COLUMNS: &str = ", xmin INTEGER GENERATED ALWAYS AS (2) VIRTUAL, \
      xmax INTEGER GENERATED ALWAYS AS (0) VIRTUAL, cmin INTEGER GENERATED ALWAYS AS (0) VIRTUAL, \
-     cmax INTEGER GENERATED ALWAYS AS (0) VIRTUAL, ctid TEXT GENERATED ALWAYS AS ('(0,1)') VIRTUAL";
+     cmax INTEGER GENERATED ALWAYS AS (0) VIRTUAL, \
+     ctid BLOB GENERATED ALWAYS AS (x'000000000001') VIRTUAL";
 
 /// Indexes that PostgreSQL's catalogs do not have, for joins that drivers write.
 const MORE_INDEXES: &[(&str, &str)] = &[

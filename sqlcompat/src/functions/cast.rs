@@ -32,6 +32,13 @@ fn output(call: &Call) -> Answer {
     call.session.with_types(|cx| codec::to_text(type_oid, call.datum(0), cx)).map(Datum::Text)
 }
 
+/// The binary form of a value: what the `send` functions answer.
+pub(super) fn sent(call: &Call, type_oid: Oid) -> Answer {
+    let mut bytes = Vec::new();
+    call.session.with_types(|cx| codec::encode_binary(type_oid, call.datum(0), cx, &mut bytes))?;
+    Ok(Datum::Blob(bytes))
+}
+
 fn convert(call: &Call) -> Answer {
     let (source, target, typmod) = (call.oid(1)?, call.oid(2)?, call.i32(3)?);
     call.session.with_types(|cx| {

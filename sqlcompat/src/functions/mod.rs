@@ -10,7 +10,8 @@
 //! | set-returning function | table `pg_srf_<prosrc>`, columns `value` or `c1`… | `pg_srf_generate_series_int4(1, 3)` |
 //!
 //! A function whose declared arguments include a pseudo-type (`anyelement`, `anyarray`, `"any"`, `record`, …) gets, after
-//! all its arguments, the OID of each such argument as an integer. Strict functions return NULL for a NULL argument without
+//! all its arguments, the OID of each such argument as an integer; a constructor of ranges, whose C function is one for all
+//! types, that of its result. Strict functions return NULL for a NULL argument without
 //! running. Beside the rows of `pg_proc` there are the conversions `pg_in(text, type, typmod)`, `pg_out(value, type)` and
 //! `pg_array_cast(value, source, target, typmod)`.
 //!
@@ -30,6 +31,7 @@ mod tables;
 
 mod aggregate;
 mod array;
+mod bit_string;
 mod cast;
 mod collect;
 mod compare;
@@ -40,9 +42,13 @@ mod integer;
 mod json;
 mod kept;
 mod math_random;
+mod money;
+mod multirange;
+mod network;
 mod numeric;
 pub mod ordering;
 mod pattern;
+mod range;
 mod regex;
 mod series;
 mod system;
@@ -103,6 +109,9 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
     float::OPERATORS,
     integer::COMPARISONS,
     text::COMPARISONS,
+    &[bit_string::FUNCTIONS, money::FUNCTIONS, money::IDENTIFIERS],
+    &[network::NETWORK, network::HARDWARE],
+    &[range::FUNCTIONS, multirange::FUNCTIONS, multirange::OPERATORS],
     &[system_definition::FUNCTIONS, system_information::FUNCTIONS, system_visibility::FUNCTIONS],
     system_privileges::FUNCTIONS,
 ];
@@ -113,12 +122,16 @@ pub(crate) const DISTINCT_SUFFIX: &str = "_distinct";
 
 /// Whether there is such a form of an aggregate: of those that keep their rows.
 pub(crate) fn sorts_distinct(name: &str) -> bool {
-    collect::AGGREGATES.iter().any(|it| it.name == name)
+    let tables = [collect::AGGREGATES, multirange::AGGREGATES, range::AGGREGATES];
+    tables.iter().any(|table| table.iter().any(|it| it.name == name))
 }
 
 /// All aggregates.
-pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] =
-    &[&[aggregate::AGGREGATES, collect::AGGREGATES, guard::AGGREGATES], aggregate::SPREADS];
+pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] = &[
+    &[aggregate::AGGREGATES, collect::AGGREGATES, guard::AGGREGATES],
+    &[bit_string::AGGREGATES, money::AGGREGATES, range::AGGREGATES, multirange::AGGREGATES],
+    aggregate::SPREADS,
+];
 
 /// All set-returning functions.
 pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[
@@ -126,6 +139,7 @@ pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[
     json::path::calls::SET_RETURNING,
     json::rows::SET_RETURNING,
     kept::SET_RETURNING,
+    multirange::SET_RETURNING,
     regex::SET_RETURNING,
     series::SET_RETURNING,
     system_rows::FUNCTIONS,

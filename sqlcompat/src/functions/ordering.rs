@@ -5,8 +5,9 @@ use std::cmp::Ordering;
 use crate::datum::{Datum, DatumRef};
 use crate::oid::Oid;
 use crate::types::array::{Array, storage_class};
+use crate::types::family::Family;
 use crate::types::json::Json;
-use crate::types::{TypeContext, TypeShape, codec, interval, numeric, record};
+use crate::types::{TypeContext, TypeShape, codec, interval, multirange, numeric, range, record};
 
 /// Compares two texts.
 pub type Collation = fn(&str, &str) -> Ordering;
@@ -23,6 +24,10 @@ pub const COLLATIONS: &[(&str, Collation)] = &[
     ("pg_array_interval", |left, right| compare_items(left, right, interval::compare_text)),
     ("pg_array_jsonb", |left, right| compare_items(left, right, compare_jsonb)),
     ("pg_array_bpchar", |left, right| compare_items(left, right, compare_bpchar)),
+    ("pg_array_range", |left, right| compare_items(left, right, range::compare_stored)),
+    ("pg_array_multirange", |left, right| compare_items(left, right, multirange::compare_stored)),
+    ("pg_range", range::compare_stored),
+    ("pg_multirange", multirange::compare_stored),
     ("pg_record", compare_records),
 ];
 
@@ -159,6 +164,12 @@ fn compare_texts(type_oid: Oid, left: &str, right: &str, cx: &TypeContext) -> Or
             return left.cmp(right);
         }
         _ => {}
+    }
+    match Family::of(base) {
+        Some(Family::Range(_)) => return range::compare_stored(left, right),
+        Some(Family::Multirange(_)) => return multirange::compare_stored(left, right),
+        Some(_) => return left.cmp(right),
+        None => {}
     }
     if let Some(element) = codec::element_type(base, cx) {
         return compare_arrays(element, left, right, cx);

@@ -3,6 +3,7 @@
 use crate::bind::resolve::Types;
 use crate::builtin::TypeKind;
 use crate::oid::Oid;
+use crate::types::family::Family;
 
 /// The collation of a type whose storage form does not order by itself; empty for all others.
 #[must_use]
@@ -15,7 +16,6 @@ pub(super) fn collation(types: Types<'_>, type_oid: Oid) -> String {
         Oid::TIMETZ => "pg_timetz",
         Oid::INTERVAL => "pg_interval",
         Oid::JSONB => "pg_jsonb",
-        Oid::INET | Oid::CIDR => "pg_inet",
         Oid::RECORD => "pg_record",
         _ => return derived(types, base),
     };
@@ -29,15 +29,27 @@ fn derived(types: Types<'_>, base: Oid) -> String {
             Oid::INTERVAL => "pg_array_interval",
             Oid::JSONB => "pg_array_jsonb",
             Oid::BPCHAR => "pg_array_bpchar",
-            _ => "pg_array",
+            other => match Family::of(other).and_then(Family::collation) {
+                Some("pg_range") => "pg_array_range",
+                Some("pg_multirange") => "pg_array_multirange",
+                Some(_) | None => "pg_array",
+            },
         }
         .to_owned();
     }
-    match types.info(base).map(|info| (info.kind, info.name)) {
-        Some((TypeKind::Enum, _)) => format!("pg_enum_{base}"),
-        Some((TypeKind::Range, name)) => format!("pg_{name}"),
-        Some((TypeKind::Composite, _)) => "pg_record".to_owned(),
-        Some((TypeKind::Base | TypeKind::Domain | TypeKind::Multirange | TypeKind::Pseudo, _))
+    if let Some(family) = Family::of(base) {
+        return family.collation().unwrap_or_default().to_owned();
+    }
+    match types.info(base).map(|info| info.kind) {
+        Some(TypeKind::Enum) => format!("pg_enum_{base}"),
+        Some(TypeKind::Composite) => "pg_record".to_owned(),
+        Some(
+            TypeKind::Base
+            | TypeKind::Domain
+            | TypeKind::Range
+            | TypeKind::Multirange
+            | TypeKind::Pseudo,
+        )
         | None => String::new(),
     }
 }

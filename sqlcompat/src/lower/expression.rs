@@ -12,6 +12,8 @@ use crate::bind::tree::{
 };
 use crate::error::SqlError;
 use crate::oid::Oid;
+use crate::types::array::StorageClass;
+use crate::types::family::Family;
 
 /// Most terms of `GREATEST` and `LEAST` with aggregates, whose text doubles with each; more is refused.
 const NESTED_TERMS_MAX: usize = 8;
@@ -792,4 +794,5 @@ impl<'a> Lowering<'a> {
 /// Whether values of the type are stored as blobs.
 pub(super) fn is_blob(base: Oid) -> bool {
     matches!(base, Oid::BYTEA | Oid::UUID)
+        || Family::of(base).is_some_and(|it| it.storage_class() == StorageClass::Blob)
 }

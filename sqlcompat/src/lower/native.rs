@@ -57,7 +57,14 @@ const COMPARED: &[&str] = &[
     "xid",
     "xidint4",
     "range",
+    "multirange",
     "network",
+    "macaddr",
+    "macaddr8",
+    "cash",
+    "xid8",
+    "pg_lsn",
+    "tid",
 ];
 
 /// Comparison suffixes of C function names.

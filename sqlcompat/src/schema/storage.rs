@@ -4,6 +4,8 @@ use super::catalog::Catalog;
 use super::physical::quote;
 use crate::builtin::{self, TypeKind};
 use crate::oid::Oid;
+use crate::types::array::StorageClass;
+use crate::types::family::Family;
 
 /// SQLite's side of a column type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +55,19 @@ fn builtin_form(oid: Oid) -> (&'static str, Option<&'static str>) {
         Oid::TIMETZ => ("TEXT", Some("pg_timetz")),
         Oid::INTERVAL => ("TEXT", Some("pg_interval")),
         Oid::JSONB => ("TEXT", Some("pg_jsonb")),
-        other => ("TEXT", builtin::type_by_oid(other).and_then(array_collation)),
+        other => match Family::of(other) {
+            Some(family) => (column_type(family.storage_class()), family.collation()),
+            None => ("TEXT", builtin::type_by_oid(other).and_then(array_collation)),
+        },
+    }
+}
+
+fn column_type(class: StorageClass) -> &'static str {
+    match class {
+        StorageClass::Integer => "INTEGER",
+        StorageClass::Real => "ANY",
+        StorageClass::Text => "TEXT",
+        StorageClass::Blob => "BLOB",
     }
 }
 
@@ -67,6 +81,8 @@ fn array_collation(row: &'static builtin::TypeRow) -> Option<&'static str> {
         Some("pg_interval") => "pg_array_interval",
         Some("pg_jsonb") => "pg_array_jsonb",
         Some("pg_bpchar") => "pg_array_bpchar",
+        Some("pg_range") => "pg_array_range",
+        Some("pg_multirange") => "pg_array_multirange",
         Some(_) | None => "pg_array",
     })
 }

@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
+use super::family::Family;
 use super::{TypeContext, TypeShape, codec, failure, object_name, scalar};
 use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
@@ -45,6 +46,9 @@ pub fn storage_class(type_oid: Oid, cx: &TypeContext) -> StorageClass {
         Oid::FLOAT4 | Oid::FLOAT8 => StorageClass::Real,
         Oid::BYTEA | Oid::UUID => StorageClass::Blob,
         other if object_name::object_class(other).is_some() => StorageClass::Integer,
+        other if Family::of(other).is_some() => {
+            Family::of(other).map_or(StorageClass::Text, Family::storage_class)
+        }
         other => match cx.names.shape(other) {
             Some(TypeShape::Domain(base, _)) => storage_class(base, cx),
             Some(TypeShape::Array(_) | TypeShape::Enum | TypeShape::Composite(_)) | None => {

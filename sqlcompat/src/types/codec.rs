@@ -5,6 +5,7 @@
 use super::array::{Array, storage_class};
 pub use super::datetime::binary::{timetz_parts, timetz_text};
 use super::datetime::{binary, format, parse};
+use super::family::Family;
 use super::interval::{self, Interval};
 use super::json::{self, Json};
 use super::jsonpath::JsonPath;
@@ -128,6 +129,9 @@ fn decode_text_other(
     if base != type_oid {
         return decode_text(base, base_typmod, text, cx);
     }
+    if let Some(family) = Family::of(type_oid) {
+        return family.decode_text(text, typmod, cx);
+    }
     if let Some(element) = element_type(type_oid, cx) {
         return Ok(Datum::Text(Array::parse(text, element, typmod, cx)?.to_storage()));
     }
@@ -172,7 +176,7 @@ fn vector_from_text(text: &str, type_oid: Oid) -> Result<Datum, SqlError> {
 }
 
 /// A value of exactly `N` bytes.
-pub(super) fn fixed<const N: usize>(bytes: &[u8], type_name: &str) -> Result<[u8; N], SqlError> {
+pub(crate) fn fixed<const N: usize>(bytes: &[u8], type_name: &str) -> Result<[u8; N], SqlError> {
     bytes.try_into().ok().ok_or_else(|| failure::invalid_binary(type_name))
 }
 
@@ -251,6 +255,9 @@ fn decode_binary_other(
     let (base, base_typmod) = base_type(type_oid, typmod, cx);
     if base != type_oid {
         return decode_binary(base, base_typmod, bytes, cx);
+    }
+    if let Some(family) = Family::of(type_oid) {
+        return family.decode_binary(bytes, typmod, cx);
     }
     if let Some(element) = element_type(type_oid, cx) {
         return Ok(Datum::Text(Array::decode_binary(bytes, element, typmod, cx)?.to_storage()));
@@ -493,6 +500,9 @@ fn text_other(
     out: &mut Vec<u8>,
 ) -> Result<(), SqlError> {
     let (type_oid, _) = base_type(type_oid, -1, cx);
+    if let Some(family) = Family::of(type_oid) {
+        return family.write_text(value, cx, out);
+    }
     match (type_oid, value) {
         (Oid::BYTEA, DatumRef::Blob(bytes)) => {
             scalar::write_bytea(bytes, cx.settings.bytea_output, out);
@@ -565,6 +575,9 @@ fn binary_other(
     out: &mut Vec<u8>,
 ) -> Result<(), SqlError> {
     let (base, _) = base_type(type_oid, -1, cx);
+    if let Some(family) = Family::of(base) {
+        return family.write_binary(value, cx, out);
+    }
     match (base, value) {
         (Oid::NUMERIC, DatumRef::Text(stored)) => {
             numeric::encode_binary(&Numeric::parse(stored)?, out);

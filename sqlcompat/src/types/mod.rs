@@ -20,25 +20,34 @@
 //!
 //! # Left out
 //! Arrays whose lower bound is not 1 are refused (0A000): the storage form has no place for bounds.
-//! XML, geometric types, `tsvector` and `money` have no format here.
+//! XML, geometric types and `tsvector` have no format here.
 //!
 //! # Sources
 //! PostgreSQL 15 manual, chapter 8 (Data Types), appendix B (Date/Time Support).
 
 pub mod array;
+pub mod bit_string;
 pub mod catalog_names;
 pub mod codec;
 pub mod datetime;
 pub mod failure;
+pub(crate) mod family;
 pub mod float;
 pub mod interval;
 pub mod json;
 pub mod jsonpath;
+pub mod mac_address;
+pub mod money;
+pub mod multirange;
+pub mod network;
 pub mod numeric;
 pub mod numeric_math;
 pub mod object_name;
+pub mod range;
+pub mod range_math;
 pub mod record;
 pub mod scalar;
+pub mod wide_number;
 
 pub use catalog_names::{NoNames, ObjectClass, TypeNames, TypeShape};
 pub use codec::{Encoder, decode_binary, decode_text, encode_binary, encode_text, encoder};
