@@ -269,49 +269,6 @@ fn limits_are_errors_at_the_origin() {
     assert_eq!((node.count("t"), node.count("trellis_log")), (0, 0));
 }
 
-/// Fetches all of site 1, a changeset at a time, each from the node that `holder` says, as a node that lacks it would.
-fn fetch<'a>(to: &Node, changesets: usize, holder: impl Fn(usize) -> &'a Node) {
-    for round in 0..changesets {
-        let origin = SiteId([1; 16]);
-        let mut after = to.store.progress().get(&origin).copied().unwrap_or_default();
-        let read = |after| holder(round).store.read_log(origin, after, 1).unwrap();
-        let mut slice = read(after);
-        if let LogSlice::Trimmed { .. } = slice {
-            after.chunks = 0;
-            slice = read(after);
-        }
-        let LogSlice::Changesets(changesets) = slice else { panic!("trimmed") };
-        let Some(changeset) = changesets.first() else { return };
-        assert!(changeset.body.len() < v1::CHUNK_BYTES + 1_000);
-        to.store.apply(std::slice::from_ref(changeset));
-    }
-}
-
-/// A large transaction that has left the log is made again in chunks, and chunks of two copies are never mixed.
-#[test]
-fn a_trimmed_transaction_travels_in_chunks_too() {
-    let (one, other) = (Node::new(1), Node::new(2));
-    one.sql(INSERT);
-    one.sql("UPDATE t SET b = -b WHERE b % 4 = 0; DELETE FROM t WHERE b % 5 = 0");
-    fetch(&other, 100, |_| &one);
-    let stable = [(SiteId([1; 16]), DbVersion(2))].into();
-    assert_eq!(one.store.trim(&stable, &LogLimits::NEEDED).unwrap().transactions, 2);
-    one.sql("UPDATE t SET a = 'changed meanwhile' WHERE b % 3 = 0");
-    fetch(&other, 100, |_| &one);
-    one.is_equal_to(&other);
-
-    let (late, mixed) = (Node::new(3), Node::new(4));
-    fetch(&late, 1, |_| &one);
-    assert!(late.store.progress()[&SiteId([1; 16])].chunks > 0);
-    one.sql("DELETE FROM t WHERE b % 7 = 0");
-    fetch(&late, 100, |_| &one);
-    one.is_equal_to(&late);
-    fetch(&other, 100, |_| &one);
-    fetch(&mixed, 20, |round| if round % 3 == 0 { &one } else { &other });
-    fetch(&mixed, 100, |_| &other);
-    one.is_equal_to(&mixed);
-}
-
 /// What is trimmed is gone with its chunks.
 #[test]
 fn trimming_removes_the_chunks() {

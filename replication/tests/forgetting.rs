@@ -1,17 +1,19 @@
-//! Forgetting deleted rows changes nothing that anyone can see: whatever nodes do, in whatever order it arrives, and
-//! whenever each of them trims.
-#![expect(clippy::unwrap_used, reason = "a failed step is a failed run")]
+//! Forgetting deleted rows changes nothing that anyone can see: whatever nodes do, in whatever order it arrives, whenever
+//! each of them trims, and whoever joins. `TRELLIS_FORGETTING_CASES=n` tries n histories.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
+
+mod transfer;
 
 use std::sync::Arc;
 
 use proptest::prelude::{ProptestConfig, Strategy, prop_assert_eq, proptest};
 use tempfile::TempDir;
-use trellis_replication::store::{
-    ApplyOutcome, LogLimits, LogSlice, Store, StoreOptions, TableSpec, floor_table,
-};
+use transfer::{deliver, transfer};
+use trellis_replication::store::{LogLimits, StateOutcome, Store, StoreOptions, TableSpec};
 use trellis_replication::types::{ColumnId, DbVersion, Heads, SiteId, TableId};
 
 const NODES: usize = 3;
+const NODES_MAX: usize = 6;
 const KEYS: i64 = 4;
 
 const TABLES: [&str; 3] = [
@@ -43,6 +45,14 @@ enum Step {
     /// A node trims what it may.
     Trim {
         node: usize,
+    },
+    /// A node trims all it has, whoever lacks it.
+    Overflow {
+        node: usize,
+    },
+    /// A node joins.
+    Join {
+        from: usize,
     },
 }
 
@@ -89,13 +99,10 @@ impl World {
         let columns = vec![(ColumnId(1), "id".to_owned()), (ColumnId(2), "a".to_owned())];
         let (name, key) = ("t".to_owned(), vec![ColumnId(1)]);
         let spec = TableSpec { id: TableId(7), name, columns, key, system: false };
-        let (floors, floor_spec) = floor_table();
         let mut connection = store.connect().unwrap();
         connection.begin(store.lease().acquire_uncancelled()).unwrap();
         connection.sqlite().execute_batch(create).unwrap();
-        connection.sqlite().execute_batch(floors).unwrap();
         connection.register_table(&spec).unwrap();
-        connection.register_table(&floor_spec).unwrap();
         drop(connection.commit().unwrap());
         drop(connection);
         self.stores.push(store);
@@ -112,22 +119,24 @@ impl World {
         }
     }
 
-    /// Brings at most `bytes` of an origin's transactions, at least one.
     fn deliver(&self, from: usize, to: usize, origin: SiteId, bytes: usize) {
-        let after = head(&self.stores[to].heads(), origin);
-        match self.stores[from].read_log(origin, after, bytes).unwrap() {
-            LogSlice::Changesets(log) => {
-                let outcomes = self.stores[to].apply(&log);
-                assert!(outcomes.iter().all(|outcome| *outcome == ApplyOutcome::Applied));
-            }
-            LogSlice::Trimmed { first } => panic!("{origin} is trimmed below {first:?}"),
+        let outcome = deliver(&self.stores[from], &self.stores[to], origin, bytes);
+        assert!(matches!(outcome, StateOutcome::Adopted | StateOutcome::TooEarly), "{outcome:?}");
+    }
+
+    /// A node joins, with the state of another.
+    fn join(&mut self, create: &str, from: usize) {
+        if self.stores.len() < NODES_MAX {
+            self.add(create);
+            let joined = self.stores.last().unwrap();
+            assert_eq!(transfer(&self.stores[from], joined, 1), StateOutcome::Adopted);
         }
     }
 
     fn tell(&mut self) {
         let heads: Vec<_> = self.stores.iter().map(|store| store.heads()).collect();
         let mut told = Told::default();
-        for origin in (0..NODES).map(site) {
+        for origin in (0..self.stores.len()).map(site) {
             let known = heads.iter().map(|heads| head(heads, origin));
             told.all.insert(origin, known.clone().min().unwrap());
             told.any.insert(origin, known.max().unwrap());
@@ -143,20 +152,28 @@ impl World {
         }
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, create: &str, step: &Step) {
+        let known = |node: usize| node % self.stores.len();
         match *step {
             Step::Write { node, key, value } => self.sql(
-                node,
+                known(node),
                 &format!(
                     "INSERT INTO t VALUES ({key}, {value}) ON CONFLICT (id) DO UPDATE SET a = excluded.a"
                 ),
             ),
             Step::Delete { node, key } => {
-                self.sql(node, &format!("DELETE FROM t WHERE id = {key} OR id = '{key}'"));
+                self.sql(known(node), &format!("DELETE FROM t WHERE id = {key} OR id = '{key}'"));
             }
-            Step::Deliver { from, to, origin } => self.deliver(from, to, site(origin), 1),
+            Step::Deliver { from, to, origin } => {
+                self.deliver(known(from), known(to), site(known(origin)), 1);
+            }
             Step::Tell => self.tell(),
-            Step::Trim { node } => self.trim(node),
+            Step::Trim { node } => self.trim(known(node)),
+            Step::Overflow { node } => {
+                let limits = LogLimits { max_bytes: 0, ..LogLimits::NEEDED };
+                self.stores[known(node)].trim(&Heads::new(), &limits).unwrap();
+            }
+            Step::Join { from } => self.join(create, known(from)),
         }
     }
 
@@ -170,56 +187,213 @@ impl World {
         }
     }
 
-    fn live(&self, node: usize) -> i64 {
+    fn number(&self, node: usize, sql: &str) -> i64 {
         let connection = self.stores[node].connect().unwrap();
-        connection.sqlite().query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
+        connection.sqlite().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn live(&self, node: usize) -> i64 {
+        self.number(node, "SELECT count(*) FROM t")
+    }
+
+    /// The floor of the table.
+    fn floor(&self, node: usize) -> i64 {
+        self.number(node, "SELECT floor FROM trellis_registered_tables WHERE id = 7")
+    }
+
+    /// Rows of which it is known that they are deleted.
+    fn tombstones(&self, node: usize) -> i64 {
+        self.number(node, "SELECT count(*) FROM crsql_changes WHERE cl % 2 = 0")
     }
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0u32..12, 0..NODES, 0..NODES, 0..NODES, 0..KEYS, 0i64..3).prop_map(
+    let nodes = 0..NODES_MAX;
+    let step = (0u32..30, nodes.clone(), nodes.clone(), nodes, 0..KEYS, 0i64..3).prop_map(
         |(kind, node, other, origin, key, value)| match kind {
-            0..3 => Step::Write { node, key, value },
-            3 | 4 => Step::Delete { node, key },
-            5..9 => Step::Deliver { from: node, to: other, origin },
-            9 => Step::Tell,
-            _ => Step::Trim { node },
+            0..8 => Step::Write { node, key, value },
+            8..13 => Step::Delete { node, key },
+            13..22 => Step::Deliver { from: node, to: other, origin },
+            22..24 => Step::Tell,
+            24..28 => Step::Trim { node },
+            28 => Step::Overflow { node },
+            _ => Step::Join { from: node },
         },
     );
-    proptest::collection::vec(step, 1..60)
+    proptest::collection::vec(step, 1..80)
+}
+
+/// Histories that are tried.
+fn cases() -> u32 {
+    let cases = std::env::var("TRELLIS_FORGETTING_CASES").ok();
+    cases.and_then(|cases| cases.parse().ok()).unwrap_or(12)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn forgotten_rows_are_not_missed(steps in steps(), table in 0usize..3) {
-        let mut world = World::new(TABLES[table]);
-        steps.iter().for_each(|step| world.step(step));
+        let create = TABLES[table];
+        let mut world = World::new(create);
+        steps.iter().for_each(|step| world.step(create, step));
         world.quiesce();
-        for node in 1..NODES {
-            prop_assert_eq!(world.stores[0].digest().unwrap(), world.stores[node].digest().unwrap());
-        }
-        // Some forget, some do not; then each key lives again wherever it is inserted.
+        let agree = |world: &World| {
+            let digests = world.stores.iter().map(|store| store.digest().unwrap());
+            digests.collect::<Vec<_>>().windows(2).all(|pair| pair[0] == pair[1])
+        };
+        prop_assert_eq!(agree(&world), true);
+        // Some forget, some do not; then each key lives again wherever it is inserted, also at one that has just come.
         world.tell();
         (0..NODES - 1).for_each(|node| world.trim(node));
-        // One that comes empty is served from what is left, in pieces.
-        world.add(TABLES[table]);
-        for origin in (0..NODES).map(site) {
-            while head(&world.stores[NODES].heads(), origin) < head(&world.stores[0].heads(), origin) {
-                world.deliver(0, NODES, origin, 100);
-            }
-        }
-        prop_assert_eq!(world.stores[0].digest().unwrap(), world.stores[NODES].digest().unwrap());
+        world.join(create, 0);
+        prop_assert_eq!(agree(&world), true);
         for key in 0..KEYS {
-            let node = usize::try_from(key).unwrap() % (NODES + 1);
-            world.step(&Step::Write { node, key, value: 9 });
+            let node = usize::try_from(key).unwrap() + world.stores.len() - 2;
+            world.step(create, &Step::Write { node, key, value: 9 });
         }
         world.quiesce();
-        for node in 0..=NODES {
+        prop_assert_eq!(agree(&world), true);
+        for node in 0..world.stores.len() {
             prop_assert_eq!(world.live(node), KEYS);
-            prop_assert_eq!(world.stores[0].digest().unwrap(), world.stores[node].digest().unwrap());
             prop_assert_eq!(world.stores[node].check().unwrap(), Vec::<String>::new());
+        }
+    }
+}
+
+/// Invariant 1 of `trim.rs`.
+#[test]
+fn a_deletion_stays_until_all_members_have_it() {
+    for create in TABLES {
+        let mut world = World::new(create);
+        world.step(create, &Step::Write { node: 0, key: 1, value: 1 });
+        world.quiesce();
+        world.step(create, &Step::Delete { node: 0, key: 1 });
+        world.deliver(0, 1, site(0), usize::MAX);
+        world.tell();
+        world.trim(0);
+        world.trim(1);
+        assert_eq!(world.forgotten, 0, "node 2 lacks it");
+        world.deliver(0, 2, site(0), usize::MAX);
+        world.trim(0);
+        assert_eq!(world.forgotten, 0, "nobody has told yet that node 2 has it");
+        world.tell();
+        world.trim(0);
+        assert_eq!(world.forgotten, 1);
+    }
+}
+
+/// Invariant 2 of `trim.rs`.
+#[test]
+fn a_deletion_stays_until_what_others_had_is_here() {
+    for create in TABLES {
+        let mut world = World::new(create);
+        world.step(create, &Step::Write { node: 0, key: 1, value: 1 });
+        world.quiesce();
+        world.step(create, &Step::Write { node: 1, key: 1, value: 2 });
+        world.step(create, &Step::Delete { node: 0, key: 1 });
+        (1..NODES).for_each(|node| world.deliver(0, node, site(0), usize::MAX));
+        world.tell();
+        world.trim(0);
+        assert_eq!(world.forgotten, 0, "what node 1 wrote before it knew is not here");
+        world.deliver(1, 0, site(1), usize::MAX);
+        world.trim(0);
+        assert_eq!(world.forgotten, 1);
+        world.quiesce();
+        (0..NODES).for_each(|node| assert_eq!(world.live(node), 0));
+    }
+}
+
+/// Invariant 3 of `trim.rs`.
+#[test]
+fn forgetting_raises_the_floor() {
+    for create in TABLES {
+        let mut world = World::new(create);
+        for round in 1..=3 {
+            world.step(create, &Step::Write { node: 0, key: 1, value: 1 });
+            world.step(create, &Step::Delete { node: 0, key: 1 });
+            world.quiesce();
+            world.tell();
+            world.trim(0);
+            assert_eq!(world.floor(0), 2 * round);
+        }
+        assert_eq!(world.floor(1), 0, "it has the tombstone");
+    }
+}
+
+/// Invariant 4 of `trim.rs`: nodes that forget at different times, and take over states, insert what they know nothing of.
+#[test]
+fn a_deletion_is_a_tombstone_or_below_the_floor() {
+    for create in TABLES {
+        let mut world = World::new(create);
+        for key in 0..KEYS {
+            world.step(create, &Step::Write { node: 0, key, value: 1 });
+            world.quiesce();
+            world.step(create, &Step::Delete { node: 1, key });
+            world.quiesce();
+            world.tell();
+            let node = usize::try_from(key).unwrap() % 2;
+            world.trim(node);
+            world.join(create, node);
+        }
+        for node in 0..world.stores.len() {
+            let known = world.tombstones(node);
+            assert!(known == KEYS || world.floor(node) >= 2, "node {node} has {known}");
+        }
+        let last = world.stores.len() - 1;
+        for key in 0..KEYS {
+            let node = last - usize::try_from(key).unwrap() % world.stores.len();
+            world.step(create, &Step::Write { node, key, value: 2 });
+        }
+        world.quiesce();
+        for node in 0..=last {
+            assert_eq!(world.live(node), KEYS);
+            assert_eq!(world.stores[0].digest().unwrap(), world.stores[node].digest().unwrap());
+        }
+    }
+}
+
+/// Invariant 6 of `trim.rs`: one server has forgotten that a row was deleted and another still tells that it was inserted;
+/// who comes empty, and has heard of the insertion, does not keep it.
+#[test]
+fn a_joiner_keeps_no_row_whose_deletion_one_server_has_forgotten() {
+    for create in TABLES {
+        let mut world = World::new(create);
+        world.step(create, &Step::Write { node: 0, key: 1, value: 1 });
+        world.deliver(0, 1, site(0), usize::MAX);
+        world.step(create, &Step::Delete { node: 1, key: 1 });
+        world.step(create, &Step::Write { node: 1, key: 2, value: 1 });
+        world.quiesce();
+        world.tell();
+        world.trim(0);
+        assert_eq!(world.forgotten, 1);
+        world.add(create);
+        world.deliver(2, NODES, site(0), usize::MAX);
+        assert_eq!(world.live(NODES), 1, "node 2 still tells that it was inserted");
+        world.deliver(0, NODES, site(1), usize::MAX);
+        assert_eq!(world.live(NODES), 1);
+        assert_eq!(world.stores[0].digest().unwrap(), world.stores[NODES].digest().unwrap());
+        assert_eq!(world.stores[NODES].check().unwrap(), Vec::<String>::new());
+    }
+}
+
+/// Invariant 5 of `trim.rs`: who comes with the state of one that has forgotten a deletion inserts the row so that it lives everywhere.
+#[test]
+fn a_joiner_has_the_floors_with_its_first_rows() {
+    for create in TABLES {
+        let mut world = World::new(create);
+        world.step(create, &Step::Write { node: 0, key: 1, value: 1 });
+        world.step(create, &Step::Delete { node: 0, key: 1 });
+        world.quiesce();
+        world.tell();
+        world.trim(0);
+        assert_eq!(world.forgotten, 1);
+        world.join(create, 0);
+        world.step(create, &Step::Write { node: NODES, key: 1, value: 2 });
+        world.quiesce();
+        for node in 0..=NODES {
+            assert_eq!(world.live(node), 1, "node {node}, {create}");
+            assert_eq!(world.stores[0].digest().unwrap(), world.stores[node].digest().unwrap());
         }
     }
 }

@@ -18,10 +18,13 @@ use tokio::net::UdpSocket as UdpRelaySocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use trellis_replication::net::{
-    ApplyResult, NetConfig, NetError, NetHandle, Network, ReadLogError, ReplicaStore,
+    ApplyResult, NetConfig, NetError, NetHandle, Network, ReadLogError, ReadStateError,
+    ReplicaStore, StateResult,
 };
 use trellis_replication::protocol::{ClusterId, MemberState, Tuning};
-use trellis_replication::types::{EncodedChangeset, Heads, Progress, ProgressBySite, SiteId};
+use trellis_replication::types::{
+    EncodedChangeset, Heads, Progress, ProgressBySite, SiteId, StateChunk, TransferId,
+};
 
 /// A store that tells when its heads move.
 struct SharedStore {
@@ -58,6 +61,22 @@ impl ReplicaStore for SharedStore {
         max_bytes: usize,
     ) -> Result<Vec<EncodedChangeset>, ReadLogError> {
         self.memory.lock().unwrap().read_log(origin, after, max_bytes)
+    }
+
+    fn read_state(
+        &self,
+        reader: (SiteId, TransferId),
+        chunks: u32,
+        max_bytes: usize,
+    ) -> Result<Vec<StateChunk>, ReadStateError> {
+        self.memory.lock().unwrap().read_state(reader, chunks, max_bytes)
+    }
+
+    fn apply_state(&self, chunks: &[StateChunk]) -> StateResult {
+        let mut memory = self.memory.lock().unwrap();
+        let result = memory.apply_state(chunks);
+        self.heads.send_replace(memory.heads());
+        result
     }
 }
 
@@ -192,6 +211,8 @@ async fn data_waits_for_its_schema() {
     let a = Node::start(1, &[]).await;
     let b = Node::start(2, &[&a]).await;
     let c = Node::start(3, &[&a]).await;
+    a.commit("before");
+    converge(&[&a, &b, &c]).await;
     a.commit("needs:5 first");
     a.commit("second");
     b.commit("of another origin");

@@ -78,7 +78,8 @@ fn disturb(world: &mut World, schema: &mut u64) {
             }
         }
         80..84 => world.crash(node),
-        84..90 => {
+        84 => world.nodes[node].store.trim(),
+        85..90 => {
             if world.nodes[node].replica.is_none() {
                 world.start(node);
             }
@@ -310,14 +311,16 @@ fn a_slow_store_is_not_flooded() {
 fn poison_holds_up_one_origin_only() {
     let mut world = World::new(7, 3, quiet());
     (0..3).for_each(|node| world.start(node));
-    world.nodes[2].store.refuses_poison = true;
     world.run_until(world.now + Span::from_ms(3_000));
+    world.commit(1, b"first".to_vec());
+    converge(&mut world);
+    world.nodes[2].store.refuses_poison = true;
     world.commit(0, b"poison".to_vec());
     world.commit(0, b"behind it".to_vec());
     world.commit(1, b"elsewhere".to_vec());
     world.run_until(world.now + Span::from_ms(5_000));
     assert_eq!(world.nodes[2].store.bodies(site(0)).len(), 0);
-    assert_eq!(world.nodes[2].store.bodies(site(1)).len(), 1);
+    assert_eq!(world.nodes[2].store.bodies(site(1)).len(), 2);
     let shown = world.nodes[2].replica.as_ref().unwrap().origins();
     assert!(shown.iter().any(|it| it.blocked.as_deref() == Some("poison") && it.attempts > 1));
     world.nodes[2].store.refuses_poison = false;
@@ -348,6 +351,8 @@ fn catch_up_brings_nothing_twice() {
     let mut world = World::new(5, 4, quiet());
     (0..4).for_each(|node| world.start(node));
     world.run_until(world.now + Span::from_ms(3_000));
+    world.commit(0, vec![0; 200]);
+    converge(&mut world);
     world.crash(3);
     world.run_until(world.now + Span::from_ms(10_000));
     for number in 0..5_000 {
@@ -363,21 +368,23 @@ fn catch_up_brings_nothing_twice() {
     let stats = world.nodes[3].replica.as_ref().unwrap().stats();
     println!("caught up on {} in {} ms", stats.pulled, (world.now - started).0 / 1_000);
     assert_eq!((stats.pulled, stats.pulled_duplicates), (5_000, 0));
-    assert_eq!(world.nodes[3].store.bodies(site(0)).len(), 1_667);
+    assert_eq!(world.nodes[3].store.bodies(site(0)).len(), 1_668);
 }
 
-/// A large transaction that only its origin still has in the chunks that are staged is fetched from its start elsewhere.
+/// A large transaction that has come in part, and whose rest is in nobody's log any more, comes with the state of a peer.
 #[test]
-fn a_transaction_without_its_rest_is_started_over() {
+fn a_transaction_without_its_rest_comes_with_the_state() {
     let mut world = World::new(9, 3, quiet());
     (0..3).for_each(|node| world.start(node));
     world.run_until(world.now + Span::from_ms(3_000));
+    world.commit(0, b"first".to_vec());
+    converge(&mut world);
     world.crash(2);
     world.nodes[2].store_us = 100_000;
     world.commit_chunks(0, (0..60).map(|_| vec![1; 500_000]).collect());
     world.run_until(world.now + Span::from_ms(20_000));
     assert!(world.is_converged());
-    world.nodes[1].store.refuses_rest.set(true);
+    world.nodes[1].store.trim();
     world.block(1, 2);
     world.block(2, 1);
     world.start(2);
@@ -387,8 +394,58 @@ fn a_transaction_without_its_rest_is_started_over() {
     world.crash(0);
     world.heal();
     converge(&mut world);
-    assert_eq!(world.nodes[2].store.bodies(site(0)).len(), 1);
+    assert_eq!(world.nodes[2].store.bodies(site(0)).len(), 2);
+    assert_eq!(world.nodes[2].replica.as_ref().unwrap().stats().transfers, 1);
     world.start(0);
     converge(&mut world);
     check_outcome(&world);
+}
+
+/// A node that comes empty takes the state of one peer, also when it loses that peer in the middle, and the rest from logs.
+#[test]
+fn an_empty_node_takes_a_state_through_lost_connections() {
+    let mut world = World::new(10, 4, quiet());
+    (0..3).for_each(|node| world.start(node));
+    world.run_until(world.now + Span::from_ms(3_000));
+    for number in 0..300 {
+        world.commit(number % 3, vec![0; 100_000]);
+        world.run_until(world.now + Span::from_ms(20));
+    }
+    (0..3).for_each(|node| world.nodes[node].store.trim());
+    world.nodes[3].store_us = 1_000_000;
+    world.start(3);
+    world.run_until(world.now + Span::from_ms(1_500));
+    for round in 0..3 {
+        assert!(world.nodes[3].store.heads().is_empty(), "it has a part of the state");
+        let links: Vec<_> = world.network.ends_of(3).into_iter().map(|end| end.link).collect();
+        links.into_iter().for_each(|link| world.break_link(3, link));
+        world.commit(round % 3, vec![0; 1_000]);
+        world.run_until(world.now + Span::from_ms(1_000));
+    }
+    converge(&mut world);
+    check_outcome(&world);
+    let stats = world.nodes[3].replica.as_ref().unwrap().stats();
+    assert_eq!(stats.transfers, 1, "it started over");
+    assert!(stats.pulled < 10, "{} pulled", stats.pulled);
+}
+
+/// A server that does not keep what it was being asked for makes the asker start over, and nothing is lost.
+#[test]
+fn a_state_that_is_gone_is_started_over() {
+    let mut world = World::new(11, 3, quiet());
+    (0..2).for_each(|node| world.start(node));
+    world.run_until(world.now + Span::from_ms(3_000));
+    for number in 0..200 {
+        world.commit(number % 2, vec![0; 100_000]);
+        world.run_until(world.now + Span::from_ms(20));
+    }
+    (0..2).for_each(|node| world.nodes[node].store.trim());
+    world.nodes[2].store_us = 1_000_000;
+    world.start(2);
+    world.run_until(world.now + Span::from_ms(2_000));
+    assert!(world.nodes[2].store.heads().is_empty());
+    (0..2).for_each(|node| world.nodes[node].store.forget_states());
+    converge(&mut world);
+    check_outcome(&world);
+    assert_eq!(world.nodes[2].replica.as_ref().unwrap().stats().transfers, 2);
 }

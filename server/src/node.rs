@@ -128,8 +128,9 @@ impl Node {
 const OWN_PAST_WAIT: Duration = Duration::from_secs(5);
 
 /// A node whose database was restored from an older copy must not give numbers to new transactions that its peers have
-/// already seen: before it lets clients in, it asks for its own past, if it knows of other nodes at all. One that can reach
-/// nobody goes on; [`watch`] holds its writes up as soon as a peer turns out to know more.
+/// already seen: before it lets clients in, it asks for its own past, if it knows of other nodes at all. One that is empty
+/// takes over the state of a peer first: it does not know what was deleted, and could not insert rows that live. One that
+/// can reach nobody goes on; [`watch`] holds its writes up as soon as a peer turns out to know more.
 async fn learn_own_past(database: &Database, network: &Network, joins: bool) {
     let own = database.store().site_id();
     if !joins && database.store().heads().keys().all(|site| *site == own) {
@@ -137,7 +138,12 @@ async fn learn_own_past(database: &Database, network: &Network, joins: bool) {
     }
     let mut handle = network.handle();
     if tokio::time::timeout(OWN_PAST_WAIT, handle.own_tail_complete()).await.is_err() {
-        tracing::warn!("no peer could be asked for this node's own past; starting without");
+        if handle.status().joining {
+            tracing::info!("waiting for the state of another node");
+            handle.joined().await;
+        } else {
+            tracing::warn!("no peer could be asked for this node's own past; starting without");
+        }
     }
 }
 

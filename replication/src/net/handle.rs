@@ -22,6 +22,8 @@ pub struct NetStatus {
     pub members: Vec<MemberStatus>,
     /// Origins of which something is missing or waits; by site.
     pub origins: Vec<OriginStatus>,
+    /// Whether this node has nothing yet of what peers have, or fetches the state of one.
+    pub joining: bool,
     /// Counters.
     pub stats: Stats,
     /// Bytes of UDP payload sent since the start, everything included: encryption, acknowledgements, retransmissions.
@@ -90,7 +92,8 @@ impl NetHandle {
         self.signals.wake.notify_one();
     }
 
-    /// Waits until a peer has told its heads and this node has every version of its own site that any peer told of.
+    /// Waits until a peer has told its heads, this node has taken over its state if it had nothing, and it has every version
+    /// of its own site that any peer told of.
     ///
     /// A node that joins others waits for this before it accepts writes: if its database was restored from an older
     /// copy, its next versions would otherwise take numbers that its peers already know. Waits for ever while no peer
@@ -99,9 +102,15 @@ impl NetHandle {
         let complete = |status: &Arc<NetStatus>| {
             let local = status.members.iter().find(|it| it.state == MemberState::Local);
             let own = local.and_then(|it| it.heads.get(&it.site)).map_or(0, |head| head.0);
-            status.stats.heads_heard > 0 && own >= status.stats.own_head_elsewhere
+            let told = status.stats.heads_heard > 0 && !status.joining;
+            told && own >= status.stats.own_head_elsewhere
         };
         self.status.wait_for(complete).await.is_ok()
+    }
+
+    /// Waits while another node's state is being fetched. Returns `false` when the network has shut down.
+    pub async fn joined(&mut self) -> bool {
+        self.status.wait_for(|status| !status.joining).await.is_ok()
     }
 
     /// This node and every other member it knows; at most half a second old.

@@ -39,4 +39,4 @@ pub use config::NetConfig;
 pub use error::NetError;
 pub use handle::{NetHandle, NetStatus};
 pub use network::Network;
-pub use store::{ApplyResult, ReadLogError, ReplicaStore};
+pub use store::{ApplyResult, ReadLogError, ReadStateError, ReplicaStore, StateResult};

@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::protocol::{
     Address, ApplyResult, CloseReason, DialId, Input, LinkId, Output, Persisted, ReadLogError,
-    Replica, Span, Time,
+    ReadStateError, Replica, Span, StateResult, Time,
 };
 use crate::types::{EncodedChangeset, ProgressBySite};
 
@@ -260,6 +260,22 @@ impl Reactor {
                         move |result| Input::LogRead { read, result },
                     );
                 }
+                Output::ReadState { read, reader, chunks, max_bytes } => {
+                    let failed = || Err(ReadStateError::Failed("the store panicked".to_owned()));
+                    self.on_store(
+                        move |store| store.read_state(reader, chunks, max_bytes),
+                        failed,
+                        move |result| Input::StateRead { read, result },
+                    );
+                }
+                Output::ApplyState(chunks) => {
+                    let panicked = || StateResult::Failed("the store panicked".to_owned());
+                    self.on_store(
+                        move |store| store.apply_state(&chunks),
+                        panicked,
+                        Input::StateApplied,
+                    );
+                }
                 Output::ReadProgress => self.read_progress(),
                 Output::Persist(state) => self.save(state),
             }
@@ -355,6 +371,7 @@ impl Reactor {
         let current = NetStatus {
             members: self.replica.members(),
             origins: self.replica.origins(),
+            joining: self.replica.is_joining(),
             stats: self.replica.stats(),
             udp_sent_bytes: udp.0,
             udp_received_bytes: udp.1,

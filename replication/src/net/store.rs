@@ -1,8 +1,8 @@
 //! What the network asks of the store.
 
-use crate::types::{EncodedChangeset, Progress, ProgressBySite, SiteId};
+use crate::types::{EncodedChangeset, Progress, ProgressBySite, SiteId, StateChunk, TransferId};
 
-pub use crate::protocol::{ApplyResult, ReadLogError};
+pub use crate::protocol::{ApplyResult, ReadLogError, ReadStateError, StateResult};
 
 /// The store as the network sees it: heads, apply, and the log. Called on blocking threads, never on the reactor.
 pub trait ReplicaStore: Send + Sync + 'static {
@@ -28,4 +28,21 @@ pub trait ReplicaStore: Send + Sync + 'static {
         after: Progress,
         max_bytes: usize,
     ) -> Result<Vec<EncodedChangeset>, ReadLogError>;
+
+    /// Reads a part of the whole state for a peer: the chunks after its first `chunks`, until `max_bytes` are reached, at
+    /// least one. All that are read under one number of the peer's are of one cut.
+    ///
+    /// # Errors
+    /// [`ReadStateError::Gone`] if the peer has to start over; [`ReadStateError::Busy`] if it has to wait;
+    /// [`ReadStateError::Failed`] if the state could not be read.
+    fn read_state(
+        &self,
+        reader: (SiteId, TransferId),
+        chunks: u32,
+        max_bytes: usize,
+    ) -> Result<Vec<StateChunk>, ReadStateError>;
+
+    /// Keeps chunks of a peer's state, in the order given; with the last one the state is taken over, whole and durable on
+    /// return.
+    fn apply_state(&self, chunks: &[StateChunk]) -> StateResult;
 }

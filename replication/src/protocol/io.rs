@@ -2,9 +2,14 @@
 
 use bytes::Bytes;
 
-use crate::types::{DbVersion, EncodedChangeset, Progress, ProgressBySite, SiteId};
+use crate::types::{
+    DbVersion, EncodedChangeset, Progress, ProgressBySite, SiteId, StateChunk, TransferId,
+};
 
-use super::{Address, ApplyResult, Incarnation, Lane, NodeIdentity, ReadLogError, Span};
+use super::{
+    Address, ApplyResult, Incarnation, Lane, NodeIdentity, ReadLogError, ReadStateError, Span,
+    StateResult,
+};
 
 /// A connection, numbered by the shell; numbers are not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +93,15 @@ pub enum Input {
         /// What it found.
         result: Result<Vec<EncodedChangeset>, ReadLogError>,
     },
+    /// The answer to [`Output::ReadState`].
+    StateRead {
+        /// The read.
+        read: ReadId,
+        /// The chunks.
+        result: Result<Vec<StateChunk>, ReadStateError>,
+    },
+    /// The answer to [`Output::ApplyState`].
+    StateApplied(StateResult),
     /// The schema of this node changed.
     SchemaChanged,
     /// An operator has removed what the store refused changesets for: offer them again now.
@@ -142,6 +156,19 @@ pub enum Output {
         /// How much to read.
         max_bytes: usize,
     },
+    /// Read a part of the state; answered by [`Input::StateRead`].
+    ReadState {
+        /// The read.
+        read: ReadId,
+        /// For whom, and the number of its transfer.
+        reader: (SiteId, TransferId),
+        /// How many chunks it has.
+        chunks: u32,
+        /// How much to read.
+        max_bytes: usize,
+    },
+    /// Give chunks of a state to the store; answered by [`Input::StateApplied`]. There is one at a time.
+    ApplyState(Vec<StateChunk>),
     /// Read how far the store is; answered by [`Input::StoreProgress`].
     ReadProgress,
     /// Keep what a restart needs.

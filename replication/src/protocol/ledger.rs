@@ -10,8 +10,7 @@
 //! ```
 //!
 //! A large transaction comes as chunks. The store stages each as it comes, so an origin is as far as its head and the
-//! chunks that are staged of the next version ([`Progress`]), and what waits here is a few chunks, not the transaction. A
-//! peer whose log was trimmed has the transaction cut in other chunks, for those who begin with its first one.
+//! chunks that are staged of the next version ([`Progress`]), and what waits here is a few chunks, not the transaction.
 //!
 //! A changeset that the store refuses blocks its own origin only. One that waits for a schema stays, and is offered
 //! again at every schema change and, ever more rarely, from [`SCHEMA_RETRY`] on. One that is rejected for another reason
@@ -156,6 +155,11 @@ impl Ledger {
         applied.filter(|&(_, version)| version.0 > 0).collect()
     }
 
+    /// Whether nothing of any origin is applied.
+    pub(super) fn is_empty(&self) -> bool {
+        self.origins.values().all(|origin| origin.stored.version.0 == 0)
+    }
+
     /// A number that is equal at nodes with equal applied heads, and hardly ever at others.
     pub(super) fn fingerprint(&self) -> u64 {
         self.fingerprint
@@ -201,18 +205,6 @@ impl Ledger {
             if stored < assumed && !self.is_with_store(site) {
                 self.set_stored(now, site, stored);
             }
-        }
-    }
-
-    /// A peer has the rest of a transaction only in another copy, cut in other chunks: it is fetched from its start, and what
-    /// is staged gives way when that comes.
-    pub(super) fn start_over(&mut self, now: Time, site: SiteId, staged: Progress) {
-        if self.is_with_store(site) {
-            return;
-        }
-        if let Some(origin) = self.origins.get_mut(&site).filter(|it| it.covered == staged) {
-            origin.stored.chunks = 0;
-            self.drop_waiting(now, site);
         }
     }
 

@@ -136,6 +136,14 @@ pub(super) const PULL_PENALTY_MIN: Span = Span::from_ms(200);
 /// See [`PULL_PENALTY_MIN`].
 pub(super) const PULL_PENALTY_MAX: Span = Span::from_ms(10_000);
 
+/// How long a node waits after a state that it did not get before it asks for one again: at first, doubling up to the second.
+pub(super) const STATE_RETRY_MIN: Span = Span::from_ms(200);
+/// See [`STATE_RETRY_MIN`].
+pub(super) const STATE_RETRY_MAX: Span = Span::from_ms(10_000);
+
+/// How long a peer whose state is being fetched may be away before another one is asked, from the start.
+pub(super) const STATE_PATIENCE: Span = Span::from_ms(15_000);
+
 /// How long a changeset that waits for a schema waits before it is offered again, besides at every schema change: at first,
 /// doubling up to [`REJECTED_RETRY_MAX`].
 pub(super) const SCHEMA_RETRY: Span = Span::from_ms(500);

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use crate::types::{Heads, SiteId};
+use crate::types::{DbVersion, Heads, SiteId};
 
 use super::limits::{
     GREETING_LINKS_MAX, LANE_FRAMES_MAX, LANE_WINDOW_BYTES, LANE_WINDOW_FRAMES,
@@ -110,6 +110,8 @@ pub(super) struct Link {
     pub(super) received: u64,
     /// How many of those have been acknowledged.
     pub(super) acknowledged: u64,
+    /// Of origins, after which versions the peer could not serve its log any more.
+    pub(super) trimmed: Heads,
     /// The peer does not keep up: it gets heads only.
     pub(super) lagging: bool,
     live: LaneQueue,
@@ -131,10 +133,21 @@ impl Link {
             delegated: 0,
             received: 0,
             acknowledged: 0,
+            trimmed: Heads::new(),
             lagging: false,
             live: LaneQueue::default(),
             repair: LaneQueue::default(),
         }
+    }
+
+    /// Whether the peer has changesets of the origin after `version`, as far as is known.
+    pub(super) fn holds(&self, origin: SiteId, version: DbVersion) -> bool {
+        self.heads.get(&origin).is_some_and(|head| *head > version)
+    }
+
+    /// Whether the peer's log does not reach back to what comes after `version`.
+    pub(super) fn has_trimmed(&self, origin: SiteId, version: DbVersion) -> bool {
+        self.trimmed.get(&origin).is_some_and(|after| *after >= version)
     }
 
     /// The peer, once it has said who it is.
@@ -277,6 +290,11 @@ impl Links {
             return false;
         }
         old.dial.is_some() == (own < peer.site)
+    }
+
+    /// This node got ahead of what peers had trimmed.
+    pub(super) fn forget_trimmed(&mut self) {
+        self.by_id.values_mut().for_each(|link| link.trimmed.clear());
     }
 
     /// The longest round trip to a connected peer.

@@ -17,13 +17,14 @@
 //! | 9 | `PullEnd` | id, how it ended |
 //! | 10 | `PullCancel` | id |
 //! | 11 | `Members` | (site, incarnation, address, SWIM incarnation, state)* |
+//! | 12 | `StatePull` | id, number of the transfer, chunks after which, bytes at most; answered like a pull |
 //!
 //! Kinds from 128 on are ignored by nodes that do not know them, so that a later version can add hints; unknown kinds
 //! below are an error.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::types::{DbVersion, Progress, SiteId};
+use crate::types::{DbVersion, Progress, SiteId, TransferId};
 
 use super::limits::{
     ADDRESS_BYTES_MAX, DATAGRAM_BYTES_MAX, FRAME_BYTES_MAX, LIST_ENTRIES_MAX, LIVE_BODY_BYTES_MAX,
@@ -105,6 +106,12 @@ pub(super) enum Frame {
         id: u64,
     },
     Members(Vec<MemberRecord>),
+    StatePull {
+        id: u64,
+        transfer: TransferId,
+        chunks: u32,
+        max_bytes: u64,
+    },
     /// A hint of a later version.
     Unknown,
 }
@@ -161,6 +168,13 @@ impl Frame {
                 put_varint(&mut body, *id);
             }
             Self::Members(members) => put_members(&mut body, members),
+            Self::StatePull { id, transfer, chunks, max_bytes } => {
+                body.put_u8(12);
+                put_varint(&mut body, *id);
+                body.put_u64(transfer.0);
+                put_varint(&mut body, u64::from(*chunks));
+                put_varint(&mut body, *max_bytes);
+            }
             Self::Unknown => body.put_u8(128),
         }
         delimited(&body, tail)
@@ -188,6 +202,12 @@ impl Frame {
             9 => Self::PullEnd { id: reader.varint()?, status: read_status(&mut reader)? },
             10 => Self::PullCancel { id: reader.varint()? },
             11 => Self::Members(read_members(&mut reader, cluster)?),
+            12 => Self::StatePull {
+                id: reader.varint()?,
+                transfer: TransferId(reader.u64()?),
+                chunks: reader.u32()?,
+                max_bytes: reader.varint()?,
+            },
             kind if kind >= 128 => return Ok(Self::Unknown),
             kind => return Err(DecodeError::Kind(kind)),
         };

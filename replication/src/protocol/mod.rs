@@ -14,7 +14,8 @@
 //! **Anti-entropy** makes it whole. Since each origin's transactions are applied in order, all that a node knows of an
 //! origin is one number, its head, and what it lacks is a suffix of a peer's log. Nodes learn of each other's heads from
 //! a digest of what changed lately, from a fingerprint of all heads that rides on every probe, and in full when they
-//! connect or when fingerprints differ. A transaction of several chunks is never broadcast: its head is told at once to a
+//! connect or when fingerprints differ. A node that has nothing, or that no peer's log serves any more, fetches the whole
+//! state of one peer (`transfer`) and goes on from there. A transaction of several chunks is never broadcast: its head is told at once to a
 //! few peers, and it is pulled, a few chunks at a time, which the store stages until the last one is there. A node tells of
 //! it, and serves it, when it has applied it.
 //!
@@ -32,8 +33,7 @@
 //! All of them are in `limits`.
 //!
 //! # Left out
-//! State transfer when a log has been trimmed: such an origin is shown as lagging and its pulls fail until some peer
-//! still has the log. One origin is pulled from one peer at a time, not in stripes from several. Members are neither
+//! One origin is pulled from one peer at a time, not in stripes from several. Members are neither
 //! grouped by region nor limited to a partial view: the member list is meant for up to a few thousand nodes.
 //!
 //! # Sources
@@ -57,6 +57,7 @@ mod status;
 mod store;
 mod swim_codec;
 mod time;
+mod transfer;
 mod tree;
 mod tuning;
 mod wire;
@@ -70,7 +71,7 @@ pub use limits::{CHANGESET_BYTES_MAX, FRAME_BYTES_MAX, LANE_WINDOW_FRAMES, LIVE_
 pub use link::Lane;
 pub use replica::{Replica, ReplicaConfig};
 pub use status::{MemberState, MemberStatus, OriginStatus, Stats};
-pub use store::{ApplyResult, ReadLogError};
+pub use store::{ApplyResult, ReadLogError, ReadStateError, StateResult};
 pub use time::{Span, Time};
 pub use tuning::Tuning;
 pub use wire::{DecodeError, split_frame};

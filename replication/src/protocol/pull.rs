@@ -95,11 +95,17 @@ impl Pulls {
         link: LinkId,
         peer: SiteId,
     ) -> u64 {
-        self.next_id += 1;
-        let records = Records { last: after, buffer: BytesMut::new() };
+        let id = self.next_id();
+        let records = Records::after(after);
         let pull = Pull { origin, link, peer, progress_at: now, after, new: 0, records };
-        self.by_id.insert(self.next_id, pull);
+        self.by_id.insert(id, pull);
         self.cursor = Some(origin);
+        id
+    }
+
+    /// A number that no pull had before.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
         self.next_id
     }
 
@@ -163,13 +169,22 @@ impl Pulls {
 }
 
 /// Puts records together from pieces of their stream.
-struct Records {
+pub(super) struct Records {
     last: Progress,
     buffer: BytesMut,
 }
 
 impl Records {
-    fn push(&mut self, origin: SiteId, bytes: &[u8]) -> Result<Vec<EncodedChangeset>, DecodeError> {
+    /// Expects what comes after `last`.
+    pub(super) fn after(last: Progress) -> Self {
+        Self { last, buffer: BytesMut::new() }
+    }
+
+    pub(super) fn push(
+        &mut self,
+        origin: SiteId,
+        bytes: &[u8],
+    ) -> Result<Vec<EncodedChangeset>, DecodeError> {
         self.buffer.put_slice(bytes);
         let mut complete = Vec::new();
         while let Some(Header { version, chunk, start, length }) = self.peek()? {

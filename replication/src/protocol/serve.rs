@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::types::{Progress, SiteId};
+use crate::types::{Progress, SiteId, TransferId};
 
 use super::limits::{SERVE_QUEUE_MAX, SERVE_READS_MAX};
 use super::{LinkId, ReadId};
@@ -18,12 +18,31 @@ pub(super) struct Request {
     pub(super) link: LinkId,
     /// The peer's number for it.
     pub(super) id: u64,
-    /// Whose changesets are asked for.
-    pub(super) origin: SiteId,
-    /// After what they start.
-    pub(super) after: Progress,
+    /// What is asked for.
+    pub(super) asked: Asked,
     /// How much is asked for.
     pub(super) max_bytes: usize,
+}
+
+/// What a peer may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Changesets.
+    Log {
+        /// Whose.
+        origin: SiteId,
+        /// After what they start.
+        after: Progress,
+    },
+    /// A part of the state.
+    State {
+        /// The peer.
+        reader: SiteId,
+        /// Its number for the transfer.
+        transfer: TransferId,
+        /// How many chunks it has.
+        chunks: u32,
+    },
 }
 
 /// Pulls of peers.

@@ -84,6 +84,8 @@ pub struct Stats {
     pub pulled_duplicates: u64,
     /// Pulls started.
     pub pulls: u64,
+    /// States of peers that were begun to be fetched.
+    pub transfers: u64,
     /// Changesets served to peers by anti-entropy.
     pub served: u64,
     /// Changesets applied from peers.

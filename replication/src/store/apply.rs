@@ -33,7 +33,6 @@ use super::messages::message_bytes;
 use super::options::SchemaHook;
 use super::registry::{Entry, Registry, Table};
 use super::resolved::{Notes, Resolved};
-use super::trim::{self, FLOOR_TABLE_ID};
 use crate::crdt::bytes::DecodeError;
 use crate::crdt::{IncomingCell, IncomingRow};
 use crate::types::{
@@ -327,8 +326,6 @@ struct Merging<'a> {
     site: SiteId,
     /// Rows of system tables changed, and the schema hook has not been called since.
     schema_moved: bool,
-    /// Other nodes' floors rose.
-    floors_moved: bool,
     committed_at_us: u64,
     messages: Vec<Message>,
     message_bytes: usize,
@@ -348,7 +345,6 @@ impl<'a> Merging<'a> {
             stored,
             site,
             schema_moved: false,
-            floors_moved: false,
             committed_at_us: 0,
             messages: Vec::new(),
             message_bytes: 0,
@@ -392,7 +388,6 @@ impl<'a> Merging<'a> {
                 (&mut impact, &mut self.notes),
             )?;
             self.schema_moved |= is_system && changed;
-            self.floors_moved |= view.table == FLOOR_TABLE_ID && changed;
         }
         Ok(impact.finish())
     }
@@ -411,9 +406,6 @@ impl<'a> Merging<'a> {
         if self.schema_moved {
             self.call_schema_hook()?;
         }
-        if self.floors_moved {
-            trim::adopt_floors(self.applier)?;
-        }
         resolve_due(self.applier, &mut self.notes)?;
         Ok((self.committed_at_us, self.messages, self.notes.finish()))
     }
@@ -427,7 +419,7 @@ impl<'a> Merging<'a> {
 }
 
 /// The origin's ordinal, given to it now if it is new here.
-fn ordinal_of(applier: &StoreConnection, site: SiteId) -> Result<u32> {
+pub(super) fn ordinal_of(applier: &StoreConnection, site: SiteId) -> Result<u32> {
     let mut state = applier.capture().state();
     if let Some(ordinal) = state.registry.ordinal(site) {
         return Ok(ordinal);
@@ -440,7 +432,7 @@ fn ordinal_of(applier: &StoreConnection, site: SiteId) -> Result<u32> {
     Ok(ordinal)
 }
 
-fn schema_hook(core: &Core) -> Option<Arc<dyn SchemaHook>> {
+pub(super) fn schema_hook(core: &Core) -> Option<Arc<dyn SchemaHook>> {
     core.schema_hook.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 

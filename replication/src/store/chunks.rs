@@ -10,8 +10,7 @@
 //! # Invariants
 //! 1. Chunks of an origin's version above its head are those of one version, the next, from 0 without gaps: they are staged.
 //! 2. The chunks of a version in the log are complete.
-//! 3. Chunks that are together are of one copy: they say the same time of commit. A transaction that has left the log is cut
-//!    otherwise when it is made again (`history.rs`), and says another time.
+//! 3. Chunks that are together say the same time of commit.
 //!
 //! The chunks' table has rowids: a search in a table without would read whole chunks to compare their keys.
 //!

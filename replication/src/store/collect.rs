@@ -9,8 +9,7 @@
 //! # The floor
 //! Members forget at different times. A row that is inserted anew where its tombstone is forgotten must not lose against
 //! the tombstone that another member still has. Therefore each table keeps a **floor**, the largest causal length it ever
-//! forgot, and a key that was never seen, or was forgotten, begins its life above it. Raised floors are told to all nodes
-//! in [`super::floor_table`], among them to those that came later and never saw the tombstones.
+//! forgot, and a key that was never seen, or was forgotten, begins its life above it. Why that is enough: see `trim.rs`.
 //!
 //! ```text
 //!   row 7: inserted 1, deleted 2 ── forgotten here, floor 2 ── inserted again with causal length 3

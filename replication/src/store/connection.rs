@@ -12,6 +12,7 @@ use super::core::Core;
 use super::error::{Result, StoreError};
 use super::ffi::{self, Installed, TransactionEvents};
 use super::lease::WriteLease;
+use super::log::LogState;
 use super::registry::{RowIdentity, Table, TableSpec};
 use crate::crdt::PackedKey;
 use crate::types::{Message, Position, ProgressBySite, TableId};
@@ -36,6 +37,8 @@ pub struct StoreConnection {
     pub(super) remote: Vec<AppliedTransaction>,
     /// Origins of whose next transaction the present one stages chunks, or gives them up.
     pub(super) staged: ProgressBySite,
+    /// The log as the present transaction has made it anew.
+    pub(super) adopted: Option<LogState>,
 }
 
 /// A commit on its way to the disk. Who waits may be the one who syncs, for others too; dropped, it gets there without.
@@ -125,6 +128,7 @@ impl StoreConnection {
             tag: 0,
             remote: Vec::new(),
             staged: ProgressBySite::new(),
+            adopted: None,
         })
     }
 
@@ -195,6 +199,9 @@ impl StoreConnection {
         let position = applied.last().map(|applied| applied.position);
         let changed = position.is_some() || self.sqlite.total_changes() != self.changes_before;
         let mut committed = self.core.committed();
+        if let Some(log) = self.adopted.take() {
+            committed.log = log;
+        }
         for applied in &applied {
             committed.log.heads.insert(applied.origin, applied.version);
             committed.log.staged.remove(&applied.origin);
@@ -238,6 +245,7 @@ impl StoreConnection {
         self.capture.state().reset();
         self.remote.clear();
         self.staged.clear();
+        self.adopted = None;
         self.lease = None;
     }
 

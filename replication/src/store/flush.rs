@@ -169,6 +169,22 @@ impl Durability {
         self.lock().durable >= number
     }
 
+    /// Waits until all that is committed is durable.
+    pub(super) fn settle(&self, lease: &WriterLease) -> Result<()> {
+        let committed = self.lock().committed;
+        self.wait(committed, lease)
+    }
+
+    /// Takes over heads and a position that have become durable without transactions that reach them.
+    pub(super) fn adopt(&self, heads: &Heads, position: Position) {
+        let mut state = self.lock();
+        for (origin, version) in heads {
+            let present = state.heads.entry(*origin).or_default();
+            *present = (*present).max(*version);
+        }
+        state.position = state.position.max(position);
+    }
+
     /// Has what nobody waits for synced.
     pub(super) fn nudge(&self) {
         if !std::mem::replace(&mut self.lock().nudged, true) {

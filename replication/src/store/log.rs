@@ -103,9 +103,10 @@ pub(super) fn load(sqlite: &Connection, registry: &Registry) -> Result<LogState>
     let mut statement = sqlite.prepare("SELECT origin, version, position FROM trellis_heads")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        state
-            .heads
-            .insert(registry.site(row.get(0)?), DbVersion(row.get::<_, i64>(1)?.cast_unsigned()));
+        let version = DbVersion(row.get::<_, i64>(1)?.cast_unsigned());
+        if version.0 > 0 {
+            state.heads.insert(registry.site(row.get(0)?), version);
+        }
         state.position = state.position.max(Position(row.get::<_, i64>(2)?.cast_unsigned()));
     }
     drop(rows);
@@ -170,6 +171,49 @@ pub(super) fn trim(sqlite: &Connection, position: Position) -> Result<()> {
     )?;
     chunks::trim(sqlite, position)?;
     sqlite.execute("DELETE FROM trellis_log WHERE position <= ?1", [position])?;
+    Ok(())
+}
+
+/// What a state says of an origin.
+pub(super) struct Adopted {
+    /// The origin's ordinal.
+    pub origin: u32,
+    /// Its last version in the state.
+    pub version: DbVersion,
+    /// Its last one with a deletion that is forgotten there.
+    pub forgotten: DbVersion,
+}
+
+/// Begins the log anew behind a state that takes the position after `position`. What goes beyond the state stays, at the
+/// positions after that.
+pub(super) fn adopt(sqlite: &Connection, state: &[Adopted], position: Position) -> Result<()> {
+    let at = position.0.cast_signed() + 1;
+    // Origins that are not in the state are kept whole; they too go on at new positions.
+    sqlite.execute("UPDATE trellis_heads SET position = ?1", [at])?;
+    for Adopted { origin, version, forgotten } in state {
+        let version = version.0.cast_signed();
+        sqlite
+            .prepare_cached(
+                "INSERT INTO trellis_heads (origin, version, position, forgotten)
+                 VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (origin) DO UPDATE SET version = max(version, excluded.version),
+                     forgotten = max(forgotten, excluded.forgotten)",
+            )?
+            .execute(params![origin, version, at, forgotten.0.cast_signed()])?;
+        for table in ["trellis_log", "trellis_log_chunks", "trellis_log_impacts"] {
+            let delete = format!("DELETE FROM {table} WHERE origin = ?1 AND version <= ?2");
+            sqlite.prepare_cached(&delete)?.execute(params![origin, version])?;
+        }
+    }
+    let kept: Vec<i64> = sqlite
+        .prepare("SELECT position FROM trellis_log ORDER BY position")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut renumber =
+        sqlite.prepare("UPDATE trellis_log SET position = ?2 WHERE position = ?1")?;
+    for (before, after) in kept.into_iter().zip(at + 1..) {
+        renumber.execute([before, after])?;
+    }
     Ok(())
 }
 
@@ -285,32 +329,12 @@ pub(super) fn committed_at_us(sqlite: &Connection, position: Position) -> Result
     }
 }
 
-/// What the trimmed part of the log has of an origin.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct TrimmedOrigin {
-    /// The last trimmed version.
-    pub version: DbVersion,
-    /// The last one with a deletion that is forgotten.
-    pub forgotten: DbVersion,
-}
-
-/// What the trimmed part of the log has of an origin.
-pub(super) fn trimmed(sqlite: &Connection, origin: u32) -> Result<TrimmedOrigin> {
+/// The last version of an origin with a deletion that is forgotten.
+pub(super) fn forgotten(sqlite: &Connection, origin: u32) -> Result<DbVersion> {
     let mut select =
-        sqlite.prepare_cached("SELECT version, forgotten FROM trellis_heads WHERE origin = ?1")?;
-    let found = select.query_row([origin], |row| {
-        let number = |index| row.get::<_, i64>(index).map(i64::cast_unsigned).map(DbVersion);
-        Ok(TrimmedOrigin { version: number(0)?, forgotten: number(1)? })
-    });
-    Ok(found.optional()?.unwrap_or_default())
-}
-
-/// The last trimmed version of each origin, by ordinal.
-pub(super) fn all_trimmed(sqlite: &Connection) -> Result<BTreeMap<u32, DbVersion>> {
-    let mut select = sqlite.prepare_cached("SELECT origin, version FROM trellis_heads")?;
-    let rows = select
-        .query_map([], |row| Ok((row.get(0)?, DbVersion(row.get::<_, i64>(1)?.cast_unsigned()))))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+        sqlite.prepare_cached("SELECT forgotten FROM trellis_heads WHERE origin = ?1")?;
+    let found: Option<i64> = select.query_row([origin], |row| row.get(0)).optional()?;
+    Ok(DbVersion(found.unwrap_or(0).cast_unsigned()))
 }
 
 /// Notes that a deletion of an origin's version is forgotten. After [`trim`] of that version.

@@ -29,6 +29,7 @@
 //! (`chunks.rs`). What a connection that writes holds per changed row is stated in `capture.rs` and `fold.rs`.
 
 mod absence;
+mod adopt;
 mod applied;
 mod apply;
 mod capture;
@@ -50,7 +51,6 @@ mod fold;
 mod fresh;
 mod functions;
 mod hidden;
-mod history;
 mod images;
 mod lease;
 mod log;
@@ -61,10 +61,12 @@ mod registry;
 mod resolved;
 mod seal;
 mod set_aside;
+mod snapshot;
 #[expect(clippy::module_inception, reason = "the file of the type `Store`")]
 mod store;
 mod trim;
 
+pub use adopt::StateOutcome;
 pub use applied::{AppliedTransaction, RowEvent, RowOp};
 pub use apply::ApplyOutcome;
 pub use check::{CheckReport, CheckedTable, accept_directory, check_directory};
@@ -82,8 +84,9 @@ pub use options::{CheckHook, ConnectHook, SchemaHook, StoreOptions};
 pub use registry::TableSpec;
 pub use seal::UNLOGGED_WRITE;
 pub use set_aside::{ResumeError, SetAside};
+pub use snapshot::StateSlice;
 pub use store::{DATABASE_FILE, Store, Visited};
-pub use trim::{FLOOR_TABLE_ID, LogLimits, Trimmed, floor_table};
+pub use trim::{LogLimits, Trimmed};
 
 /// Wall clock, microseconds since 1970.
 fn now_us() -> u64 {

@@ -390,6 +390,11 @@ impl Registry {
         self.sites.get(ordinal as usize).or(self.sites.first()).copied().unwrap_or(SiteId([0; 16]))
     }
 
+    /// All known sites, by ordinal.
+    pub(super) fn sites(&self) -> &[SiteId] {
+        &self.sites
+    }
+
     /// Whether a site has that ordinal.
     pub(super) fn has_ordinal(&self, ordinal: u32) -> bool {
         (ordinal as usize) < self.sites.len()
@@ -435,10 +440,7 @@ impl Registry {
             }
         };
         let columns = number_columns(spec, columns)?;
-        let floor = match &known {
-            Some(known) => known.floor,
-            None => self.told_floor(sqlite, spec.id)?,
-        };
+        let floor = known.as_ref().map_or(0, |known| known.floor);
         let table = Table { floor, ..describe(sqlite, spec, ordinal, rows, columns)? };
         if known.is_some_and(|known| known.identity != table.identity || !same_key(&known, &table))
         {
@@ -456,18 +458,6 @@ impl Registry {
         self.entries.insert(spec.id, Entry::Live(Arc::clone(&table)));
         self.reindex();
         Ok((table, is_new))
-    }
-
-    /// The floor that other nodes have told of a table that is new here.
-    fn told_floor(&self, sqlite: &Connection, id: TableId) -> Result<u64> {
-        if !matches!(self.entries.get(&super::FLOOR_TABLE_ID), Some(Entry::Live(_))) {
-            return Ok(0);
-        }
-        let mut select =
-            sqlite.prepare_cached("SELECT floor FROM trellis_floors WHERE table_id = ?1")?;
-        let told: Option<i64> =
-            select.query_row([id.0.cast_signed()], |row| row.get(0)).optional()?;
-        Ok(told.and_then(|floor| u64::try_from(floor).ok()).unwrap_or(0))
     }
 
     /// Raises a table's floor; returns whether it was lower.

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
+use super::adopt::{self, Staged, StateOutcome};
 use super::applied::{AppliedTransaction, Content, RowEvent, RowEvents};
 use super::apply::ApplyOutcome;
 use super::check;
@@ -19,15 +20,16 @@ use super::digest::{self, TableDigest};
 use super::error::{Result, StoreError};
 use super::flush::Listener;
 use super::hidden::{self, Conflict};
-use super::history::History;
 use super::lease::WriterLease;
 use super::log::{self, LogRange, LogSlice};
 use super::options::{SchemaHook, StoreOptions};
 use super::registry::{self, Entry, Registry};
 use super::seal::{self, FoundLog, Verdict};
+use super::snapshot::{Snapshots, StateSlice};
 use super::trim::{LogLimits, Trimmed, Trimmer};
 use crate::types::{
-    DbVersion, EncodedChangeset, Heads, Position, Progress, ProgressBySite, SiteId, TableId,
+    DbVersion, EncodedChangeset, Heads, Position, Progress, ProgressBySite, SiteId, StateChunk,
+    TableId, TransferId,
 };
 
 /// Name of the database file in the data directory.
@@ -37,7 +39,7 @@ pub const DATABASE_FILE: &str = "trellis.db";
 const LOCK_FILE: &str = "trellis.lock";
 
 /// Layout of the store's own tables, "Trl" and a number, kept as `application_id`; a file of another one is refused.
-const LAYOUT: i64 = 0x5472_6c05;
+const LAYOUT: i64 = 0x5472_6c06;
 
 /// A database file, shared by all its connections.
 pub struct Store {
@@ -47,8 +49,10 @@ pub struct Store {
     reader: Mutex<Connection>,
     /// Knows how large and how old the log is.
     trimmer: Mutex<Trimmer>,
-    /// Serves what has left the log.
-    history: Mutex<History>,
+    /// States that are read by nodes which the log does not serve.
+    snapshots: Mutex<Snapshots>,
+    /// What has come of another node's state.
+    staged: Mutex<Staged>,
     threads: Vec<JoinHandle<()>>,
     /// Declared last: it seals the file, which no connection may have open then.
     core: Arc<Core>,
@@ -97,12 +101,8 @@ impl Store {
         let reader = Mutex::new(open_sqlite(&core)?);
         let threads = start_threads(&core, sqlite)?;
         let trimmer = Mutex::default();
-        let history = open_sqlite(&core)?;
-        if let Some(on_connect) = &core.options.on_connect {
-            on_connect(&history)?;
-        }
-        let history = Mutex::new(History::new(history));
-        Ok(Arc::new(Self { applier, reader, trimmer, history, threads, core }))
+        let (snapshots, staged) = (Mutex::default(), Mutex::default());
+        Ok(Arc::new(Self { applier, reader, trimmer, snapshots, staged, threads, core }))
     }
 
     /// This file's identity as a writer.
@@ -215,6 +215,8 @@ impl Store {
             let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
             trimmer.target(&self.core, &reader, stable, limits)?
         };
+        let snapshots = self.snapshots.lock();
+        snapshots.unwrap_or_else(PoisonError::into_inner).expire(&self.core)?;
         let mut trimmed = Trimmed { log_bytes: trimmer.bytes(), ..Trimmed::default() };
         let mut more = target.is_some();
         while let Some(target) = target.filter(|_| more) {
@@ -289,8 +291,7 @@ impl Store {
     }
 
     /// Reads changesets of `origin` from the log, those after `after`, up to and including the one that reaches
-    /// `max_bytes`; at least one if there is one. Transactions that have left the log are made again from what is left of
-    /// them, if that is enough for who has all up to `after`.
+    /// `max_bytes`; at least one if there is one.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -303,15 +304,37 @@ impl Store {
         let head = self.heads().get(&origin).copied().unwrap_or_default();
         let index = |origin, after| self.core.committed().log.first_after(origin, after);
         let after = after.into();
-        let slice = {
-            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-            log::read_origin(&reader, index, head, (origin, after), max_bytes)?
-        };
-        if let LogSlice::Changesets(_) = slice {
-            return Ok(slice);
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        log::read_origin(&reader, index, head, (origin, after), max_bytes)
+    }
+
+    /// Reads the state of this node for another, `reader`, that the log does not serve: the chunks after its first `chunks`,
+    /// up to and including the one that reaches `max_bytes`. All that are read under one number are of one cut.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read_state(
+        &self,
+        reader: (SiteId, TransferId),
+        chunks: u32,
+        max_bytes: usize,
+    ) -> Result<StateSlice> {
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        snapshots.read(&self.core, reader, chunks, max_bytes)
+    }
+
+    /// Takes in chunks of another node's state, in their order; those that begin with the first one start over. With the
+    /// last one the state is taken over whole; blocks until that is durable.
+    pub fn apply_state(&self, chunks: &[StateChunk]) -> StateOutcome {
+        let mut trimmer = self.trimmer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = adopt::apply(&self.core, &mut applier, &mut staged, chunks);
+        if outcome == StateOutcome::Adopted {
+            // The log begins anew.
+            *trimmer = Trimmer::default();
         }
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        history.read(&self.core.registry(), (origin, after), max_bytes)
+        outcome
     }
 
     /// Calls `visit` with the rows that a transaction in the log changed here, in its order; of a large one, with those in
@@ -452,12 +475,13 @@ fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<Sit
         return Err(StoreError::Damaged(format!("layout {layout} is not known to this version")));
     }
     let tables = format!(
-        "BEGIN IMMEDIATE; {} {} {} {} {}",
+        "BEGIN IMMEDIATE; {} {} {} {} {} {} DELETE FROM trellis_state;",
         registry::SYSTEM_TABLES,
         log::SYSTEM_TABLES,
         chunks::SYSTEM_TABLES,
         hidden::SYSTEM_TABLES,
         seal::SYSTEM_TABLES,
+        adopt::SYSTEM_TABLES,
     );
     sqlite.execute_batch(&tables)?;
     seal::open(sqlite)?;

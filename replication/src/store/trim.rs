@@ -13,9 +13,34 @@
 //! Beyond [`LogLimits::max_bytes`] the log is trimmed whoever may need it. Deletions that go that way are not forgotten:
 //! their tombstones stay.
 //!
-//! For forgetting to be right, the stable heads must be what every member is known to have had at some moment, and this
-//! node must have, by the time it trims, all that each member had at that moment: see `collect.rs`. A feed that reads below
-//! the trimmed position is told so and has to read the data afresh; a node is served from `history.rs`.
+//! A feed that reads below the trimmed position is told so and has to read the data afresh; a node that the log no longer
+//! serves is given the whole state (`snapshot.rs`, `adopt.rs`).
+//!
+//! # Forgetting deletions
+//! A deletion D of a row, of causal length c, may be forgotten when nothing that was written without knowing D can still
+//! arrive: it would meet no tombstone and bring the row back. Two conditions see to that, and both are the caller's to keep,
+//! who takes down what members have at one moment and acts upon it later (invariants 1 and 2). From then on every change
+//! of the row that arrives was written by someone who has D, or had the state of someone who has it.
+//!
+//! Such a writer must not begin the row's life at or below c, since other members may still have the tombstone. If it has
+//! the tombstone, it goes on from there. If not, it has forgotten D itself, or has taken over the state of a node that had;
+//! in both cases its **floor** for the table is at least c (invariants 3 to 5), and a key of which it knows nothing begins
+//! its life above the floor. So floors need not be told: they are needed where tombstones are missing, and go wherever
+//! those are missing from. Floors of different nodes may differ; of two first lives of one key the longer one wins the row.
+//!
+//! # Invariants
+//! Each has a test of its name in `tests/forgetting.rs`.
+//! 1. `a_deletion_stays_until_all_members_have_it`: what is forgotten is in the stable heads, what every member had when
+//!    its heads were taken down.
+//! 2. `a_deletion_stays_until_what_others_had_is_here`: this node has by then all that any member had at that moment. What
+//!    a member wrote before it had D is among it, and has met the tombstone.
+//! 3. `forgetting_raises_the_floor`: a tombstone goes in the SQLite transaction that raises the floor to its causal length.
+//! 4. `a_deletion_is_a_tombstone_or_below_the_floor`: of every deletion that is in a node's heads, the node has the
+//!    tombstone, a longer causal length of the row, or a floor that is not lower.
+//! 5. `a_joiner_has_the_floors_with_its_first_rows`: floors are a maximum, of what was forgotten here and of the floors of
+//!    states that were taken over; those come in the SQLite transaction that brings the rows.
+//! 6. `a_joiner_keeps_no_row_whose_deletion_one_server_has_forgotten`: who lacks a forgotten deletion does not merge its
+//!    rows with a state, but is replaced by it (`adopt.rs`).
 //!
 //! # Bounds
 //! [`BATCH_ENTRIES`] and [`BATCH_BYTES`] are trimmed, and [`VACUUM_PAGES`] given back, before writers get the lease again.
@@ -23,7 +48,7 @@
 
 use std::collections::VecDeque;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::capture::Mode;
 use super::collect::Collector;
@@ -31,9 +56,8 @@ use super::connection::{Pending, StoreConnection};
 use super::core::Core;
 use super::error::Result;
 use super::log;
-use super::registry::{Entry, Registry, TableSpec};
 use super::seal::UNLOGGED_WRITE;
-use crate::types::{ColumnId, Heads, Position, TableId};
+use crate::types::{Heads, Position};
 
 /// How much of the log is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,9 +247,6 @@ pub(super) fn trim_some(
     trimmed.transactions += batch.transactions;
     trimmed.tombstones += batch.tombstones;
     pending.map_or(Ok(()), Pending::wait)?;
-    if batch.floors_rose {
-        tell_floors(core, applier)?;
-    }
     Ok(batch.transactions > 0 && batch.last < target.position)
 }
 
@@ -234,7 +255,6 @@ struct Batch {
     last: Position,
     transactions: u64,
     tombstones: u64,
-    floors_rose: bool,
 }
 
 fn trim_batch(applier: &StoreConnection, target: &Target) -> Result<Batch> {
@@ -259,71 +279,7 @@ fn trim_batch(applier: &StoreConnection, target: &Target) -> Result<Batch> {
     for (origin, version) in forgotten {
         log::set_forgotten(sqlite, origin, version)?;
     }
-    Ok(Batch { last, transactions: entries.len() as u64, tombstones, floors_rose })
-}
-
-/// Identity of the table of floors on every node.
-pub const FLOOR_TABLE_ID: TableId = TableId(3);
-
-/// The replicated table that tells nodes of each other's floors, and the statement that creates it. A store in which it is
-/// not registered keeps its floors to itself.
-#[must_use]
-pub fn floor_table() -> (&'static str, TableSpec) {
-    let create = "CREATE TABLE IF NOT EXISTS trellis_floors (
-        table_id INTEGER PRIMARY KEY NOT NULL, floor INTEGER NOT NULL) STRICT";
-    let spec = TableSpec {
-        id: FLOOR_TABLE_ID,
-        name: "trellis_floors".to_owned(),
-        columns: vec![(ColumnId(0), "table_id".to_owned()), (ColumnId(1), "floor".to_owned())],
-        key: vec![ColumnId(0)],
-        system: false,
-    };
-    (create, spec)
-}
-
-fn has_floor_table(registry: &Registry) -> bool {
-    matches!(registry.entry(FLOOR_TABLE_ID), Some(Entry::Live(_)))
-}
-
-/// Writes the floors that have risen to the table of floors, as a transaction of this site.
-fn tell_floors(core: &Core, applier: &mut StoreConnection) -> Result<()> {
-    let registry = core.registry();
-    if !has_floor_table(&registry) {
-        return Ok(());
-    }
-    applier.begin_mode(core.lease.acquire_uncancelled(), Mode::Tracking)?;
-    let written = registry.tables().iter().filter(|table| table.floor > 0).try_for_each(|table| {
-        let mut upsert = applier.sqlite().prepare_cached(
-            "INSERT INTO trellis_floors (table_id, floor) VALUES (?1, ?2)
-             ON CONFLICT (table_id) DO UPDATE SET floor = excluded.floor
-             WHERE floor < excluded.floor",
-        )?;
-        upsert.execute(params![table.id.0.cast_signed(), table.floor.cast_signed()]).map(drop)
-    });
-    if let Err(error) = written {
-        applier.rollback();
-        return Err(error.into());
-    }
-    let pending = applier.commit()?;
-    pending.map_or(Ok(()), Pending::wait)
-}
-
-/// Raises floors to what other nodes have told. Inside a write that applies their changes.
-pub(super) fn adopt_floors(applier: &StoreConnection) -> Result<()> {
-    let mut registry = applier.capture().state().registry.as_ref().clone();
-    let mut select =
-        applier.sqlite().prepare_cached("SELECT table_id, floor FROM trellis_floors")?;
-    let floors = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-    let mut rose = false;
-    for told in floors {
-        let (table, floor) = told?;
-        let floor = u64::try_from(floor).unwrap_or(0);
-        rose |= registry.raise_floor(applier.sqlite(), TableId(table.cast_unsigned()), floor)?;
-    }
-    if rose {
-        applier.capture().state().set_registry(registry.into());
-    }
-    Ok(())
+    Ok(Batch { last, transactions: entries.len() as u64, tombstones })
 }
 
 /// See [`super::Store::vacuum`].

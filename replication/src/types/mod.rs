@@ -9,6 +9,7 @@
 
 mod changeset;
 mod ids;
+mod state;
 mod value;
 
 pub use changeset::{
@@ -18,4 +19,5 @@ pub use ids::{
     CausalLength, ColumnId, DbVersion, Heads, Position, Progress, ProgressBySite, Seq, SiteId,
     TableId,
 };
+pub use state::{StateChunk, TransferId};
 pub use value::{Value, ValueRef};

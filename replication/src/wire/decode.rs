@@ -205,7 +205,7 @@ fn decode_shape(reader: &mut Reader<'_>, columns: usize) -> Result<RowShape, Dec
     Ok(RowShape { causal_length, sentinel, cells })
 }
 
-fn read_value<'a>(reader: &mut Reader<'a>) -> Result<ValueRef<'a>, DecodeError> {
+pub(super) fn read_value<'a>(reader: &mut Reader<'a>) -> Result<ValueRef<'a>, DecodeError> {
     Ok(match reader.u8()? {
         tag::NULL => ValueRef::Null,
         tag::INTEGER => ValueRef::Integer(unzigzag(reader.varint()?)),

@@ -7,9 +7,13 @@
 
 mod decode;
 mod encode;
+mod state;
 pub mod v1;
 
 pub use decode::{ChangesetReader, RowView, TableView, decode};
 #[cfg(feature = "store")]
 pub(crate) use encode::put_value;
 pub use encode::{ChangesetWriter, EncodeError, RowShape, encode};
+pub use state::{
+    StateCell, StateHead, StateOrigin, StateReader, StateRow, StateStamp, StateWriter,
+};

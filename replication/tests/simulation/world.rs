@@ -29,6 +29,8 @@ enum Event {
     Input(Input),
     /// A node's store finishes a batch.
     Applied(Vec<EncodedChangeset>),
+    /// A node's store finishes with chunks of a state.
+    StateApplied(Vec<trellis_replication::types::StateChunk>),
     /// A dial reaches its target.
     Arrive { dial: trellis_replication::protocol::DialId, target: NodeIndex },
     /// One end of a broken connection notices.
@@ -279,6 +281,14 @@ impl World {
             Event::Wake => self.wake(index, scheduled.at),
             Event::Input(input) => self.input(index, input),
             Event::Applied(batch) => self.finish_batch(index, &batch),
+            Event::StateApplied(chunks) => {
+                let schema_before = self.nodes[index].store.schema;
+                let result = self.nodes[index].store.apply_state(&chunks);
+                self.input(index, Input::StateApplied(result));
+                if self.nodes[index].store.schema != schema_before {
+                    self.input(index, Input::SchemaChanged);
+                }
+            }
             Event::Arrive { dial, target } => self.arrive(index, dial, target),
             Event::Break(link) => self.notice_break(index, link),
         }
@@ -348,6 +358,15 @@ impl World {
         let rtt = Span(2 * self.network.conditions.delay_us);
         self.input(target, Input::RoundTrip { link: far.link, rtt });
         self.input(index, Input::RoundTrip { link: near.link, rtt });
+    }
+
+    /// Ends a connection; the other end notices a little later.
+    pub fn break_link(&mut self, index: NodeIndex, link: LinkId) {
+        if let Some(other) = self.network.peer(End { node: index, link }) {
+            let at = Time(self.now.0 + self.network.delay(&mut self.rng));
+            self.schedule(at, other.node, Event::Break(other.link));
+        }
+        self.notice_break(index, link);
     }
 
     fn notice_break(&mut self, index: NodeIndex, link: LinkId) {
@@ -456,6 +475,16 @@ impl World {
                 let result = self.nodes[index].store.read_log(origin, after, max_bytes);
                 let at = Time(self.now.0 + self.rng.random_range(100..1_000));
                 self.schedule(at, index, Event::Input(Input::LogRead { read, result }));
+            }
+            Output::ReadState { read, reader, chunks, max_bytes } => {
+                let result = self.nodes[index].store.read_state(reader, chunks, max_bytes);
+                let at = Time(self.now.0 + self.rng.random_range(100..1_000));
+                self.schedule(at, index, Event::Input(Input::StateRead { read, result }));
+            }
+            Output::ApplyState(chunks) => {
+                let store_us = self.nodes[index].store_us;
+                let at = Time(self.now.0 + self.rng.random_range(store_us / 10..store_us));
+                self.schedule(at, index, Event::StateApplied(chunks));
             }
             Output::ReadProgress => {
                 let progress = self.nodes[index].store.progress();

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use std::sync::Mutex;
 use trellis_replication::net::NetHandle;
 use trellis_replication::store::{
-    AppliedTransaction, Store, StoreConnection, StoreError, StoreOptions, WriterLease, floor_table,
+    AppliedTransaction, Store, StoreConnection, StoreError, StoreOptions, WriterLease,
 };
 use trellis_sqlcompat::catalog::ImageOptions;
 use trellis_sqlcompat::functions::{self, SessionContext};
@@ -79,9 +79,6 @@ impl Database {
         reader.begin(store.lease().acquire_uncancelled())?;
         schema::create(&mut reader)?;
         sequence::create(&mut reader)?;
-        let (create, floors) = floor_table();
-        reader.sqlite().execute_batch(create)?;
-        reader.register_table(&floors)?;
         if let Some(pending) = reader.commit()? {
             pending.wait()?;
         }
@@ -264,6 +261,17 @@ impl Database {
             self.hub.publish(&self.store, transaction, &shown.catalog);
         }
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    /// The whole state has become another without transactions that say how: the schema is read again, and whoever listens
+    /// is told that there is something to be read again.
+    pub(super) fn state_was_replaced(&self) {
+        if let Err(error) = self.refresh_schema() {
+            tracing::error!(%error, "the schema could not be read after a state was taken over");
+        }
+        let schema = self.schema();
+        self.hub.lose_all(self.position(), &schema.catalog);
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = schema;
     }
 
     fn changes_schema(&self, transaction: &AppliedTransaction) -> bool {

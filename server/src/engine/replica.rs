@@ -1,8 +1,12 @@
 //! The store as the network sees it.
 
-use trellis_replication::net::{ApplyResult, ReadLogError, ReplicaStore};
-use trellis_replication::store::{ApplyOutcome, LogSlice};
-use trellis_replication::types::{EncodedChangeset, Progress, ProgressBySite, SiteId};
+use trellis_replication::net::{
+    ApplyResult, ReadLogError, ReadStateError, ReplicaStore, StateResult,
+};
+use trellis_replication::store::{ApplyOutcome, LogSlice, StateOutcome, StateSlice};
+use trellis_replication::types::{
+    EncodedChangeset, Progress, ProgressBySite, SiteId, StateChunk, TransferId,
+};
 
 use super::database::Database;
 
@@ -25,6 +29,35 @@ impl ReplicaStore for Database {
             Ok(LogSlice::Changesets(changesets)) => Ok(changesets),
             Ok(LogSlice::Trimmed { .. }) => Err(ReadLogError::Trimmed),
             Err(error) => Err(ReadLogError::Failed(error.to_string())),
+        }
+    }
+
+    fn read_state(
+        &self,
+        reader: (SiteId, TransferId),
+        chunks: u32,
+        max_bytes: usize,
+    ) -> Result<Vec<StateChunk>, ReadStateError> {
+        match self.store.read_state(reader, chunks, max_bytes) {
+            Ok(StateSlice::Chunks(chunks)) => Ok(chunks),
+            Ok(StateSlice::Gone) => Err(ReadStateError::Gone),
+            Ok(StateSlice::Busy) => Err(ReadStateError::Busy),
+            Err(error) => Err(ReadStateError::Failed(error.to_string())),
+        }
+    }
+
+    fn apply_state(&self, chunks: &[StateChunk]) -> StateResult {
+        match self.store.apply_state(chunks) {
+            StateOutcome::Staged => StateResult::Staged,
+            StateOutcome::Adopted => {
+                self.state_was_replaced();
+                StateResult::Adopted(self.store.progress())
+            }
+            StateOutcome::Gap => StateResult::Gap,
+            StateOutcome::TooEarly => StateResult::TooEarly,
+            StateOutcome::Stale => StateResult::Stale,
+            StateOutcome::Rejected { reason } => StateResult::Rejected(reason),
+            StateOutcome::Failed { reason } => StateResult::Failed(reason),
         }
     }
 }

@@ -44,6 +44,14 @@ impl Hub {
         }
     }
 
+    /// Tells all who listen to tables that they may have missed changes up to a position.
+    pub fn lose_all(&self, position: u64, catalog: &Catalog) {
+        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        let mut delivery = Delivery { channels: &channels, position, woken: BTreeMap::new() };
+        delivery.lose_rows(catalog);
+        delivery.woken.values().for_each(|mailbox| mailbox.wake());
+    }
+
     /// Tells listeners of a transaction. `catalog` is the schema that it was committed under.
     pub fn publish(&self, store: &Store, transaction: &AppliedTransaction, catalog: &Catalog) {
         let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);

@@ -2,10 +2,11 @@
 //!
 //! The parts each keep one kind of state; this module gives every input to the part it concerns and carries what comes
 //! of it to the others. It is cut by what sets it in motion: [`peers`] has connections, membership and who is told
-//! what; [`broadcast`] local commits and live frames; [`sync`] heads and pulls, both ways.
+//! what; [`broadcast`] local commits and live frames; [`sync`] heads and pulls, both ways; [`state`] state transfer.
 
 mod broadcast;
 mod peers;
+mod state;
 mod sync;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,6 +26,7 @@ use super::membership::Membership;
 use super::message::MemberRecord;
 use super::pull::Pulls;
 use super::serve::Serving;
+use super::transfer::{Patience, Transfer};
 use super::{
     Address, CloseReason, Input, LinkId, MemberState, MemberStatus, NodeIdentity, OriginStatus,
     Output, Stats, Time, Tuning,
@@ -83,6 +85,11 @@ pub struct Replica {
     ledger: Ledger,
     pulls: Pulls,
     serving: Serving,
+    /// The state that is being fetched.
+    transfer: Option<Transfer>,
+    patience: Patience,
+    /// The store cannot go on from the state of any peer.
+    stale: bool,
     delegations: Delegations,
     forwarded: Forwarded,
     digests: Digests,
@@ -126,6 +133,9 @@ impl Replica {
             ledger: Ledger::new(stored),
             pulls: Pulls::default(),
             serving: Serving::default(),
+            transfer: None,
+            patience: Patience::default(),
+            stale: false,
             delegations: Delegations::default(),
             forwarded: Forwarded::default(),
             digests: Digests::default(),
@@ -175,6 +185,8 @@ impl Replica {
             Input::StoreProgress(stored) => self.on_store_progress(now, &stored),
             Input::Applied(results) => self.on_applied(now, results),
             Input::LogRead { read, result } => self.on_log_read(read, result),
+            Input::StateRead { read, result } => self.on_state_read(read, result),
+            Input::StateApplied(result) => self.on_state_applied(now, result),
             Input::SchemaChanged => self.ledger.on_schema_changed(now),
             Input::RetryBlocked => self.ledger.release_all(now),
             Input::Leave => {
@@ -298,7 +310,7 @@ impl Replica {
         if let Some(at) = self.delegations.next_deadline() {
             self.arm(Alarm::Delegations, at);
         }
-        if self.ledger.is_lagging() || !self.pulls.is_empty() {
+        if self.ledger.is_lagging() || !self.pulls.is_empty() || self.transfer.is_some() {
             self.arm(Alarm::Pulls, now + PULL_INTERVAL);
         }
         if self.ledger.is_blocked() {

@@ -86,6 +86,9 @@ impl Replica {
         self.flowing.remove(&id);
         self.acks_due.remove(&id);
         self.pulls.forget_link(id);
+        if let Some(transfer) = &mut self.transfer {
+            transfer.forget_link(now, id);
+        }
         self.serving.forget_link(id);
         for delegation in self.delegations.take_of_link(id) {
             self.redelegate(now, delegation);
@@ -124,6 +127,9 @@ impl Replica {
             Frame::Ack { count } => self.delegations.acknowledge(id, count),
             Frame::Pull { id: pull, origin, after, max_bytes } => {
                 self.on_pull(id, pull, origin, after, max_bytes);
+            }
+            Frame::StatePull { id: pull, transfer, chunks, max_bytes } => {
+                self.on_state_pull(id, peer, (pull, transfer, chunks), max_bytes);
             }
             Frame::PullData { id: pull, bytes } => self.on_pull_data(now, id, pull, &bytes),
             Frame::PullEnd { id: pull, status } => self.on_pull_end(now, id, pull, status),

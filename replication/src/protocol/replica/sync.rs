@@ -8,7 +8,7 @@ use super::super::limits::{
 };
 use super::super::message::{Frame, PullStatus};
 use super::super::pull::pieces;
-use super::super::serve::Request;
+use super::super::serve::{Asked, Request};
 use super::super::{ApplyResult, Lane, LinkId, Output, ReadId, ReadLogError, Time};
 use super::Replica;
 use crate::types::EncodedChangeset;
@@ -55,6 +55,9 @@ impl Replica {
     /// broadcast.
     pub(super) fn pull_needs(&mut self, now: Time, at_once: Option<SiteId>) {
         self.give_up_stalled(now);
+        if self.go_on_with_state(now) {
+            return;
+        }
         if !self.pulls.has_room() || !self.ledger.has_room() {
             return;
         }
@@ -97,8 +100,9 @@ impl Replica {
             let Some(link) = self.links.find(site) else {
                 continue;
             };
-            let holds = link.heads.get(&origin).is_some_and(|&head| head > covered.version);
-            if !holds || !self.pulls.may_ask(now, origin, site) {
+            let serves =
+                link.holds(origin, covered.version) && !link.has_trimmed(origin, covered.version);
+            if !serves || !self.pulls.may_ask(now, origin, site) {
                 continue;
             }
             let rtt = link.rtt.map_or(u64::MAX, |rtt| rtt.0 / 8_000);
@@ -125,6 +129,9 @@ impl Replica {
     }
 
     pub(super) fn on_pull_data(&mut self, now: Time, id: LinkId, pull: u64, bytes: &[u8]) {
+        if self.on_state_data(now, id, pull, bytes) {
+            return;
+        }
         let Ok(changes) = self.pulls.on_data(now, id, pull, bytes) else {
             return self.close_invalid(now, id);
         };
@@ -145,16 +152,19 @@ impl Replica {
     }
 
     pub(super) fn on_pull_end(&mut self, now: Time, id: LinkId, pull: u64, status: PullStatus) {
+        if self.on_state_end(now, id, pull, status) {
+            return;
+        }
         let Some(ended) = self.pulls.finish(now, id, pull) else {
             return;
         };
         match status {
             PullStatus::Done => {}
-            PullStatus::Trimmed if ended.after.chunks > 0 => {
-                self.ledger.start_over(now, ended.origin, ended.after);
-            }
             PullStatus::Trimmed => {
-                tracing::warn!(origin = %ended.origin, peer = %ended.peer, "log is trimmed there");
+                tracing::debug!(origin = %ended.origin, peer = %ended.peer, "log is trimmed there");
+                if let Some(link) = self.links.get_mut(id) {
+                    link.trimmed.insert(ended.origin, ended.after.version);
+                }
             }
             PullStatus::Busy | PullStatus::Failed => {
                 tracing::debug!(origin = %ended.origin, peer = %ended.peer, ?status, "pull refused");
@@ -173,9 +183,10 @@ impl Replica {
         max_bytes: u64,
     ) {
         let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX).min(PULL_BYTES);
+        let asked = Asked::Log { origin, after };
         let status = if self.ledger.applied(origin) <= after.version {
             PullStatus::Done
-        } else if self.serving.enqueue(Request { link, id, origin, after, max_bytes }) {
+        } else if self.serving.enqueue(Request { link, id, asked, max_bytes }) {
             return;
         } else {
             PullStatus::Busy
@@ -191,11 +202,12 @@ impl Replica {
             link.is_some_and(|it| it.lane(Lane::Repair).waiting_bytes() < REPAIR_QUEUE_BYTES_MAX)
         };
         while let Some((read, request)) = self.serving.next_read(takes) {
-            self.outputs.push_back(Output::ReadLog {
-                read,
-                origin: request.origin,
-                after: request.after,
-                max_bytes: request.max_bytes,
+            let max_bytes = request.max_bytes;
+            self.outputs.push_back(match request.asked {
+                Asked::Log { origin, after } => Output::ReadLog { read, origin, after, max_bytes },
+                Asked::State { reader, transfer, chunks } => {
+                    Output::ReadState { read, reader: (reader, transfer), chunks, max_bytes }
+                }
             });
         }
     }
@@ -219,7 +231,7 @@ impl Replica {
             }
             Err(ReadLogError::Trimmed) => PullStatus::Trimmed,
             Err(ReadLogError::Failed(error)) => {
-                tracing::warn!(origin = %request.origin, %error, "log could not be read for a peer");
+                tracing::warn!(asked = ?request.asked, %error, "log could not be read for a peer");
                 PullStatus::Failed
             }
         };
