@@ -52,7 +52,10 @@ impl Binder<'_> {
         let mut indexes = Vec::new();
         for access in chain {
             match access {
-                AccessExpr::Subscript(subscript) => indexes.push(self.subscript(subscript)?),
+                AccessExpr::Subscript(subscript) => {
+                    let container = self.types.base(value.type_oid);
+                    indexes.push(self.subscript(subscript, container)?);
+                }
                 AccessExpr::Dot(field) => {
                     value = self.subscripted(value, std::mem::take(&mut indexes))?;
                     value = self.field(value, field)?;
@@ -82,9 +85,17 @@ impl Binder<'_> {
         Ok((self.expr(root)?, chain))
     }
 
-    fn subscript(&mut self, subscript: &ast::Subscript) -> Result<SubscriptIndex, SqlError> {
+    /// One pair of brackets after a value of the type `container`.
+    fn subscript(
+        &mut self,
+        subscript: &ast::Subscript,
+        container: Oid,
+    ) -> Result<SubscriptIndex, SqlError> {
         let mut bound = |expr: &ast::Expr| {
             let index = self.expr(expr)?;
+            if container == Oid::JSONB {
+                return self.jsonb_subscript(index);
+            }
             self.coerce(index, Oid::INT4, -1, CastContext::Assignment)
         };
         match subscript {
@@ -130,8 +141,90 @@ impl Binder<'_> {
         };
         let slice = indexes.iter().any(|index| matches!(index, SubscriptIndex::Slice(..)));
         let (type_oid, typmod, at) = (if slice { base } else { element }, array.typmod, array.at);
-        let node = Node::Subscript(Box::new(Subscript { array, indexes }));
+        let node = Node::Subscript(Box::new(Subscript { array, indexes, assigned: None }));
         Ok(Expr { node, type_oid, typmod, at })
+    }
+
+    /// A subscript of a `jsonb`: an integer or text.
+    fn jsonb_subscript(&mut self, index: Expr) -> Result<Expr, SqlError> {
+        let at = index.at;
+        if index.is_unknown() {
+            return self.implicit(index, Oid::TEXT);
+        }
+        if self.types.base(index.type_oid) == Oid::INT4 {
+            return Ok(index);
+        }
+        let found = self.types.format(index.type_oid);
+        self.coerce(index, Oid::TEXT, -1, CastContext::Implicit).map_err(|_no_cast| {
+            let message = format!("subscript type {found} is not supported");
+            SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+                .with_hint("jsonb subscript must be coercible to either integer or text.")
+                .at(at.position())
+        })
+    }
+
+    /// A column's value with a part of it replaced: `SET a[1] = value`. `chain` are the subscripts.
+    ///
+    /// # Errors
+    /// 42804 for a type without parts, and for a value that does not fit.
+    pub(crate) fn assign_part(
+        &mut self,
+        whole: Expr,
+        column: &str,
+        chain: &[AccessExpr],
+        value: Expr,
+        at: At,
+    ) -> Result<Expr, SqlError> {
+        let base = self.types.base(whole.type_oid);
+        let mut indexes = Vec::with_capacity(chain.len());
+        for access in chain {
+            match access {
+                AccessExpr::Subscript(subscript) => indexes.push(self.subscript(subscript, base)?),
+                AccessExpr::Dot(_) => {
+                    return Err(SqlError::unsupported("assignment to a field of an array element"));
+                }
+            }
+        }
+        let slice = indexes.iter().any(|index| matches!(index, SubscriptIndex::Slice(..)));
+        let wanted = match self.types.element(base) {
+            Some(_) if slice => base,
+            Some(element) => element,
+            None if base == Oid::JSONB && slice => {
+                let message = "jsonb subscript does not support slices";
+                return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
+            }
+            None if base == Oid::JSONB => base,
+            None => {
+                let found = self.types.format(whole.type_oid);
+                return Err(SqlError::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    format!(
+                        "cannot subscript type {found} because it does not support subscripting"
+                    ),
+                )
+                .at(at.position()));
+            }
+        };
+        let (type_oid, typmod) = (whole.type_oid, whole.typmod);
+        let (found, value_at) = (value.type_oid, if value.at.0 == 0 { at } else { value.at });
+        let value =
+            self.coerce(value, wanted, typmod, CastContext::Assignment).map_err(|error| {
+                if found == Oid::UNKNOWN || error.state != SqlState::DATATYPE_MISMATCH {
+                    return error;
+                }
+                let (wanted, found) = (self.types.format(wanted), self.types.format(found));
+                SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!(
+                    "subscripted assignment to \"{column}\" requires type {wanted} but expression \
+                     is of type {found}"
+                ),
+            )
+            .with_hint("You will need to rewrite or cast the expression.")
+            .at(value_at.position())
+            })?;
+        let parts = Subscript { array: whole, indexes, assigned: Some(value) };
+        Ok(Expr { node: Node::Subscript(Box::new(parts)), type_oid, typmod, at })
     }
 
     /// `jsonb['a'][0]` is a chain of `->`.

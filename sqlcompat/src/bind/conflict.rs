@@ -74,7 +74,7 @@ impl<'a> Binder<'a> {
                     (scope.relations.len(), scope.columns.len())
                 };
                 self.add_excluded(target)?;
-                let assigned = self.assignments(target, assignments)?;
+                let assigned = self.assignments(target, assignments, None)?;
                 let filter = self.clause(selection.as_ref(), "WHERE")?;
                 let scope = self.scope();
                 scope.relations.truncate(before.0);

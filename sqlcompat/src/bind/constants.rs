@@ -29,7 +29,7 @@ pub(crate) fn constants<'q>(query: &'q Query, relations: &'q Relations) -> Vec<&
     let mut found = Vec::new();
     of_query(query, &mut found);
     for relation in &relations.0 {
-        if let Source::Query(query) = &relation.source {
+        if let Source::Query(query) | Source::OnlyRow(query) = &relation.source {
             of_query(query, &mut found);
         }
     }

@@ -124,11 +124,13 @@ impl Binder<'_> {
                 sample,
                 index_hints,
             } => {
+                if let Some(sample) = sample {
+                    return Err(self.refused_sample(sample));
+                }
                 let plain = with_hints.is_empty()
                     && version.is_none()
                     && partitions.is_empty()
                     && json_path.is_none()
-                    && sample.is_none()
                     && index_hints.is_empty();
                 if !plain {
                     return Err(SqlError::unsupported("this clause of a table in FROM"));
@@ -169,6 +171,22 @@ impl Binder<'_> {
             other => {
                 let text: String = other.to_string().chars().take(60).collect();
                 Err(SqlError::unsupported(format!("the FROM item {text}")))
+            }
+        }
+    }
+
+    /// Why a TABLESAMPLE is refused: its method is unknown, or all of it is.
+    fn refused_sample(&self, sample: &ast::TableSampleKind) -> SqlError {
+        let (ast::TableSampleKind::BeforeTableAlias(sample)
+        | ast::TableSampleKind::AfterTableAlias(sample)) = sample;
+        match &sample.name {
+            Some(ast::TableSampleMethod::Bernoulli | ast::TableSampleMethod::System) | None => {
+                SqlError::unsupported("TABLESAMPLE")
+            }
+            Some(other) => {
+                let name = other.to_string().to_ascii_lowercase();
+                let message = format!("tablesample method {name} does not exist");
+                SqlError::new(SqlState::UNDEFINED_OBJECT, message)
             }
         }
     }
@@ -254,6 +272,22 @@ impl Binder<'_> {
             qualifier: self.fresh_qualifier(),
             columns: output_columns(&query.columns),
             source: Source::Query(Box::new(query)),
+            optional: false,
+        })
+    }
+
+    /// The only row of a query as a relation that no name in the text refers to.
+    pub(crate) fn add_only_row(&mut self, query: Query) -> RelationId {
+        let mut columns = output_columns(&query.columns);
+        for (index, column) in columns.iter_mut().enumerate() {
+            column.sql = ColumnSql::JsonElement(index);
+            column.not_null = false;
+        }
+        self.relations.add(Relation {
+            alias: String::new(),
+            qualifier: self.fresh_qualifier(),
+            columns,
+            source: Source::OnlyRow(Box::new(query)),
             optional: false,
         })
     }

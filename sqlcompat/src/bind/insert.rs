@@ -7,8 +7,10 @@ use super::conflict::{Conflict, once_keys};
 use super::modification::{Change, Modification};
 use super::query::plain_query;
 use super::target::{Target, is_default};
-use super::tree::{At, Body, Distinct, Expr, FromItem, Query, RelationId, Select};
+use super::tree::{At, Body, Distinct, Expr, FromItem, Node, Query, RelationId, Select};
+use super::update::Place;
 use crate::builtin::CastContext;
+use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::lower::{Lowering, quote_identifier};
 use crate::oid::Oid;
@@ -121,9 +123,9 @@ impl<'a> Binder<'a> {
         &self,
         table: &'a Table,
         names: &[ast::ObjectName],
-    ) -> Result<(Option<Vec<&'a Column>>, Overriding), SqlError> {
+    ) -> Result<(Option<Vec<Place<'a>>>, Overriding), SqlError> {
         let mut overriding = Overriding::No;
-        let mut columns: Vec<&Column> = Vec::with_capacity(names.len());
+        let mut columns: Vec<Place<'a>> = Vec::with_capacity(names.len());
         for name in names {
             let at = self.start_of(name);
             let parts = Self::names(name)?;
@@ -139,15 +141,19 @@ impl<'a> Binder<'a> {
                 [name] => name,
                 _ => return Err(SqlError::unsupported("a field of a column in INSERT")),
             };
-            let column = self.target_column(table, local, at)?;
-            if columns.iter().any(|it| it.attnum == column.attnum) {
+            let place = self.place_of(table, local, at)?;
+            let twice = |it: &Place<'_>| {
+                it.column.attnum == place.column.attnum
+                    && (it.part.is_empty() || place.part.is_empty())
+            };
+            if columns.iter().any(twice) {
                 return Err(SqlError::new(
                     SqlState::DUPLICATE_COLUMN,
-                    format!("column \"{local}\" specified more than once"),
+                    format!("column \"{}\" specified more than once", place.column.name),
                 )
                 .at(at.position()));
             }
-            columns.push(column);
+            columns.push(place);
         }
         Ok(((!columns.is_empty()).then_some(columns), overriding))
     }
@@ -155,12 +161,13 @@ impl<'a> Binder<'a> {
     fn insert_rows(
         &mut self,
         table: &'a Table,
-        named: Option<Vec<&'a Column>>,
+        named: Option<Vec<Place<'a>>>,
         source: InsertSource<'_>,
         overriding: Overriding,
     ) -> Result<Rows<'a>, SqlError> {
         let explicit = named.is_some();
-        let named = named.unwrap_or_else(|| table.columns.iter().collect());
+        let whole = |column| Place { column, part: Vec::new(), at: At(0) };
+        let named = named.unwrap_or_else(|| table.columns.iter().map(whole).collect());
         let mut rows = match source {
             InsertSource::Defaults => {
                 Rows { columns: Vec::new(), source: Values::Rows(vec![Vec::new()]) }
@@ -176,7 +183,7 @@ impl<'a> Binder<'a> {
 
     fn value_rows(
         &mut self,
-        named: &[&'a Column],
+        named: &[Place<'a>],
         explicit: bool,
         values: &ast::Values,
         overriding: Overriding,
@@ -197,7 +204,8 @@ impl<'a> Binder<'a> {
         };
         let at = place(self, named.len().min(width.saturating_sub(1)));
         require_width(named.len(), width, explicit, at)?;
-        let columns: Vec<&Column> = named.iter().copied().take(width).collect();
+        let named = &named[..width];
+        let columns = different_columns(named);
         let mut rows = Vec::with_capacity(values.rows.len());
         self.scopes.push(super::scope::Scope::default());
         let calls = &mut self.scope().calls;
@@ -206,15 +214,57 @@ impl<'a> Binder<'a> {
         calls.no_sets = Some("VALUES");
         for row in &values.rows {
             let mut bound = Vec::with_capacity(width);
-            for (column, expr) in columns.iter().zip(&row.content) {
-                bound.push(self.inserted_value(column, expr, overriding)?);
+            for (place, expr) in named.iter().zip(&row.content) {
+                if place.part.is_empty() {
+                    let value = self.inserted_value(place.column, expr, overriding)?;
+                    bound.push((place.column, value));
+                } else {
+                    self.assign_expression_part(place, expr, &mut bound)?;
+                }
             }
-            rows.push(bound);
+            rows.push(in_order(&columns, bound));
         }
         self.scopes.pop();
         let mut rows = Rows { columns, source: Values::Rows(rows) };
         drop_unwritten(&mut rows);
         Ok(rows)
+    }
+
+    /// A value for a part of a column, which is NULL before the first of its parts.
+    fn add_part(
+        &mut self,
+        place: &Place<'a>,
+        value: Expr,
+        bound: &mut Vec<(&'a Column, Expr)>,
+    ) -> Result<(), SqlError> {
+        let Place { column, part, at } = place;
+        let before = bound.iter().position(|(it, _)| it.attnum == column.attnum);
+        let whole = match before {
+            Some(index) => bound.remove(index).1,
+            None => {
+                let mut null = Expr::new(Node::Literal(Datum::Null), column.type_oid);
+                null.typmod = column.typmod;
+                null
+            }
+        };
+        bound.push((column, self.assign_part(whole, &column.name, part, value, *at)?));
+        Ok(())
+    }
+
+    fn assign_expression_part(
+        &mut self,
+        place: &Place<'a>,
+        expr: &ast::Expr,
+        bound: &mut Vec<(&'a Column, Expr)>,
+    ) -> Result<(), SqlError> {
+        let at = self.expr_start(expr);
+        if is_default(expr) {
+            let message = "cannot set an array element to DEFAULT";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at.position()));
+        }
+        let value = self.expr(expr)?;
+        let value = if value.at.0 == 0 { value.at(at) } else { value };
+        self.add_part(place, value, bound)
     }
 
     fn inserted_value(
@@ -242,28 +292,35 @@ impl<'a> Binder<'a> {
     /// A query's rows, each output assigned to its column.
     fn query_rows(
         &mut self,
-        named: &[&'a Column],
+        named: &[Place<'a>],
         explicit: bool,
         mut query: Query,
         overriding: Overriding,
     ) -> Result<Rows<'a>, SqlError> {
         let width = query.columns.len();
         require_width(named.len(), width, explicit, At(0))?;
-        let columns: Vec<&Column> = named.iter().copied().take(width).collect();
-        for (index, column) in columns.iter().enumerate() {
+        let named = &named[..width];
+        for (index, Place { column, part, at: _ }) in named.iter().enumerate() {
             require_writable(column, overriding)?;
-            if query.columns[index].type_oid == Oid::UNKNOWN {
+            if query.columns[index].type_oid == Oid::UNKNOWN && !part.is_empty() {
+                self.coerce_output(&mut query, index, Oid::TEXT, -1, CastContext::Implicit)?;
+            } else if query.columns[index].type_oid == Oid::UNKNOWN {
                 let (target, typmod) = (column.type_oid, column.typmod);
                 self.coerce_output(&mut query, index, target, typmod, CastContext::Assignment)?;
             }
         }
         let id = self.add_subquery(query);
+        let columns = different_columns(named);
         let mut items = Vec::with_capacity(width);
-        for (index, column) in (0u16..).zip(&columns) {
+        for (index, place) in (0u16..).zip(named) {
             let value = self.column(id, index, At(0));
-            items.push(self.assign(value, column, At(0))?);
+            if place.part.is_empty() {
+                items.push((place.column, self.assign(value, place.column, At(0))?));
+            } else {
+                self.add_part(place, value, &mut items)?;
+            }
         }
-        let select = select_over(id, items);
+        let select = select_over(id, in_order(&columns, items));
         let query = plain_query(Body::Select(Box::new(select)), Vec::new());
         Ok(Rows { columns, source: Values::Query(Box::new(query)) })
     }
@@ -517,6 +574,24 @@ impl<'e> InsertParts<'e> {
             returning: returning.as_deref(),
         })
     }
+}
+
+/// The columns among places, each once.
+fn different_columns<'a>(places: &[Place<'a>]) -> Vec<&'a Column> {
+    let mut columns: Vec<&Column> = Vec::with_capacity(places.len());
+    for place in places {
+        if !columns.iter().any(|it| it.attnum == place.column.attnum) {
+            columns.push(place.column);
+        }
+    }
+    columns
+}
+
+/// Values in the order of their columns.
+fn in_order(columns: &[&Column], mut values: Vec<(&Column, Expr)>) -> Vec<Expr> {
+    let place = |attnum: i16| columns.iter().position(|it| it.attnum == attnum);
+    values.sort_by_key(|(column, _)| place(column.attnum));
+    values.into_iter().map(|(_, value)| value).collect()
 }
 
 /// A select of expressions over one relation.

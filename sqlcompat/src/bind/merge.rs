@@ -164,7 +164,7 @@ impl<'a> Binder<'a> {
                 else {
                     return Err(SqlError::unsupported("this form of UPDATE in MERGE"));
                 };
-                Action::Update(self.assignments(target, assignments)?)
+                Action::Update(self.assignments(target, assignments, None)?)
             }
             MergeAction::Insert(insert) => {
                 Action::Insert(Box::new(self.merge_insert(target, insert)?))

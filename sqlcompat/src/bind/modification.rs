@@ -40,8 +40,8 @@ pub(crate) enum Change<'a> {
         from: Vec<FromItem>,
         /// `WHERE`.
         filter: Option<Expr>,
-        /// A query in `SET` reads the target.
-        reads_itself: bool,
+        /// SQLite would compute `SET` from rows that it has changed: a query in it reads the target, or gives several columns.
+        computed_first: bool,
     },
     /// Removes rows.
     Delete {

@@ -1,5 +1,7 @@
 //! `SELECT`: target list, WHERE, GROUP BY, HAVING, windows, DISTINCT and ORDER BY of one level.
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind};
 
 use super::binder::Binder;
@@ -466,7 +468,9 @@ impl Binder<'_> {
         let mut keys: Vec<Expr> = Vec::new();
         let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
         let mut several = false;
-        for expr in exprs {
+        let marked = |expr: &ast::Expr| matches!(expr, ast::Expr::Identifier(ident) if ident.value == parse::rewrite::GROUP_DISTINCT);
+        let distinct = exprs.first().is_some_and(marked);
+        for expr in exprs.iter().skip(usize::from(distinct)) {
             let alternatives = match expr {
                 ast::Expr::GroupingSets(sets) => grouping_set_lists(sets)?,
                 ast::Expr::Rollup(lists) => rollup(lists),
@@ -492,6 +496,11 @@ impl Binder<'_> {
             let combined =
                 sets.iter().flat_map(|set| bound.iter().map(|more| [&set[..], more].concat()));
             sets = combined.collect();
+        }
+        if distinct {
+            let as_set = |set: &Vec<usize>| set.iter().copied().collect::<BTreeSet<usize>>();
+            let mut seen = BTreeSet::new();
+            sets.retain(|set| seen.insert(as_set(set)));
         }
         Ok((keys, several.then_some(sets)))
     }

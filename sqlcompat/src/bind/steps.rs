@@ -258,7 +258,7 @@ impl<'a> Steps<'a> {
             || part.returning.as_ref().is_some_and(|it| it.uses.tables.contains(&table.oid));
         let result = match &part.change {
             Change::Insert(..) => self.insert(part, &ctes, seen, late)?,
-            Change::Update { reads_itself, .. } if seen || late || *reads_itself => {
+            Change::Update { computed_first, .. } if seen || late || *computed_first => {
                 self.staged_update(part, &ctes, seen, late)?
             }
             Change::Delete { .. } if seen || late => self.staged_delete(part, &ctes, seen)?,
@@ -366,7 +366,7 @@ impl<'a> Steps<'a> {
         seen: bool,
         late: bool,
     ) -> Result<(Option<Returned>, usize), SqlError> {
-        let Change::Update { assigned, from, filter, reads_itself: _ } = &part.change else {
+        let Change::Update { assigned, from, filter, computed_first: _ } = &part.change else {
             return self.plain(part, ctes, Rows::Items);
         };
         let target = part.target;
@@ -559,7 +559,7 @@ impl Lowering<'_> {
         let name = quote_identifier(&target.table.physical_name);
         match &part.change {
             Change::Insert(rows, conflict) => self.insert(target, rows, conflict.as_deref()),
-            Change::Update { assigned, from, filter, reads_itself: _ } => {
+            Change::Update { assigned, from, filter, computed_first: _ } => {
                 self.out.push_str("UPDATE ");
                 self.target(target);
                 self.out.push_str(" SET ");

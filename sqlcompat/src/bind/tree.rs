@@ -238,6 +238,8 @@ pub struct Subscript {
     pub array: Expr,
     /// One index per dimension, or lower and upper bounds for a slice.
     pub indexes: Vec<SubscriptIndex>,
+    /// The value that takes the place of that part; then the whole is the array with it, or the `jsonb`.
+    pub assigned: Option<Expr>,
 }
 
 /// One pair of brackets.
@@ -589,6 +591,8 @@ pub enum Source {
     Table(String, Oid),
     /// A subquery.
     Query(Box<Query>),
+    /// The only row of a query, or NULLs: one row in any case. The query may refer to relations beside it.
+    OnlyRow(Box<Query>),
     /// A CTE, by its name in SQLite.
     Cte(String),
     /// A function in `FROM`.

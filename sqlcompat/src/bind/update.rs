@@ -4,9 +4,11 @@ use sqlparser::ast::{self, AssignmentTarget, ObjectName, UpdateTableFromKind};
 
 use super::binder::Binder;
 use super::modification::{Change, Modification};
+use super::select::unparenthesized;
 use super::target::{Target, is_default, written_table};
-use super::tree::{At, Expr, Node};
+use super::tree::{At, Expr, FromItem, Node};
 use crate::error::{SqlError, SqlState};
+use crate::parse::rewrite::marked_part;
 use crate::schema::{Column, ColumnGeneration};
 
 impl<'a> Binder<'a> {
@@ -46,15 +48,18 @@ impl<'a> Binder<'a> {
                 return Err(SqlError::unsupported("FROM before SET"));
             }
         };
-        let (assigned, uses) = self.with_uses(|binder| binder.assignments(target, assignments))?;
+        let mut rows = Vec::new();
+        let (assigned, uses) =
+            self.with_uses(|binder| binder.assignments(target, assignments, Some(&mut rows)))?;
         let filter = self.clause(selection.as_ref(), "WHERE")?;
         let returning = self.returning(returning.as_deref(), target)?;
-        let reads_itself = uses.tables.contains(&target.table.oid);
-        let change = Change::Update { assigned, from, filter, reads_itself };
+        let computed_first = !rows.is_empty() || uses.tables.contains(&target.table.oid);
+        let from = from.into_iter().chain(rows).collect();
+        let change = Change::Update { assigned, from, filter, computed_first };
         Ok(Modification { target, change, ctes: Vec::new(), returning })
     }
 
-    /// `SET a = …, (b, c) = (…)`.
+    /// `SET a = …, (b, c) = (…)`. Queries that give several columns their values are added to `rows`, where that is given.
     ///
     /// # Errors
     /// 42703, 42601 for a column twice, 42804, 428C9.
@@ -62,6 +67,7 @@ impl<'a> Binder<'a> {
         &mut self,
         target: Target<'a>,
         assignments: &[ast::Assignment],
+        mut rows: Option<&mut Vec<FromItem>>,
     ) -> Result<Vec<(&'a Column, Expr)>, SqlError> {
         let rules = self.scope().calls;
         let calls = &mut self.scope().calls;
@@ -72,12 +78,12 @@ impl<'a> Binder<'a> {
         for ast::Assignment { target: columns, value } in assignments {
             match columns {
                 AssignmentTarget::ColumnName(name) => {
-                    let (column, at) = self.assigned_column(target, name)?;
-                    let value = self.assigned_value(column, value)?;
-                    push_assignment(&mut bound, column, value, at)?;
+                    let place = self.assigned_place(target, name)?;
+                    self.assign_expression(target, &place, value, &mut bound)?;
                 }
                 AssignmentTarget::Tuple(names) => {
-                    self.assign_tuple(target, names, value, &mut bound)?;
+                    let rows = rows.as_deref_mut();
+                    self.assign_tuple(target, names, value, (&mut bound, rows))?;
                 }
             }
         }
@@ -85,11 +91,8 @@ impl<'a> Binder<'a> {
         Ok(bound)
     }
 
-    fn assigned_column(
-        &self,
-        target: Target<'a>,
-        name: &ObjectName,
-    ) -> Result<(&'a Column, At), SqlError> {
+    /// What a name in SET means: a column, or a part of one.
+    fn assigned_place(&self, target: Target<'a>, name: &ObjectName) -> Result<Place<'a>, SqlError> {
         let at = self.start_of(name);
         let names = Self::names(name)?;
         if let [first, _, ..] = &names[..] {
@@ -99,8 +102,80 @@ impl<'a> Binder<'a> {
             )
             .at(at.position()));
         }
-        let local = names.last().map_or("", String::as_str);
-        Ok((self.target_column(target.table, local, at)?, at))
+        self.place_of(target.table, names.last().map_or("", String::as_str), at)
+    }
+
+    /// The column that a name or a marked part means.
+    ///
+    /// # Errors
+    /// 42703, and 42601 for subscripts that are no expressions.
+    pub(crate) fn place_of(
+        &self,
+        table: &'a crate::schema::Table,
+        name: &str,
+        at: At,
+    ) -> Result<Place<'a>, SqlError> {
+        let Some(marked) = marked_part(name) else {
+            let column = self.target_column(table, name, at)?;
+            return Ok(Place { column, part: Vec::new(), at });
+        };
+        let (root, part) = marked?;
+        let ast::Expr::Identifier(ident) = &root else {
+            return Err(SqlError::unsupported("this target of an assignment"));
+        };
+        let column = self.target_column(table, &Self::name(ident), at)?;
+        Ok(Place { column, part, at })
+    }
+
+    /// `SET place = expression`.
+    fn assign_expression(
+        &mut self,
+        target: Target<'a>,
+        place: &Place<'a>,
+        value: &ast::Expr,
+        bound: &mut Vec<(&'a Column, Expr)>,
+    ) -> Result<(), SqlError> {
+        if place.part.is_empty() {
+            let value = self.assigned_value(place.column, value)?;
+            return push_assignment(bound, place.column, value);
+        }
+        if is_default(value) {
+            let message = "cannot set an array element to DEFAULT";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                .at(self.expr_start(value).position()));
+        }
+        let start = self.expr_start(value);
+        let value = self.expr(value)?;
+        let value = if value.at.0 == 0 { value.at(start) } else { value };
+        self.assign_bound(target, place, value, bound)
+    }
+
+    /// `SET place = value`.
+    fn assign_bound(
+        &mut self,
+        target: Target<'a>,
+        place: &Place<'a>,
+        value: Expr,
+        bound: &mut Vec<(&'a Column, Expr)>,
+    ) -> Result<(), SqlError> {
+        let Place { column, part, at } = place;
+        if part.is_empty() {
+            let value = self.assign(value, column, *at)?;
+            return push_assignment(bound, column, value);
+        }
+        // A second part of the same column is put into the value with the first.
+        let before =
+            bound.iter().position(|(it, value)| it.attnum == column.attnum && is_part(value));
+        let whole = match before {
+            Some(index) => bound.remove(index).1,
+            None => {
+                let columns = &target.table.columns;
+                let index = columns.iter().position(|it| it.attnum == column.attnum).unwrap_or(0);
+                self.column(target.relation, u16::try_from(index).unwrap_or(u16::MAX), *at)
+            }
+        };
+        let value = self.assign_part(whole, &column.name, part, value, *at)?;
+        push_assignment(bound, column, value)
     }
 
     fn assigned_value(&mut self, column: &'a Column, value: &ast::Expr) -> Result<Expr, SqlError> {
@@ -139,101 +214,130 @@ impl<'a> Binder<'a> {
         target: Target<'a>,
         names: &[ObjectName],
         value: &ast::Expr,
-        bound: &mut Vec<(&'a Column, Expr)>,
+        (bound, rows): (&mut Vec<(&'a Column, Expr)>, Option<&mut Vec<FromItem>>),
     ) -> Result<(), SqlError> {
-        let mut columns = Vec::with_capacity(names.len());
+        let mut places = Vec::with_capacity(names.len());
         for name in names {
-            columns.push(self.assigned_column(target, name)?);
+            places.push(self.assigned_place(target, name)?);
         }
-        let fields: &[ast::Expr] = match value {
-            ast::Expr::Tuple(fields) => fields,
-            ast::Expr::Nested(field) if names.len() == 1 => std::slice::from_ref(field),
+        let query = unparenthesized(value);
+        let source = if matches!(query, ast::Expr::Subquery(_)) { query } else { value };
+        let fields: Vec<&ast::Expr> = match source {
+            ast::Expr::Tuple(fields) => fields.iter().collect(),
+            ast::Expr::Nested(field) if names.len() == 1 => vec![&**field],
             ast::Expr::Subquery(query) => {
-                return self.assign_query(&columns, query, bound);
+                return self.assign_query(target, &places, query, (bound, rows));
             }
-            other if names.len() == 1 => std::slice::from_ref(other),
-            _ => {
-                return Err(SqlError::unsupported(
-                    "a source of a multiple-column UPDATE item that is no row or subquery",
-                ));
-            }
+            other => match row_fields(other) {
+                Some(fields) => fields,
+                None if names.len() == 1 => vec![other],
+                None => {
+                    let message = "source for a multiple-column UPDATE item must be a sub-SELECT \
+                                   or ROW() expression";
+                    return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                        .at(self.expr_start(value).position()));
+                }
+            },
         };
-        if fields.len() != columns.len() {
+        if fields.len() != places.len() {
             return Err(SqlError::new(
                 SqlState::SYNTAX_ERROR,
                 "number of columns does not match number of values",
             )
             .at(self.expr_start(value).position()));
         }
-        for ((column, at), field) in columns.into_iter().zip(fields) {
-            let value = self.assigned_value(column, field)?;
-            push_assignment(bound, column, value, at)?;
+        for (place, field) in places.iter().zip(fields) {
+            self.assign_expression(target, place, field, bound)?;
         }
         Ok(())
     }
 
-    /// Each column from the same subquery. SQLite evaluates it once per column.
+    /// Each column from the same subquery. In an UPDATE it is computed once for a row; elsewhere once for a column.
     fn assign_query(
         &mut self,
-        columns: &[(&'a Column, At)],
+        target: Target<'a>,
+        places: &[Place<'a>],
         query: &ast::Query,
-        bound: &mut Vec<(&'a Column, Expr)>,
+        (bound, rows): (&mut Vec<(&'a Column, Expr)>, Option<&mut Vec<FromItem>>),
     ) -> Result<(), SqlError> {
         let found = self.subquery(query)?;
-        if found.columns.len() != columns.len() {
+        if found.columns.len() != places.len() {
             return Err(SqlError::new(
                 SqlState::SYNTAX_ERROR,
                 "number of columns does not match number of values",
             )
-            .at(self.start_of(query).position()));
+            .at(self.start_of(query).before().position()));
         }
-        for (index, (column, at)) in columns.iter().enumerate() {
-            let mut one = found.clone();
-            let output = &found.columns[index];
-            let (type_oid, typmod) = (output.type_oid, output.typmod);
-            keep_only(&mut one, index)?;
-            let node = Node::Subquery(Box::new(one));
-            let value = Expr { node, type_oid, typmod, at: At(0) };
-            let value = self.assign(value, column, *at)?;
-            push_assignment(bound, column, value, *at)?;
+        if rows.is_none() && found.is_volatile(&self.relations) {
+            return Err(SqlError::unsupported("several columns from a volatile subquery here"));
+        }
+        let columns = found.columns.clone();
+        let (once, id) = match rows {
+            Some(rows) => {
+                let id = self.add_only_row(found);
+                rows.push(FromItem::Relation(id));
+                (true, id)
+            }
+            None => (false, self.add_subquery(found)),
+        };
+        for (index, (place, output)) in (0u16..).zip(places.iter().zip(&columns)) {
+            let item = self.column(id, index, At(0));
+            let value = if once {
+                item
+            } else {
+                let select = super::insert::select_over(id, vec![item]);
+                let body = super::tree::Body::Select(Box::new(select));
+                let one = super::query::plain_query(body, vec![output.clone()]);
+                let (type_oid, typmod) = (output.type_oid, output.typmod);
+                Expr { node: Node::Subquery(Box::new(one)), type_oid, typmod, at: At(0) }
+            };
+            self.assign_bound(target, place, value, bound)?;
         }
         Ok(())
     }
 }
 
-/// Cuts a query down to one of its output columns.
-fn keep_only(query: &mut super::tree::Query, index: usize) -> Result<(), SqlError> {
-    use super::tree::{Body, Distinct, SortBy};
-    let refused = || SqlError::unsupported("this subquery as the source of several columns");
-    let Body::Select(select) = &mut query.body else { return Err(refused()) };
-    let sorted = query.order_by.iter_mut().try_for_each(|key| match &key.by {
-        SortBy::Output(column) => {
-            key.by = SortBy::Expr(select.items[*column].clone());
-            Ok(())
-        }
-        SortBy::Expr(_) => Ok(()),
-    });
-    sorted?;
-    if select.distinct != Distinct::No {
-        return Err(refused());
+/// What a name in a target list means.
+#[derive(Clone, Debug)]
+pub(crate) struct Place<'a> {
+    /// The column.
+    pub(crate) column: &'a Column,
+    /// The subscripts after it; none for the whole column.
+    pub(crate) part: Vec<ast::AccessExpr>,
+    /// Where it stands.
+    pub(crate) at: At,
+}
+
+/// The fields of `ROW(…)`.
+fn row_fields(expr: &ast::Expr) -> Option<Vec<&ast::Expr>> {
+    let ast::Expr::Function(call) = expr else { return None };
+    let [ast::ObjectNamePart::Identifier(name)] = &call.name.0[..] else { return None };
+    let ast::FunctionArguments::List(list) = &call.args else { return None };
+    if name.quote_style.is_some() || !name.value.eq_ignore_ascii_case("row") {
+        return None;
     }
-    select.items = vec![select.items.swap_remove(index)];
-    query.columns = vec![query.columns.swap_remove(index)];
-    Ok(())
+    let field = |argument| match argument {
+        &ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ref expr)) => Some(expr),
+        _ => None,
+    };
+    list.args.iter().map(field).collect()
+}
+
+/// Whether a value is a column with a part of it replaced.
+pub(crate) fn is_part(value: &Expr) -> bool {
+    matches!(&value.node, Node::Subscript(it) if it.assigned.is_some())
 }
 
 fn push_assignment<'a>(
     bound: &mut Vec<(&'a Column, Expr)>,
     column: &'a Column,
     value: Expr,
-    at: At,
 ) -> Result<(), SqlError> {
     if bound.iter().any(|(other, _)| other.attnum == column.attnum) {
         return Err(SqlError::new(
             SqlState::SYNTAX_ERROR,
             format!("multiple assignments to same column \"{}\"", column.name),
-        )
-        .at(at.position()));
+        ));
     }
     if !column.generation.is_written() {
         return Ok(());

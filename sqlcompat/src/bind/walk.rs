@@ -163,7 +163,7 @@ impl Query {
     #[must_use]
     pub fn is_volatile(&self, relations: &Relations) -> bool {
         let within = |relation: &RelationId| match &relations.get(*relation).source {
-            Source::Query(query) => query.is_volatile(relations),
+            Source::Query(query) | Source::OnlyRow(query) => query.is_volatile(relations),
             Source::Function(function) => {
                 function.calls.iter().any(|(call, _)| call.is_volatile(relations))
             }
@@ -181,7 +181,9 @@ impl Query {
         }
         for relation in query_relations(self) {
             match &relations.get(relation).source {
-                Source::Query(query) => query.visit_columns(relations, visit),
+                Source::Query(query) | Source::OnlyRow(query) => {
+                    query.visit_columns(relations, visit);
+                }
                 Source::Function(function) => {
                     for (call, _) in &function.calls {
                         call.visit_columns(relations, visit);
@@ -242,6 +244,7 @@ impl FromItem {
 
 fn subscript_parts(subscript: &Subscript) -> Vec<&Expr> {
     let mut parts = vec![&subscript.array];
+    parts.extend(&subscript.assigned);
     for index in &subscript.indexes {
         match index {
             SubscriptIndex::Element(index) => parts.push(index),

@@ -9,7 +9,6 @@
 //! | `pg_array_subscript(array, type, i, …)` | `a[i][j]…`, NULL outside |
 //! | `pg_array_slice(array, type, l, u, …)` | `a[l:u]…`, NULL for an omitted bound |
 //! | `pg_array_flat(array, type)` | the array with its elements in one dimension |
-//! | `pg_array_set(array, type, value, i, …)` | the array with one element replaced |
 
 use std::cmp::Ordering;
 
@@ -58,7 +57,7 @@ pub(super) fn store(array: &Array) -> Datum {
     text(array.to_storage())
 }
 
-fn array_error(message: impl Into<String>) -> SqlError {
+pub(super) fn array_error(message: impl Into<String>) -> SqlError {
     SqlError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, message)
 }
 
@@ -112,7 +111,7 @@ fn nest(call: &Call) -> Answer {
 }
 
 /// Position in row-major order of 1-based subscripts (0-based for the vectors); `None` outside.
-fn locate(array: &Array, subscripts: &[i64], lower: i64) -> Option<usize> {
+pub(super) fn locate(array: &Array, subscripts: &[i64], lower: i64) -> Option<usize> {
     if subscripts.len() != array.dimensions.len() {
         return None;
     }
@@ -182,30 +181,6 @@ fn slice(call: &Call) -> Answer {
     }
     let dimensions = ranges.iter().map(|(from, to)| to - from).collect();
     Ok(store(&Array { dimensions, elements }))
-}
-
-/// Replaces one element, growing a one-dimensional array with NULLs where needed.
-fn set_element(call: &Call) -> Answer {
-    let (mut array, _) =
-        if call.is_null(0) { (Array::default(), Oid(0)) } else { read(call, 0, 1)? };
-    let subscripts = (3..call.len()).map(|index| call.i64(index)).collect::<Result<Vec<_>, _>>()?;
-    let value = call.datum(2).to_datum();
-    if let Some(slot) = locate(&array, &subscripts, 1).and_then(|at| array.elements.get_mut(at)) {
-        *slot = value;
-        return Ok(store(&array));
-    }
-    let [subscript] = subscripts.as_slice() else {
-        return Err(array_error("array subscript out of range"));
-    };
-    let index = usize::try_from(subscript - 1)
-        .ok()
-        .ok_or_else(|| SqlError::unsupported("an array whose lower bound is not 1"))?;
-    if index >= ELEMENTS_MAX || array.dimensions.len() > 1 {
-        return Err(array_error("array subscript out of range"));
-    }
-    array.elements.resize(index, Datum::Null);
-    array.elements.push(value);
-    Ok(store(&Array::from_elements(array.elements)))
 }
 
 fn dimension(call: &Call) -> Result<Option<i64>, SqlError> {
@@ -564,7 +539,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_array_subscript", subscript),
     f("pg_array_flat", flat),
     lax("pg_array_slice", slice),
-    lax("pg_array_set", set_element),
     lax("pg_array_any_eq", any_equal),
     f("pg_array_length", |call| Ok(dimension(call)?.map_or(Datum::Null, integer))),
     f("pg_array_lower", |call| {

@@ -31,6 +31,7 @@ mod tables;
 
 mod aggregate;
 mod array;
+mod array_assign;
 mod bit_string;
 mod cast;
 mod collect;
@@ -82,6 +83,7 @@ pub(crate) use tables::{aggregate_functions, scalar_functions};
 pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
     &[
         array::FUNCTIONS,
+        array_assign::FUNCTIONS,
         cast::FUNCTIONS,
         compare::FUNCTIONS,
         datetime::arithmetic::FUNCTIONS,
@@ -93,6 +95,7 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
         float::FUNCTIONS,
         guard::FUNCTIONS,
         integer::FUNCTIONS,
+        json::assign::FUNCTIONS,
         json::build::FUNCTIONS,
         json::edit::FUNCTIONS,
         json::path::calls::FUNCTIONS,

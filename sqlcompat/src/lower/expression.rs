@@ -686,7 +686,10 @@ impl<'a> Lowering<'a> {
 
     /// `array[i]…`: NULL outside of the array, and for fewer indexes than it has dimensions.
     fn subscript(&mut self, subscript: &Subscript) -> Result<(), SqlError> {
-        let Subscript { array, indexes } = subscript;
+        let Subscript { array, indexes, assigned } = subscript;
+        if let Some(value) = assigned {
+            return self.with_part(array, indexes, value);
+        }
         if indexes.iter().any(|it| matches!(it, SubscriptIndex::Slice(..))) {
             return self.slice(array, indexes);
         }
@@ -708,6 +711,13 @@ impl<'a> Lowering<'a> {
         self.out.push_str("pg_array_slice(");
         self.expr(array)?;
         self.push(format_args!(", {}", self.types.base(array.type_oid)));
+        self.bounds(indexes)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// The bounds of a slice as arguments.
+    fn bounds(&mut self, indexes: &[SubscriptIndex]) -> Result<(), SqlError> {
         for index in indexes {
             let (lower, upper) = match index {
                 SubscriptIndex::Element(upper) => (None, Some(upper)),
@@ -723,6 +733,39 @@ impl<'a> Lowering<'a> {
             match upper {
                 Some(upper) => self.expr(upper)?,
                 None => self.out.push_str("NULL"),
+            }
+        }
+        Ok(())
+    }
+
+    /// An array or a `jsonb` with a part of it replaced.
+    fn with_part(
+        &mut self,
+        whole: &Expr,
+        indexes: &[SubscriptIndex],
+        value: &Expr,
+    ) -> Result<(), SqlError> {
+        let base = self.types.base(whole.type_oid);
+        let slice = indexes.iter().any(|it| matches!(it, SubscriptIndex::Slice(..)));
+        self.out.push_str(match (base == Oid::JSONB, slice) {
+            (true, _) => "pg_jsonb_assign(",
+            (false, true) => "pg_array_set_slice(",
+            (false, false) => "pg_array_set(",
+        });
+        self.expr(whole)?;
+        if base != Oid::JSONB {
+            self.push(format_args!(", {base}"));
+        }
+        self.out.push_str(", ");
+        self.expr(value)?;
+        if slice {
+            self.bounds(indexes)?;
+        } else {
+            for index in indexes {
+                if let SubscriptIndex::Element(index) = index {
+                    self.out.push_str(", ");
+                    self.expr(index)?;
+                }
             }
         }
         self.out.push(')');
@@ -779,7 +822,7 @@ impl<'a> Lowering<'a> {
         match &self.relations.get(relation).source {
             Source::Table(_, oid) => self.types.has_row_type(*oid),
             Source::Given => true,
-            Source::Query(_) | Source::Cte(_) | Source::Function(_) => false,
+            Source::Query(_) | Source::OnlyRow(_) | Source::Cte(_) | Source::Function(_) => false,
         }
     }
 

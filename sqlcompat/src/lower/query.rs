@@ -70,12 +70,12 @@ impl Lowering<'_> {
 
     /// `FETCH FIRST … WITH TIES`: the rows up to the rank of the last one that the count admits.
     fn with_ties(&mut self, query: &Query) -> Result<(), SqlError> {
-        let Body::Select(select) = &query.body else {
-            return Err(SqlError::unsupported("FETCH FIRST … WITH TIES of this query"));
+        let select = match &query.body {
+            Body::Select(select) if select.distinct == Distinct::No => select,
+            Body::Select(_) | Body::Values(_) | Body::SetOperation(_) => {
+                return self.ties_of_outputs(query);
+            }
         };
-        if select.distinct != Distinct::No {
-            return Err(SqlError::unsupported("FETCH FIRST … WITH TIES with DISTINCT"));
-        }
         self.out.push_str("SELECT ");
         self.outputs(&query.columns, false);
         self.out.push_str(" FROM (SELECT ");
@@ -90,6 +90,51 @@ impl Lowering<'_> {
             self.push(format_args!(") AS {name}"));
         }
         self.select_tail(select)?;
+        self.within_ties(query)
+    }
+
+    /// As [`Self::with_ties`], of a query whose outputs are all that it can be ordered by.
+    fn ties_of_outputs(&mut self, query: &Query) -> Result<(), SqlError> {
+        self.out.push_str("SELECT ");
+        self.outputs(&query.columns, false);
+        self.out.push_str(" FROM (SELECT ");
+        self.outputs(&query.columns, false);
+        for (function, name) in [("rank", "r"), ("row_number", "n")] {
+            self.push(format_args!(", {function}() OVER ("));
+            for (index, key) in query.order_by.iter().enumerate() {
+                let SortBy::Output(column) = key.by else {
+                    return Err(SqlError::unsupported(
+                        "FETCH FIRST … WITH TIES by this expression",
+                    ));
+                };
+                self.out.push_str(if index == 0 { "ORDER BY " } else { ", " });
+                self.push(format_args!("c{}", column + 1));
+                self.collate(query.columns[column].type_oid);
+                self.direction(key, true);
+            }
+            self.push(format_args!(") AS {name}"));
+        }
+        self.out.push_str(" FROM (");
+        let keeps_order = match &query.body {
+            Body::Select(select) => matches!(select.distinct, Distinct::On(_)),
+            Body::Values(_) | Body::SetOperation(_) => false,
+        };
+        let order_by = if keeps_order { query.order_by.clone() } else { Vec::new() };
+        let inner = Query {
+            ctes: Vec::new(),
+            order_by,
+            limit: None,
+            offset: None,
+            with_ties: false,
+            ..query.clone()
+        };
+        self.named(&inner)?;
+        self.out.push(')');
+        self.within_ties(query)
+    }
+
+    /// What admits the rows of a subquery by their rank `r` and number `n`.
+    fn within_ties(&mut self, query: &Query) -> Result<(), SqlError> {
         self.out.push_str(") WHERE r <= ");
         let offset = query.offset.as_ref();
         match &query.limit {
@@ -312,7 +357,11 @@ impl Lowering<'_> {
         let FromItem::Relation(id) = item else { return false };
         match &self.relations.get(*id).source {
             Source::Function(function) => function.calls.len() > 1,
-            Source::Table(..) | Source::Query(_) | Source::Cte(_) | Source::Given => false,
+            Source::Table(..)
+            | Source::Query(_)
+            | Source::OnlyRow(_)
+            | Source::Cte(_)
+            | Source::Given => false,
         }
     }
 
@@ -325,7 +374,13 @@ impl Lowering<'_> {
                 None => self.out.push_str(name),
             },
             Source::Cte(name) => self.out.push_str(&quote_identifier(name)),
-            Source::Query(query) if query.lateral => self.lateral(query)?,
+            Source::Query(query) if query.lateral => {
+                self.json_rows(query, ("json_each((SELECT json_group_array(", ")", "))"))?;
+            }
+            Source::OnlyRow(query) => {
+                let open = "json_each(json_array(json((SELECT trellis_only_row(";
+                self.json_rows(query, (open, ")", "))))"))?;
+            }
             Source::Query(query) => {
                 self.out.push('(');
                 if query.has_volatile_outputs(relations) {
@@ -361,9 +416,14 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// A lateral subquery as one JSON array of rows.
-    fn lateral(&mut self, query: &Query) -> Result<(), SqlError> {
-        self.out.push_str("json_each((SELECT json_group_array(json_array(");
+    /// Rows of a lateral subquery as JSON arrays, inside of what makes one value of them and takes it apart again.
+    fn json_rows(
+        &mut self,
+        query: &Query,
+        (open, close, end): (&str, &str, &str),
+    ) -> Result<(), SqlError> {
+        self.out.push_str(open);
+        self.out.push_str("json_array(");
         for (index, column) in query.columns.iter().enumerate() {
             if index > 0 {
                 self.out.push_str(", ");
@@ -371,9 +431,12 @@ impl Lowering<'_> {
             let (open, close) = self.json_wrapper(column.type_oid);
             self.push(format_args!("{open}c{}{close}", index + 1));
         }
-        self.out.push_str(")) FROM (");
+        self.out.push(')');
+        self.out.push_str(close);
+        self.out.push_str(" FROM (");
         self.named(query)?;
-        self.out.push_str(")))");
+        self.out.push(')');
+        self.out.push_str(end);
         Ok(())
     }
 

@@ -71,6 +71,12 @@ fn next_is(parser: &Parser<'_>, text: &str) -> bool {
     }
 }
 
+/// `VALUES (…)` where an expression is wanted: a subquery, whose parentheses have been read.
+fn values(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let opens = parser.peek_nth_token_ref(1).token == Token::LParen;
+    (next_is(parser, "VALUES") && opens).then(|| parser.parse_query().map(Expr::Subquery))
+}
+
 /// Whether a select list without items ends here.
 fn is_empty_list(parser: &Parser<'_>) -> bool {
     let before = (0..parser.index()).rev().map(|at| &parser.token_at(at).token);
@@ -139,6 +145,9 @@ impl Dialect for Postgres15 {
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         if let Some(found) = precedence::prefix(parser) {
             return Some(found);
+        }
+        if let Some(query) = values(parser) {
+            return Some(query);
         }
         if is_empty_list(parser) {
             return Some(Ok(Expr::Identifier(Ident::with_quote('"', NO_ITEMS))));

@@ -1,12 +1,14 @@
 //! `json` and `jsonb`: building, reading, comparing, changing, and rows from them.
 //!
 //! # Map
+//! - [`assign`]: `j['a'] = …`.
 //! - [`build`]: `to_json`, `row_to_json`, the builders and the aggregates' elements.
 //! - [`read`]: operators `-> ->> #> #>> @> ?`, lengths, types, casts.
 //! - [`edit`]: `||`, `-`, `#-`, `jsonb_set`, `jsonb_insert`, `strip_nulls`.
 //! - [`path`]: SQL/JSON paths.
 //! - [`rows`]: the set-returning functions.
 
+pub(super) mod assign;
 pub(super) mod build;
 pub(super) mod edit;
 pub(super) mod path;

@@ -2,13 +2,16 @@
 //! forms of `substring` and `normalize`.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use super::{CONFLICT, DEFAULT_VALUES, EXCLUDE, EXPAND, ROWS_FROM, is_word, keyword_token, mark};
+use super::{
+    CONFLICT, DEFAULT_VALUES, EXCLUDE, EXPAND, GROUP_DISTINCT, ROWS_FROM, is_word, keyword_token,
+    mark,
+};
 use crate::parse::split::byte_offset;
 
 /// Whether the token at an index is this word.
-fn word_at(rest: &[TokenWithSpan], at: usize, text: &str) -> bool {
+pub(super) fn word_at(rest: &[TokenWithSpan], at: usize, text: &str) -> bool {
     match rest.get(at).map(|it| &it.token) {
         Some(Token::Word(word)) => is_word(word, text),
         _ => false,
@@ -16,7 +19,7 @@ fn word_at(rest: &[TokenWithSpan], at: usize, text: &str) -> bool {
 }
 
 /// The index of the parenthesis that closes the one at `open`.
-fn closing(rest: &[TokenWithSpan], open: usize) -> Option<usize> {
+pub(super) fn closing(rest: &[TokenWithSpan], open: usize) -> Option<usize> {
     let mut depth = 0usize;
     for (at, it) in rest.iter().enumerate().skip(open) {
         match it.token {
@@ -233,6 +236,24 @@ pub(super) fn default_values(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan
     let values = [keyword_token("VALUES"), open, zero, close];
     out.extend(list.into_iter().chain(values).map(|token| TokenWithSpan { token, span }));
     2
+}
+
+/// `DISTINCT` or `ALL` after GROUP BY: a mark, or nothing.
+pub(super) fn group_quantifier(
+    word: &Word,
+    rest: &[TokenWithSpan],
+    out: &mut Vec<TokenWithSpan>,
+) -> usize {
+    let last = out.len().wrapping_sub(1);
+    if !word_at(out, last, "BY") || !word_at(out, last.wrapping_sub(1), "GROUP") {
+        return 0;
+    }
+    if is_word(word, "DISTINCT") {
+        let span = rest[0].span;
+        out.push(TokenWithSpan { token: mark(GROUP_DISTINCT), span });
+        out.push(TokenWithSpan { token: Token::Comma, span });
+    }
+    1
 }
 
 /// `USING a JOIN b …` of a MERGE: parentheses around the join.

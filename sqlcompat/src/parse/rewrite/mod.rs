@@ -21,6 +21,8 @@
 //! | `ON CONFLICT (lower(a)) WHERE b` | one name under [`CONFLICT`] |
 //! | `substring(a SIMILAR b ESCAPE c)` | `substring(a, b, c)` |
 //! | `normalize(a, NFC)` | `normalize(a, 'NFC')` |
+//! | `SET a[1] = …`, `INSERT INTO t (a[1])` | one name under [`PART`], which holds the text and its place |
+//! | `GROUP BY DISTINCT …`, `GROUP BY ALL …` | one more key under [`GROUP_DISTINCT`]; without the word |
 //! | `(row).*` | a function under [`EXPAND`] |
 //! | `MERGE … THEN INSERT DEFAULT VALUES` | one column under [`DEFAULT_VALUES`] and one value |
 //! | `MERGE … USING a JOIN b ON … ON …` | the join in parentheses |
@@ -30,10 +32,12 @@
 
 mod clause;
 mod literal;
+mod part;
 
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
 pub(super) use literal::refuse_junk;
+pub use part::marked_part;
 
 use crate::error::SqlError;
 
@@ -51,6 +55,10 @@ pub const EXCLUDE: &str = "\0exclude ";
 pub const CONFLICT: &str = "\0conflict ";
 /// Stands, as the name of a function, for `(row).*`.
 pub const EXPAND: &str = "\0expand";
+/// Begins the name that stands for a part of a column that is assigned to; line, column and text follow, with NULs between.
+pub const PART: &str = "\0part ";
+/// Stands, as the first key of a GROUP BY, for its `DISTINCT`.
+pub const GROUP_DISTINCT: &str = "\0distinct";
 /// Stands, as the only column of an INSERT in a MERGE, for `DEFAULT VALUES`.
 pub const DEFAULT_VALUES: &str = "\0default values";
 /// Stands, as the only item of a select list, for an empty one.
@@ -88,8 +96,9 @@ pub fn rewrite(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSp
 fn is_candidate(token: &Token) -> bool {
     match token {
         Token::Word(word) if word.quote_style.is_none() => {
-            const WORDS: [&str; 15] = [
+            const WORDS: [&str; 16] = [
                 "MERGE",
+                "GROUP",
                 "TABLE",
                 "ONLY",
                 "VARIADIC",
@@ -109,6 +118,7 @@ fn is_candidate(token: &Token) -> bool {
         }
         Token::CustomBinaryOperator(_)
         | Token::Assignment
+        | Token::LBracket
         | Token::Whitespace(Whitespace::Newline)
         | Token::SingleQuotedString(_) => true,
         _ => false,
@@ -125,6 +135,7 @@ fn production(
         Some(Token::Word(word)) => word,
         Some(Token::CustomBinaryOperator(operator)) => return Ok(signed(operator, rest, out)),
         Some(Token::Period) => return Ok(clause::whole_row(rest, out)),
+        Some(Token::LBracket) => return Ok(part::assigned(text, rest, out)),
         Some(Token::Assignment) => {
             out.push(TokenWithSpan { token: Token::RArrow, span: rest[0].span });
             return Ok(1);
@@ -151,6 +162,7 @@ fn production(
         "ROWS" => clause::rows_from(rest, out),
         "EXCLUDE" => clause::exclude(rest, out),
         "DEFAULT" => clause::default_values(rest, out),
+        "DISTINCT" | "ALL" => clause::group_quantifier(word, rest, out),
         "USING" => clause::merge_source(rest, out),
         "CONFLICT" => clause::conflict(text, rest, out),
         "SUBSTRING" => clause::similar_substring(rest, out),
