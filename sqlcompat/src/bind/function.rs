@@ -12,7 +12,7 @@ use super::resolve::{
     resolve_function,
 };
 use super::tree::{Aggregate, At, Call, Expr, Node, SortBy, SortKey};
-use crate::builtin::{CastContext, FunctionKind};
+use crate::builtin::{AggregateKind, CastContext, FunctionKind, aggregate};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse;
@@ -411,11 +411,18 @@ impl Binder<'_> {
 
     fn make_call(
         &mut self,
-        written: Written<'_>,
+        mut written: Written<'_>,
         function: &ResolvedFunction,
     ) -> Result<Expr, SqlError> {
         let at = written.at;
         let row = function.row;
+        let is_hypothetical =
+            aggregate(row.oid).is_some_and(|it| it.kind == AggregateKind::Hypothetical);
+        if is_hypothetical && written.over.is_none() {
+            let keys = std::mem::take(&mut written.order_by);
+            let arguments = std::mem::take(&mut written.arguments);
+            return self.hypothetical_set(row, (arguments, keys), written.filter, at);
+        }
         let mut given = Vec::with_capacity(written.arguments.len());
         let declared = |index: usize| row.arguments.get(index).or(row.arguments.last());
         for (index, argument) in written.arguments.into_iter().enumerate() {
@@ -514,7 +521,7 @@ impl Binder<'_> {
 
     /// The query level that an aggregate belongs to: the innermost whose columns its arguments refer to; `None` if they refer to
     /// none, or have a query inside.
-    fn aggregate_level(&self, arguments: &[Expr]) -> Option<usize> {
+    pub(crate) fn aggregate_level(&self, arguments: &[Expr]) -> Option<usize> {
         let mut level = None;
         let mut note = |expr: &Expr| {
             let (Node::Column(relation, _) | Node::WholeRow(relation)) = expr.node else {
@@ -532,7 +539,7 @@ impl Binder<'_> {
     }
 
     /// Notes an aggregate or window function, where its clause admits one.
-    fn note_aggregate(
+    pub(crate) fn note_aggregate(
         &mut self,
         window: bool,
         level: Option<usize>,

@@ -24,6 +24,7 @@ mod expression;
 mod from;
 mod function;
 mod grouping;
+mod hypothetical;
 mod insert;
 mod join;
 mod literal;

@@ -66,6 +66,8 @@ fn candidate(expr: &Expr) -> Option<(String, Strength)> {
             strong(if *shorthand { "substr" } else { "substring" })
         }
         Expr::Overlay { .. } => strong("overlay"),
+        Expr::BinaryOp { op: ast::BinaryOperator::Overlaps, .. } => strong("overlaps"),
+        Expr::IsNormalized { negated: false, .. } => strong("is_normalized"),
         Expr::Trim { trim_where, .. } => strong(match trim_where {
             Some(ast::TrimWhereField::Leading) => "ltrim",
             Some(ast::TrimWhereField::Trailing) => "rtrim",

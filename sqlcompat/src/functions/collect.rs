@@ -1,6 +1,6 @@
 //! Aggregates that keep their rows: strings, arrays, JSON, and the ordered-set aggregates.
 //!
-//! The ordered-set aggregates get, per row, the direct argument and the sorted value; they sort by themselves.
+//! The ordered-set aggregates get, per row, the direct argument and the sorted value; rows come sorted.
 
 use std::collections::VecDeque;
 
@@ -13,9 +13,9 @@ use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::types::array::{Array, DIMENSIONS_MAX, StorageClass, storage_class};
-use crate::types::codec;
 use crate::types::interval::Interval;
 use crate::types::json::{Json, write_string};
+use crate::types::{TypeContext, codec};
 
 type Answer = Result<Datum, SqlError>;
 
@@ -196,6 +196,7 @@ enum OrderedSet {
     ContinuousInterval,
     DiscreteMany,
     ContinuousMany,
+    ContinuousIntervalMany,
 }
 
 /// Values with their type, and the direct argument.
@@ -226,7 +227,9 @@ impl Sorted {
     fn implied_type(&self) -> Option<Oid> {
         match self.kind {
             OrderedSet::Continuous | OrderedSet::ContinuousMany => Some(Oid::FLOAT8),
-            OrderedSet::ContinuousInterval => Some(Oid::INTERVAL),
+            OrderedSet::ContinuousInterval | OrderedSet::ContinuousIntervalMany => {
+                Some(Oid::INTERVAL)
+            }
             OrderedSet::Mode | OrderedSet::Discrete | OrderedSet::DiscreteMany => None,
         }
     }
@@ -269,9 +272,8 @@ impl Sorted {
         let position = fraction * (rows - 1.0);
         let (low, high) = (at(position.floor() as usize), at(position.ceil() as usize));
         let part = position - position.floor();
-        if let (Datum::Text(low), Datum::Text(high), OrderedSet::ContinuousInterval) =
-            (&low, &high, self.kind)
-        {
+        let is_interval = self.implied_type() == Some(Oid::INTERVAL);
+        if let (Datum::Text(low), Datum::Text(high), true) = (&low, &high, is_interval) {
             let (low, high) = (Interval::from_storage(low)?, Interval::from_storage(high)?);
             let distance = high.plus(low.negate()?)?.multiply(part)?;
             return Ok(text(low.plus(distance)?.to_storage()));
@@ -284,9 +286,12 @@ impl Sorted {
     }
 
     /// The most frequent value; the first of them in order.
-    fn mode(sorted: &[Datum]) -> Datum {
+    fn mode(&self, sorted: &[Datum], cx: &TypeContext) -> Datum {
         let mut best: (usize, Option<&Datum>) = (0, None);
-        for group in sorted.chunk_by(|left, right| left == right) {
+        let equal = |left: &Datum, right: &Datum| {
+            ordering::compare(self.type_oid, left.as_ref(), right.as_ref(), cx).is_eq()
+        };
+        for group in sorted.chunk_by(equal) {
             if group.len() > best.0 {
                 best = (group.len(), group.first());
             }
@@ -323,24 +328,27 @@ impl Accumulator for Sorted {
         if self.values.is_empty() {
             return Ok(Datum::Null);
         }
-        let mut sorted: Vec<Datum> = self.values.iter().cloned().collect();
-        call.session.with_types(|cx| {
-            sorted.sort_by(|left, right| {
-                ordering::compare(self.type_oid, left.as_ref(), right.as_ref(), cx)
-            });
-        });
+        let sorted: Vec<Datum> = self.values.iter().cloned().collect();
         if self.kind == OrderedSet::Mode {
-            return Ok(Self::mode(&sorted));
+            return Ok(call.session.with_types(|cx| self.mode(&sorted, cx)));
         }
         let fractions = self.fractions()?;
         let picked = fractions
             .iter()
             .map(|fraction| fraction.map_or(Ok(Datum::Null), |it| self.pick(&sorted, it)))
             .collect::<Result<Vec<_>, _>>()?;
-        if matches!(self.kind, OrderedSet::DiscreteMany | OrderedSet::ContinuousMany) {
-            return Ok(store(&Array::from_elements(picked)));
+        match (&self.fraction.0, self.kind) {
+            (
+                Datum::Text(stored),
+                OrderedSet::DiscreteMany
+                | OrderedSet::ContinuousMany
+                | OrderedSet::ContinuousIntervalMany,
+            ) => {
+                let dimensions = Array::from_storage(stored, StorageClass::Real)?.dimensions;
+                Ok(store(&Array { dimensions, elements: picked }))
+            }
+            _ => Ok(picked.into_iter().next().unwrap_or(Datum::Null)),
         }
-        Ok(picked.into_iter().next().unwrap_or(Datum::Null))
     }
 }
 
@@ -393,4 +401,5 @@ pub(super) const AGGREGATES: &[AggregateFunction] = &[
     sorted!("pg_agg_percentile_cont_float8_float8", Continuous),
     sorted!("pg_agg_percentile_cont__float8_float8", ContinuousMany),
     sorted!("pg_agg_percentile_cont_float8_interval", ContinuousInterval),
+    sorted!("pg_agg_percentile_cont__float8_interval", ContinuousIntervalMany),
 ];

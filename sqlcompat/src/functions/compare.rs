@@ -242,26 +242,6 @@ fn digest<D: Digest>(bytes: &[u8]) -> Vec<u8> {
     D::digest(bytes).to_vec()
 }
 
-/// Text in an encoding: only UTF-8 is known.
-fn utf8_name(name: &str) -> Result<(), SqlError> {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    if plain.eq_ignore_ascii_case("utf8") {
-        return Ok(());
-    }
-    Err(SqlError::unsupported(format!("encoding \"{name}\"")))
-}
-
-fn convert_from(call: &Call) -> Answer {
-    utf8_name(call.text(1)?)?;
-    match std::str::from_utf8(call.blob(0)?) {
-        Ok(value) if !value.contains('\0') => Ok(text(value)),
-        _ => Err(SqlError::new(
-            SqlState::CHARACTER_NOT_IN_REPERTOIRE,
-            "invalid byte sequence for encoding \"UTF8\"",
-        )),
-    }
-}
-
 const fn f(name: &'static str, body: fn(&Call) -> Answer) -> ScalarFunction {
     ScalarFunction::strict(name, body)
 }
@@ -356,9 +336,4 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_sha256_bytea", |call| Ok(Datum::Blob(digest::<Sha256>(call.blob(0)?)))),
     f("pg_sha384_bytea", |call| Ok(Datum::Blob(digest::<Sha384>(call.blob(0)?)))),
     f("pg_sha512_bytea", |call| Ok(Datum::Blob(digest::<Sha512>(call.blob(0)?)))),
-    f("pg_pg_convert_from", convert_from),
-    f("pg_pg_convert_to", |call| {
-        utf8_name(call.text(1)?)?;
-        Ok(Datum::Blob(call.text(0)?.as_bytes().to_vec()))
-    }),
 ];

@@ -32,13 +32,19 @@ mod tables;
 mod aggregate;
 mod array;
 mod array_assign;
+mod binary;
 mod bit_string;
 mod cast;
 mod collect;
 mod compare;
 mod datetime;
+mod encoding;
+mod encoding_tables;
 mod float;
 mod guard;
+mod hash;
+mod hypothetical;
+mod identifier;
 mod integer;
 mod json;
 mod kept;
@@ -46,12 +52,14 @@ mod math_random;
 mod money;
 mod multirange;
 mod network;
+mod normal_form;
 mod numeric;
 pub mod ordering;
 mod pattern;
 mod range;
 mod regex;
 mod series;
+mod statistics;
 mod system;
 mod system_definition;
 mod system_information;
@@ -117,6 +125,18 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
     &[range::FUNCTIONS, multirange::FUNCTIONS, multirange::OPERATORS],
     &[system_definition::FUNCTIONS, system_information::FUNCTIONS, system_visibility::FUNCTIONS],
     system_privileges::FUNCTIONS,
+    &[
+        binary::FUNCTIONS,
+        binary::POLYMORPHIC,
+        encoding::FUNCTIONS,
+        hash::FUNCTIONS,
+        hash::POLYMORPHIC,
+        identifier::FUNCTIONS,
+        normal_form::FUNCTIONS,
+        statistics::COUNTERS,
+        statistics::DURATIONS,
+        statistics::NEVER,
+    ],
 ];
 
 /// Ends the SQLite name of an aggregate that passes over what equals its predecessor: `DISTINCT` of several arguments, over
@@ -131,8 +151,8 @@ pub(crate) fn sorts_distinct(name: &str) -> bool {
 
 /// All aggregates.
 pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] = &[
-    &[aggregate::AGGREGATES, collect::AGGREGATES, guard::AGGREGATES],
     &[bit_string::AGGREGATES, money::AGGREGATES, range::AGGREGATES, multirange::AGGREGATES],
+    &[aggregate::AGGREGATES, collect::AGGREGATES, guard::AGGREGATES, hypothetical::AGGREGATES],
     aggregate::SPREADS,
 ];
 

@@ -17,29 +17,26 @@ enum Part {
     Literal(char),
     One,
     Any,
+    /// An escape with nothing behind it: an error if the match gets there.
+    Dangling,
 }
 
-fn compile(pattern: &str, fold: fn(char) -> char) -> Result<Vec<Part>, SqlError> {
+fn compile(pattern: &str, fold: fn(char) -> char) -> Vec<Part> {
     let mut parts = Vec::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
         parts.push(match c {
             '%' => Part::Any,
             '_' => Part::One,
-            '\\' => Part::Literal(fold(chars.next().ok_or_else(|| {
-                SqlError::new(
-                    SqlState::INVALID_ESCAPE_SEQUENCE,
-                    "LIKE pattern must not end with escape character",
-                )
-            })?)),
+            '\\' => chars.next().map_or(Part::Dangling, |c| Part::Literal(fold(c))),
             c => Part::Literal(fold(c)),
         });
     }
-    Ok(parts)
+    parts
 }
 
 /// Matches with one point of return: the last `%` seen.
-fn matches(value: &[char], parts: &[Part]) -> bool {
+fn matches(value: &[char], parts: &[Part]) -> Result<bool, SqlError> {
     let (mut at, mut part) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     loop {
@@ -59,7 +56,13 @@ fn matches(value: &[char], parts: &[Part]) -> bool {
                 part += 1;
                 continue;
             }
-            None if at == value.len() => return true,
+            Some(Part::Dangling) if at < value.len() => {
+                return Err(SqlError::new(
+                    SqlState::INVALID_ESCAPE_SEQUENCE,
+                    "LIKE pattern must not end with escape character",
+                ));
+            }
+            None if at == value.len() => return Ok(true),
             _ => {}
         }
         match retry {
@@ -68,16 +71,16 @@ fn matches(value: &[char], parts: &[Part]) -> bool {
                 part = after;
                 at = from + 1;
             }
-            _ => return false,
+            _ => return Ok(false),
         }
     }
 }
 
 /// Whether `value` is LIKE `pattern`.
 pub(super) fn like(value: &str, pattern: &str, fold: fn(char) -> char) -> Result<bool, SqlError> {
-    let parts = compile(pattern, fold)?;
+    let parts = compile(pattern, fold);
     let chars: Vec<char> = value.chars().map(fold).collect();
-    Ok(matches(&chars, &parts))
+    matches(&chars, &parts)
 }
 
 fn keep(c: char) -> char {

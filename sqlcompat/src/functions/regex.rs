@@ -621,6 +621,11 @@ fn regexp_instr(call: &Call) -> Answer {
     let from = if call.len() > 2 { offset(value, call.i64(2)?)? } else { 0 };
     let number = at_least(call, 3, "n", 1, 1)?;
     let end = at_least(call, 4, "endoption", 0, 0)?;
+    if end > 1 {
+        return Err(failure::invalid_parameter(format!(
+            "invalid value for parameter \"endoption\": {end}"
+        )));
+    }
     let group = at_least(call, 6, "subexpr", 0, 0)?;
     let regex = compile(call, call.text(1)?, flags(call, 5, false)?)?;
     let found = Matches::of(&regex, value, from).nth(number - 1).transpose()?;

@@ -99,6 +99,55 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::strict("pg_pg_index_column_has_property", index_column_property).stable(),
 ];
 
+/// Other names of encodings, without marks.
+const ENCODING_ALIASES: &[(&str, &str)] = &[
+    ("abc", "WIN1258"),
+    ("alt", "WIN866"),
+    ("euccn", "EUC_CN"),
+    ("eucjis2004", "EUC_JIS_2004"),
+    ("eucjp", "EUC_JP"),
+    ("euckr", "EUC_KR"),
+    ("euctw", "EUC_TW"),
+    ("iso88591", "LATIN1"),
+    ("iso885910", "LATIN6"),
+    ("iso885913", "LATIN7"),
+    ("iso885914", "LATIN8"),
+    ("iso885915", "LATIN9"),
+    ("iso885916", "LATIN10"),
+    ("iso88592", "LATIN2"),
+    ("iso88593", "LATIN3"),
+    ("iso88594", "LATIN4"),
+    ("iso88599", "LATIN5"),
+    ("koi8", "KOI8R"),
+    ("mskanji", "SJIS"),
+    ("shiftjis", "SJIS"),
+    ("shiftjis2004", "SHIFT_JIS_2004"),
+    ("tcvn", "WIN1258"),
+    ("tcvn5712", "WIN1258"),
+    ("unicode", "UTF8"),
+    ("vscii", "WIN1258"),
+    ("win", "WIN1251"),
+    ("win932", "SJIS"),
+    ("win936", "GBK"),
+    ("win949", "UHC"),
+    ("win950", "BIG5"),
+    ("windows1250", "WIN1250"),
+    ("windows1251", "WIN1251"),
+    ("windows1252", "WIN1252"),
+    ("windows1253", "WIN1253"),
+    ("windows1254", "WIN1254"),
+    ("windows1255", "WIN1255"),
+    ("windows1256", "WIN1256"),
+    ("windows1257", "WIN1257"),
+    ("windows1258", "WIN1258"),
+    ("windows866", "WIN866"),
+    ("windows874", "WIN874"),
+    ("windows932", "SJIS"),
+    ("windows936", "GBK"),
+    ("windows949", "UHC"),
+    ("windows950", "BIG5"),
+];
+
 /// Encodings by their number.
 const ENCODINGS: [&str; 42] = [
     "SQL_ASCII",
@@ -159,16 +208,29 @@ fn version(call: &Call) -> Result<Datum, SqlError> {
 }
 
 fn encoding_to_char(call: &Call) -> Result<Datum, SqlError> {
-    let name = usize::try_from(call.i64(0)?).ok().and_then(|at| ENCODINGS.get(at));
-    Ok(Datum::Text(name.copied().unwrap_or_default().to_owned()))
+    let name = usize::try_from(call.i64(0)?).ok().and_then(encoding_at);
+    Ok(Datum::Text(name.unwrap_or_default().to_owned()))
 }
 
-fn char_to_encoding(call: &Call) -> Result<Datum, SqlError> {
+/// The encoding of that number.
+pub(super) fn encoding_at(number: usize) -> Option<&'static str> {
+    ENCODINGS.get(number).copied()
+}
+
+/// The encoding that a name means: case and marks in it do not matter, and most have several.
+pub(super) fn encoding_named(name: &str) -> Option<&'static str> {
     let plain = |name: &str| {
         name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
     };
-    let wanted = plain(call.text(0)?);
-    let found = ENCODINGS.iter().zip(0_i64..).find(|(name, _)| plain(name) == wanted);
+    let wanted = plain(name);
+    let alias = ENCODING_ALIASES.iter().find(|(alias, _)| *alias == wanted);
+    let wanted = alias.map_or(wanted, |(_, name)| plain(name));
+    ENCODINGS.iter().find(|name| plain(name) == wanted).copied()
+}
+
+fn char_to_encoding(call: &Call) -> Result<Datum, SqlError> {
+    let named = encoding_named(call.text(0)?);
+    let found = ENCODINGS.iter().zip(0_i64..).find(|(name, _)| Some(**name) == named);
     Ok(Datum::Integer(found.map_or(-1, |(_, number)| number)))
 }
 

@@ -142,6 +142,23 @@ fn overlay(call: &Call) -> Answer {
     Ok(text(format!("{before}{new}{after}")))
 }
 
+/// `overlay` of bytes.
+fn overlay_bytes(call: &Call) -> Answer {
+    let (value, new, start) = (call.blob(0)?, call.blob(1)?, call.i64(2)?);
+    let replaced =
+        if call.len() > 3 { call.i64(3)? } else { i64::try_from(new.len()).unwrap_or(0) };
+    if start <= 0 {
+        return Err(SqlError::new(
+            SqlState::SUBSTRING_ERROR,
+            "negative substring length not allowed",
+        ));
+    }
+    let clamp = |at: i64| usize::try_from(at).unwrap_or(0).min(value.len());
+    let before = value.get(..clamp(start - 1)).unwrap_or(&[]);
+    let after = value.get(clamp((start - 1).saturating_add(replaced))..).unwrap_or(&[]);
+    Ok(Datum::Blob([before, new, after].concat()))
+}
+
 fn count_of(value: &str) -> i64 {
     i64::try_from(value.chars().count()).unwrap_or(i64::MAX)
 }
@@ -175,7 +192,7 @@ fn character(call: &Call) -> Answer {
     let code = call.i64(0)?;
     let too_large = |message: &str| SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message);
     if code < 0 {
-        return Err(too_large("character number must be positive"));
+        return Err(failure::invalid_parameter("character number must be positive"));
     }
     if code == 0 {
         return Err(too_large("null character not permitted"));
@@ -500,9 +517,15 @@ fn unistr(call: &Call) -> Answer {
         SqlError::new(SqlState::SYNTAX_ERROR, "invalid Unicode escape")
             .with_hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.")
     };
+    let bad_pair = || SqlError::new(SqlState::SYNTAX_ERROR, "invalid Unicode surrogate pair");
     let mut built = String::new();
     let mut rest = value;
+    // The first half of a surrogate pair, behind which the second must follow at once.
+    let mut high: Option<u32> = None;
     while let Some(at) = rest.find('\\') {
+        if high.is_some() && (at > 0 || rest.starts_with("\\\\")) {
+            return Err(bad_pair());
+        }
         built.push_str(rest.get(..at).unwrap_or_default());
         rest = rest.get(at + 1..).unwrap_or_default();
         if let Some(after) = rest.strip_prefix('\\') {
@@ -517,8 +540,27 @@ fn unistr(call: &Call) -> Answer {
             _ => (0, 4),
         };
         let code = rest.get(skip..skip + digits).and_then(|it| u32::from_str_radix(it, 16).ok());
-        built.push(code.and_then(char::from_u32).ok_or_else(bad)?);
+        match (high.take(), code.ok_or_else(bad)?) {
+            (None, code @ 0xd800..=0xdbff) => high = Some(code),
+            (Some(high), low @ 0xdc00..=0xdfff) => {
+                let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                built.push(char::from_u32(code).ok_or_else(bad)?);
+            }
+            (Some(_), _) | (None, 0xdc00..=0xdfff) => return Err(bad_pair()),
+            (None, code) => {
+                let invalid = || {
+                    SqlError::new(
+                        SqlState::SYNTAX_ERROR,
+                        format!("invalid Unicode code point: {code:04X}"),
+                    )
+                };
+                built.push(char::from_u32(code).filter(|c| *c != '\0').ok_or_else(invalid)?);
+            }
+        }
         rest = rest.get(skip + digits..).unwrap_or_default();
+    }
+    if high.is_some() {
+        return Err(bad_pair());
     }
     built.push_str(rest);
     Ok(text(built))
@@ -618,6 +660,8 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_textpos", |call| Ok(count(position(call.text(0)?, call.text(1)?)))),
     f("pg_textoverlay", overlay),
     f("pg_textoverlay_no_len", overlay),
+    f("pg_byteaoverlay", overlay_bytes),
+    f("pg_byteaoverlay_no_len", overlay_bytes),
     f("pg_lpad", |call| pad(call, true)),
     f("pg_lpad_879", |call| pad(call, true)),
     f("pg_rpad", |call| pad(call, false)),

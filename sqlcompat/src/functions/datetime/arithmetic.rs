@@ -640,6 +640,10 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_time_mi_time", |call| Ok(stored(Interval::new(0, 0, call.i64(0)? - call.i64(1)?)))),
     f("pg_timetz_pl_interval", |call| timetz_plus(call, 1)),
     f("pg_timetz_mi_interval", |call| timetz_plus(call, -1)),
+    f("pg_interval_pl_timetz_2547", |call| {
+        let swapped = [call.datum(1), call.datum(0)];
+        timetz_plus(&Call { arguments: &swapped, session: call.session }, 1)
+    }),
     f("pg_interval_pl", |call| call.interval(0)?.plus(call.interval(1)?).map(stored)),
     f("pg_interval_mi", |call| call.interval(0)?.plus(call.interval(1)?.negate()?).map(stored)),
     f("pg_interval_um", |call| call.interval(0)?.negate().map(stored)),
