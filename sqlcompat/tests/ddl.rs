@@ -14,7 +14,8 @@ use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::functions::{SessionContext, register};
 use trellis_sqlcompat::plan::PlanKind;
 use trellis_sqlcompat::schema::{
-    Catalog, SchemaChange, SchemaHost, SchemaRow, SchemaStep, constraint_error, materialize,
+    Catalog, SchemaChange, SchemaHost, SchemaRow, SchemaStep, TableStep, constraint_error,
+    materialize,
 };
 use trellis_sqlcompat::settings::FormatSettings;
 use trellis_sqlcompat::{Datum, SqlError, parse};
@@ -116,7 +117,7 @@ impl Node {
             writeln!(output, "{}{dropped} {} {definition}", row.kind.as_str(), row.name)
                 .expect("a String takes everything");
         }
-        for sql in materialize(&self.catalog, &new)? {
+        for sql in materialize(&self.catalog, &new)?.iter().map(TableStep::sql) {
             writeln!(output, "| {}", names.replace(&sql)).expect("a String takes everything");
             let run = self.sqlite.execute_batch(&sql);
             run.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -171,9 +172,9 @@ impl Node {
     fn compare_with_fresh(&self) {
         let fresh = open();
         register(&fresh, &self.session).expect("the function library");
-        for sql in
-            materialize(&Catalog::default(), &self.catalog).expect("the tables of a fresh node")
-        {
+        let steps = materialize(&Catalog::default(), &self.catalog);
+        for step in steps.expect("the tables of a fresh node") {
+            let sql = step.sql();
             fresh.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
         for table in self.catalog.tables.values() {

@@ -15,7 +15,7 @@ use trellis_sqlcompat::bind::resolve::Types;
 use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::functions::{SessionContext, register};
 use trellis_sqlcompat::plan::{Plan, PlanKind, ResultColumn, Step};
-use trellis_sqlcompat::schema::{Catalog, SchemaHost, SchemaStatement, materialize};
+use trellis_sqlcompat::schema::{Catalog, SchemaHost, SchemaStatement, TableStep, materialize};
 use trellis_sqlcompat::settings::FormatSettings;
 use trellis_sqlcompat::types::{NoNames, TypeContext, encode_text};
 use trellis_sqlcompat::{Datum, DatumRef, SqlError, parse};
@@ -77,7 +77,7 @@ impl Session {
         let mut rows = self.catalog.rows.clone();
         rows.extend(change.rows.into_iter().map(|row| (row.id, row)));
         let new = Catalog::from_rows(rows.into_values());
-        for sql in materialize(&self.catalog, &new)? {
+        for sql in materialize(&self.catalog, &new)?.iter().map(TableStep::sql) {
             self.sqlite.execute_batch(&sql).expect("DDL for SQLite");
         }
         self.catalog = new;

@@ -31,6 +31,14 @@ pub struct CellClock {
     pub stamp: Stamp,
 }
 
+impl CellClock {
+    /// Whether a transaction has written the cell since the row came to be.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.col_version != ZEROED
+    }
+}
+
 /// Cells of neighbouring columns that share version and transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CellRun {

@@ -329,8 +329,6 @@ struct Merging<'a> {
     committed_at_us: u64,
     messages: Vec<Message>,
     message_bytes: usize,
-    /// Rows that were hidden and shown.
-    notes: Notes,
 }
 
 impl<'a> Merging<'a> {
@@ -339,6 +337,7 @@ impl<'a> Merging<'a> {
         applier: &'a mut StoreConnection,
         (stored, site): (Transaction, SiteId),
     ) -> Self {
+        applier.notes = Notes::default();
         Self {
             core,
             applier,
@@ -348,7 +347,6 @@ impl<'a> Merging<'a> {
             committed_at_us: 0,
             messages: Vec::new(),
             message_bytes: 0,
-            notes: Notes::default(),
         }
     }
 
@@ -379,14 +377,16 @@ impl<'a> Merging<'a> {
                 self.call_schema_hook()?;
                 registry = Arc::clone(&self.applier.capture().state().registry);
             }
+            let mut notes = std::mem::take(&mut self.applier.notes);
             let changed = apply_table(
                 (self.applier.sqlite(), self.applier.capture()),
                 &registry,
                 &source,
                 &mut reader,
                 &view,
-                (&mut impact, &mut self.notes),
+                (&mut impact, &mut notes),
             )?;
+            self.applier.notes = notes;
             self.schema_moved |= is_system && changed;
         }
         Ok(impact.finish())
@@ -406,8 +406,9 @@ impl<'a> Merging<'a> {
         if self.schema_moved {
             self.call_schema_hook()?;
         }
-        resolve_due(self.applier, &mut self.notes)?;
-        Ok((self.committed_at_us, self.messages, self.notes.finish()))
+        let mut notes = std::mem::take(&mut self.applier.notes);
+        resolve_due(self.applier, &mut notes)?;
+        Ok((self.committed_at_us, self.messages, notes.finish()))
     }
 
     fn call_schema_hook(&mut self) -> Result<(), Refusal> {

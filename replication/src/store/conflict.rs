@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use super::applied::{AppliedTransaction, Content, Impact};
 use super::capture::Mode;
+use super::clocks::value_of;
 use super::connection::{Pending, StoreConnection};
 use super::core::Core;
+use super::digest::{all_rows, key_of};
 use super::error::Result;
 use super::hidden::{self, HiddenRow};
 use super::log;
 use super::merge::{Found, MergeError, TableMerger, can_hold, insert_sql, own_rowid, read_cells};
-use super::registry::Column;
+use super::registry::{Column, Entry, quote};
 use super::resolved::{Notes, Sight};
-use crate::crdt::{IncomingCell, unpack};
-use crate::types::{Position, Value, ValueRef};
+use crate::crdt::{IncomingCell, PackedKey, unpack};
+use crate::types::{ColumnId, Position, TableId, Value, ValueRef};
 use crate::wire::ChangesetWriter;
 
 impl TableMerger<'_> {
@@ -42,6 +44,30 @@ impl TableMerger<'_> {
             stored.unwrap_or_else(|| self.table.cells.iter().map(Column::missing).collect());
         self.set_cells(&mut image, cells);
         self.place(found, image, sight)
+    }
+
+    /// Hides the rows of a query whose first columns are their keys; they are due.
+    fn hide_rows(&mut self, query: &str) -> Result<()> {
+        let mut select = self.sqlite.prepare(query)?;
+        let width = self.table.key.len();
+        let mut rows = select.query([])?;
+        let mut keys = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut key = PackedKey::default();
+            for place in 0..width {
+                key.push(value_of(row, place)?);
+            }
+            keys.push(key.into_bytes());
+        }
+        drop(rows);
+        for pk in keys {
+            let found = self.find(&pk).map_err(MergeError::into_store)?;
+            let Some(cells) = read_cells(self.sqlite, self.table, &found)? else { continue };
+            self.turns.turn(&pk, Sight::Visible, Sight::Absent);
+            self.release(&pk)?;
+            self.hide(found, cells, Sight::Visible, None)?;
+        }
+        Ok(())
     }
 
     /// Makes the rows due that this one, which is about to change, keeps hidden.
@@ -84,7 +110,7 @@ impl TableMerger<'_> {
     fn place(&mut self, mut found: Found, image: Vec<Value>, sight: Sight) -> Result<Sight> {
         let victims = self.victims(&found, &image)?;
         if let Some(blocker) = victims.iter().filter(|victim| **victim < found.pk).min() {
-            self.hide(found, image, sight, blocker)?;
+            self.hide(found, image, sight, Some(blocker))?;
             return Ok(Sight::Absent);
         }
         for victim in victims {
@@ -92,7 +118,7 @@ impl TableMerger<'_> {
             if let Some(cells) = read_cells(self.sqlite, self.table, &victim)? {
                 self.turns.turn(&victim.pk, Sight::Visible, Sight::Absent);
                 self.release(&victim.pk)?;
-                self.hide(victim, cells, Sight::Visible, &found.pk)?;
+                self.hide(victim, cells, Sight::Visible, Some(&found.pk))?;
             }
         }
         let cells = self.all_cells(&image);
@@ -108,7 +134,7 @@ impl TableMerger<'_> {
         mut found: Found,
         cells: Vec<Value>,
         sight: Sight,
-        blocker: &[u8],
+        blocker: Option<&[u8]>,
     ) -> Result<()> {
         if sight == Sight::Visible {
             super::merge::delete_row(self.sqlite, self.table, &found)?;
@@ -118,7 +144,7 @@ impl TableMerger<'_> {
         let clock = found.clock.take().unwrap_or_else(|| crate::crdt::RowClock::new(1, None));
         tracing::info!(table = %self.table.name, "a row is hidden by a unique index");
         let row = HiddenRow { clock, cells };
-        hidden::put(self.sqlite, self.table, &found.pk, (&row, Some(blocker)))
+        hidden::put(self.sqlite, self.table, &found.pk, (&row, blocker))
     }
 
     fn all_cells<'v>(&self, image: &'v [Value]) -> Vec<IncomingCell<'v>> {
@@ -144,6 +170,92 @@ impl TableMerger<'_> {
         inserted?;
         let here = victims.into_iter().filter(|(table, _)| *table == self.table.ordinal);
         Ok(here.map(|(_, pk)| pk).filter(|pk| *pk != found.pk).collect())
+    }
+}
+
+impl StoreConnection {
+    /// Hides the rows of a registered table that have equal keys, so that a unique index can be made over these: of each
+    /// such group all but one, by the rule that holds once it is there, and those that this makes room for are shown. `keys` and
+    /// `condition` are SQL, as they are in the index. Only while remote changes are applied, inside a
+    /// [`super::SchemaHook`]'s call; the rows are looked at again at the end of their transaction.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn hide_duplicates(
+        &mut self,
+        table: TableId,
+        keys: &[String],
+        condition: Option<&str>,
+    ) -> Result<()> {
+        let registry = Arc::clone(&self.capture().state().registry);
+        let Some(Entry::Live(table)) = registry.entry(table) else { return Ok(()) };
+        let mut filters: Vec<_> = keys.iter().map(|key| format!("{key} IS NOT NULL")).collect();
+        filters.extend(condition.map(|condition| format!("({condition})")));
+        let columns: Vec<_> = table.key.iter().map(|column| quote(&column.name)).collect();
+        let query = format!(
+            "SELECT * FROM (SELECT {}, count(*) OVER (PARTITION BY {}) AS alike FROM {} WHERE {})
+             WHERE alike > 1",
+            columns.join(", "),
+            keys.join(", "),
+            quote(&table.name),
+            filters.join(" AND ")
+        );
+        let turns = self.notes.take(table.id);
+        let merger = TableMerger::new(self.sqlite(), self.capture(), &registry, table)?;
+        let mut merger = merger.with_turns(turns);
+        merger.hide_rows(&query)?;
+        // They are tried when the index is there: not yet.
+        let turns = merger.finish_later()?;
+        self.notes.put(table.id, turns);
+        Ok(())
+    }
+}
+
+impl TableMerger<'_> {
+    /// Gives a cell that no transaction has written what stands for its value, in all rows.
+    fn reset_unwritten(&mut self, column: &Column) -> Result<()> {
+        let mut select = self.sqlite.prepare(&all_rows(self.table))?;
+        let mut rows = select.query([])?;
+        let mut keys = hidden::keys(self.sqlite, self.table)?;
+        while let Some(row) = rows.next()? {
+            keys.push(key_of(self.table, row)?);
+        }
+        drop(rows);
+        let fresh = (column.ordinal, column.missing());
+        for pk in keys {
+            let found = self.find(&pk).map_err(MergeError::into_store)?;
+            let clock = found.clock.as_ref().and_then(|clock| clock.cell(column.ordinal));
+            if clock.is_some_and(|cell| cell.is_written()) {
+                continue;
+            }
+            let before = self.about_to_change(&found)?;
+            let after = self.write(found, false, &[&IncomingCell::fresh(&fresh)])?;
+            if before != after {
+                self.turns.turn(&pk, before, after);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StoreConnection {
+    /// Gives cells of a column that no transaction has written their default anew, which has changed. Only while remote
+    /// changes are applied, inside a [`super::SchemaHook`]'s call.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn reset_unwritten(&mut self, table: TableId, column: ColumnId) -> Result<()> {
+        let registry = Arc::clone(&self.capture().state().registry);
+        let Some(Entry::Live(table)) = registry.entry(table) else { return Ok(()) };
+        let column = table.cell_index(column).and_then(|index| table.cells.get(index));
+        let Some(column) = column else { return Ok(()) };
+        let turns = self.notes.take(table.id);
+        let merger = TableMerger::new(self.sqlite(), self.capture(), &registry, table)?;
+        let mut merger = merger.with_turns(turns);
+        merger.reset_unwritten(column)?;
+        let turns = merger.finish_later()?;
+        self.notes.put(table.id, turns);
+        Ok(())
     }
 }
 

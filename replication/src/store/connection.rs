@@ -14,8 +14,9 @@ use super::ffi::{self, Installed, TransactionEvents};
 use super::lease::WriteLease;
 use super::log::LogState;
 use super::registry::{RowIdentity, Table, TableSpec};
+use super::resolved::Notes;
 use crate::crdt::PackedKey;
-use crate::types::{Message, Position, ProgressBySite, TableId};
+use crate::types::{ColumnId, Message, Position, ProgressBySite, TableId};
 
 /// A SQLite connection whose write transactions are captured.
 ///
@@ -39,6 +40,8 @@ pub struct StoreConnection {
     pub(super) staged: ProgressBySite,
     /// The log as the present transaction has made it anew.
     pub(super) adopted: Option<LogState>,
+    /// Rows that the remote transaction that is being applied has hidden and shown so far.
+    pub(super) notes: Notes,
 }
 
 /// A commit on its way to the disk. Who waits may be the one who syncs, for others too; dropped, it gets there without.
@@ -129,6 +132,7 @@ impl StoreConnection {
             remote: Vec::new(),
             staged: ProgressBySite::new(),
             adopted: None,
+            notes: Notes::default(),
         })
     }
 
@@ -308,6 +312,19 @@ impl StoreConnection {
         self.need_write()?;
         let mut registry = self.capture.state().registry.as_ref().clone();
         registry.unregister(&self.sqlite, table)?;
+        self.capture.state().set_registry(Arc::new(registry));
+        Ok(())
+    }
+
+    /// Says which columns of a registered table are gone, among them some that it may never have had here: later changes of
+    /// them from elsewhere are moot. Inside a write.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn retire_columns(&mut self, table: TableId, columns: &[ColumnId]) -> Result<()> {
+        self.need_write()?;
+        let mut registry = self.capture.state().registry.as_ref().clone();
+        registry.retire_columns(&self.sqlite, table, columns)?;
         self.capture.state().set_registry(Arc::new(registry));
         Ok(())
     }

@@ -222,6 +222,15 @@ pub(super) fn release(sqlite: &Connection, table: &Table, blocker: &[u8]) -> Res
     Ok(())
 }
 
+/// Makes a hidden row due.
+pub(super) fn make_due(sqlite: &Connection, table: &Table, pk: &[u8]) -> Result<()> {
+    let mut update = sqlite.prepare_cached(
+        "UPDATE trellis_hidden SET blocker = NULL WHERE table_ordinal = ?1 AND pk = ?2",
+    )?;
+    update.execute(params![table.ordinal, pk])?;
+    Ok(())
+}
+
 /// Makes all hidden rows of a table due.
 pub(super) fn release_all(sqlite: &Connection, table: &Table) -> Result<()> {
     let mut update = sqlite.prepare_cached(

@@ -237,7 +237,7 @@ impl<'c> TableMerger<'c> {
     }
 
     /// Notes that a row that is there is going to change; returns whether it can be seen.
-    fn about_to_change(&mut self, found: &Found) -> Result<Sight> {
+    pub(super) fn about_to_change(&mut self, found: &Found) -> Result<Sight> {
         if found.hidden.is_some() {
             return Ok(Sight::Absent);
         }
@@ -256,6 +256,15 @@ impl<'c> TableMerger<'c> {
     pub(super) fn finish(mut self) -> Result<Turns> {
         if self.may_be_hidden {
             self.resolve()?;
+        }
+        self.clocks.flush()?;
+        Ok(self.turns)
+    }
+
+    /// Like [`Self::finish`], but leaves the rows that are due to be tried later.
+    pub(super) fn finish_later(mut self) -> Result<Turns> {
+        for pk in std::mem::take(&mut self.due) {
+            hidden::make_due(self.sqlite, self.table, &pk)?;
         }
         self.clocks.flush()?;
         Ok(self.turns)
@@ -339,7 +348,7 @@ impl<'c> TableMerger<'c> {
     }
 
     /// Writes the winning cells and the clock.
-    fn write(
+    pub(super) fn write(
         &mut self,
         mut found: Found,
         created: bool,

@@ -67,7 +67,7 @@ pub(super) struct Column {
     pub ordinal: u32,
     /// Name in SQLite.
     pub name: String,
-    /// Place in the stored record, as the preupdate hook counts.
+    /// Place among all columns of the table, virtual ones too, as the preupdate hook counts.
     pub storage: i32,
     pub not_null: bool,
     /// The default, as SQL.
@@ -439,7 +439,8 @@ impl Registry {
                 (self.next_ordinal.max(1), rows, ColumnOrdinals::new())
             }
         };
-        let columns = number_columns(spec, columns)?;
+        let named = spec.key.iter().chain(spec.columns.iter().map(|(id, _)| id));
+        let columns = number_columns(&spec.name, named, columns)?;
         let floor = known.as_ref().map_or(0, |known| known.floor);
         let table = Table { floor, ..describe(sqlite, spec, ordinal, rows, columns)? };
         if known.is_some_and(|known| known.identity != table.identity || !same_key(&known, &table))
@@ -458,6 +459,25 @@ impl Registry {
         self.entries.insert(spec.id, Entry::Live(Arc::clone(&table)));
         self.reindex();
         Ok((table, is_new))
+    }
+
+    /// Makes these columns known as gone, as far as they are not known at all: changes of them are moot.
+    pub(super) fn retire_columns(
+        &mut self,
+        sqlite: &Connection,
+        id: TableId,
+        columns: &[ColumnId],
+    ) -> Result<()> {
+        let Some(Entry::Live(table)) = self.entries.get(&id) else { return Ok(()) };
+        if columns.iter().all(|column| table.ordinals.contains_key(column)) {
+            return Ok(());
+        }
+        let mut table = table.as_ref().clone();
+        table.ordinals = number_columns(&table.name, columns.iter(), table.ordinals)?;
+        save(sqlite, &table)?;
+        self.entries.insert(id, Entry::Live(Arc::new(table)));
+        self.reindex();
+        Ok(())
     }
 
     /// Raises a table's floor; returns whether it was lower.
@@ -508,16 +528,21 @@ impl Registry {
 }
 
 /// Gives ordinals to the columns that have none yet.
-fn number_columns(spec: &TableSpec, mut ordinals: ColumnOrdinals) -> Result<ColumnOrdinals> {
+fn number_columns<'c>(
+    table: &str,
+    columns: impl Iterator<Item = &'c ColumnId>,
+    mut ordinals: ColumnOrdinals,
+) -> Result<ColumnOrdinals> {
     let mut next = ordinals.values().max().map_or(0, |last| last + 1);
-    for id in spec.key.iter().chain(spec.columns.iter().map(|(id, _)| id)) {
+    for id in columns {
         ordinals.entry(*id).or_insert_with(|| {
             next += 1;
             next - 1
         });
     }
     if next > COLUMNS_MAX {
-        return Err(unsupported(spec, format!("it has had more than {COLUMNS_MAX} columns")));
+        let reason = format!("it has had more than {COLUMNS_MAX} columns");
+        return Err(StoreError::Unsupported { name: table.to_owned(), reason });
     }
     Ok(ordinals)
 }
@@ -682,7 +707,7 @@ fn describe(
 fn physical_columns(sqlite: &Connection, name: &str) -> Result<Vec<Column>> {
     const VIRTUAL: i32 = 2;
     let mut statement = sqlite.prepare_cached(
-        "SELECT name, \"notnull\", dflt_value, upper(type), hidden FROM pragma_table_xinfo(?1)",
+        "SELECT name, \"notnull\", dflt_value, upper(type), hidden, cid FROM pragma_table_xinfo(?1)",
     )?;
     let mut rows = statement.query([name])?;
     let mut columns = Vec::new();
@@ -695,7 +720,7 @@ fn physical_columns(sqlite: &Connection, name: &str) -> Result<Vec<Column>> {
             id: ColumnId(0),
             ordinal: 0,
             name: row.get(0)?,
-            storage: i32::try_from(columns.len()).unwrap_or(i32::MAX),
+            storage: row.get(5)?,
             not_null: row.get(1)?,
             fallback: fallback(sqlite, &declared, default.as_deref()),
             real: has_real_affinity(&declared),

@@ -5,6 +5,7 @@
 //! | `unique` | a row that is kept out of sight, with its values; `other_key` is the visible row's |
 //! | `foreign key` | a row that refers to one that is not there; `other_key` is that one's |
 //! | `check`, `not null` | a row that the condition excludes |
+//! | `schema` | an object that the rest of the schema leaves no meaning; `row` says what it is and why, `key` is NULL |
 //!
 //! The list is a function of the tables and clocks, so nodes with the same transactions list the same. `since` names the
 //! last transaction that wrote the row, as `site:version`.
@@ -18,7 +19,7 @@ use trellis_replication::crdt::{pack, unpack};
 use trellis_replication::store::{Conflict, StoreConnection};
 use trellis_replication::types::{DbVersion, SiteId, TableId, Value};
 use trellis_sqlcompat::schema::{
-    Catalog, Table, ViolationQuery, key_columns, unique_sets, violation_queries,
+    Catalog, Table, Unusable, ViolationQuery, key_columns, unique_sets, violation_queries,
 };
 use trellis_sqlcompat::{Datum, Oid};
 
@@ -36,7 +37,7 @@ pub(super) struct ConflictRow {
     pub(super) table_name: String,
     pub(super) kind: &'static str,
     pub(super) constraint: Option<String>,
-    pub(super) key: String,
+    pub(super) key: Option<String>,
     pub(super) other_key: Option<String>,
     pub(super) since: Option<(DbVersion, SiteId)>,
     /// The values of a row that is out of sight.
@@ -51,7 +52,7 @@ impl ConflictRow {
             "table_name" => Datum::Text(self.table_name.clone()),
             "kind" => Datum::Text(self.kind.to_owned()),
             "constraint_name" => text(&self.constraint),
-            "key" => Datum::Text(self.key.clone()),
+            "key" => text(&self.key),
             "other_key" => text(&self.other_key),
             "since" => self.since.map_or(Datum::Null, |(version, site)| {
                 Datum::Text(format!("{site}:{}", version.0))
@@ -70,6 +71,7 @@ pub(super) fn list(database: &Database) -> anyhow::Result<Vec<ConflictRow>> {
     // One state of the tables, and of the rows that are not in them.
     sqlite.execute_batch("BEGIN")?;
     let mut rows = Vec::new();
+    rows.extend(schema.catalog.unusable.values().map(|it| unusable(&schema.catalog, it)));
     for table in schema.catalog.tables.values() {
         let of_table = Lister { database, catalog: &schema.catalog, sqlite, table };
         of_table.all_hidden(&connection, &mut rows)?;
@@ -86,6 +88,32 @@ pub(super) fn list(database: &Database) -> anyhow::Result<Vec<ConflictRow>> {
     Ok(rows)
 }
 
+/// An object that cannot be carried out.
+fn unusable(catalog: &Catalog, unusable: &Unusable) -> ConflictRow {
+    let table = catalog.tables.values().find(|table| table.id == unusable.table);
+    let reason = serde_json::json!({
+        "kind": unusable.kind.as_str(),
+        "reason": unusable.reason.message,
+    });
+    ConflictRow {
+        table_name: table.map(|table| display_name(catalog, table)).unwrap_or_default(),
+        kind: "schema",
+        constraint: Some(unusable.name.clone()),
+        key: None,
+        other_key: None,
+        since: None,
+        row: Some(reason.to_string()),
+    }
+}
+
+/// A table's name, with its schema unless that is `public`.
+fn display_name(catalog: &Catalog, table: &Table) -> String {
+    match catalog.namespace_name(table.namespace) {
+        "public" => table.name.clone(),
+        schema => format!("{schema}.{}", table.name),
+    }
+}
+
 /// Lists the conflicts of one table.
 struct Lister<'a> {
     database: &'a Database,
@@ -100,10 +128,7 @@ impl Lister<'_> {
     }
 
     fn name(&self) -> String {
-        match self.catalog.namespace_name(self.table.namespace) {
-            "public" => self.table.name.clone(),
-            schema => format!("{schema}.{}", self.table.name),
-        }
+        display_name(self.catalog, self.table)
     }
 
     fn object(&self, columns: &[(String, Oid)], values: &[Value]) -> String {
@@ -156,7 +181,7 @@ impl Lister<'_> {
             table_name: self.name(),
             kind: "unique",
             constraint,
-            key: self.object(&columns, &key),
+            key: Some(self.object(&columns, &key)),
             other_key,
             since: conflict.since,
             row: Some(self.object(&names, &values)),
@@ -188,7 +213,7 @@ impl Lister<'_> {
                 table_name: self.name(),
                 kind: query.kind,
                 constraint: Some(query.constraint.clone()),
-                key: self.object(&columns, key),
+                key: Some(self.object(&columns, key)),
                 other_key: (!other.is_empty()).then(|| self.object(&query.other, other)),
                 since: self.database.store.last_writer(self.id(), &pk)?,
                 row: None,

@@ -1,6 +1,10 @@
 //! The schema in the file: reading its rows, changing them, and keeping SQLite's tables in line, for local DDL and for rows
 //! that arrive from peers alike.
 //!
+//! What the rows say may not fit the rows of the user's tables: a column cannot have its values in a new form, a unique index
+//! forbids rows that are there. A statement is then refused. Rows of the schema that arrive from peers are not, whatever they
+//! say: see [`RemoteSchema`].
+//!
 //! `trellis_schema` is replicated. `trellis_materialized` is this file's own copy of the rows that its tables were last
 //! brought in line with, so that the difference is known inside any transaction, whoever changed the rows.
 
@@ -13,7 +17,8 @@ use trellis_replication::types::{ColumnId, TableId};
 use trellis_sqlcompat::catalog::{CatalogImage, ImageOptions};
 use trellis_sqlcompat::functions::{self, SessionContext};
 use trellis_sqlcompat::schema::{
-    Catalog, ObjectId, ObjectKind, SchemaRow, StoreTable, materialize,
+    Catalog, Conversion, ObjectId, ObjectKind, SchemaRow, StoreTable, TableStep, UniqueIndex,
+    materialize,
 };
 use trellis_sqlcompat::{SqlError, SqlState};
 
@@ -134,27 +139,90 @@ pub(super) fn upsert(sqlite: &Connection, rows: &[SchemaRow]) -> rusqlite::Resul
     Ok(())
 }
 
-/// What [`bring_in_line`] has made of the schema, and what the store is to be told of it.
+/// Whose schema change it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Author {
+    /// A statement's here: what does not fit is refused.
+    Statement,
+    /// Another node's: what does not fit is made to.
+    Peer,
+}
+
+/// What [`bring_in_line`] has made of the schema, and what is left to be done for it with the store.
 pub(super) struct InLine {
     /// The objects as they are.
     pub(super) catalog: Catalog,
-    /// Tables to be registered, or registered anew.
-    pub(super) registered: Vec<TableSpec>,
+    /// What cannot be carried out any more, though it could before.
+    refused: Option<SqlError>,
+    /// Tables to be registered, or registered anew, and their columns that are gone.
+    pub(super) registered: Vec<(TableSpec, Vec<ColumnId>)>,
     /// Tables that are gone.
     pub(super) unregistered: Vec<TableId>,
+    /// Columns whose value in rows from before them is another then, if a peer said so.
+    reset: Vec<(TableId, ColumnId)>,
+    /// Unique indexes to be made then, if a peer said so.
+    unique_indexes: Vec<UniqueIndex>,
 }
 
-/// Brings SQLite's tables in line with `trellis_schema`; the store's registrations are the caller's to follow. Inside a write.
-pub(super) fn bring_in_line(sqlite: &Connection) -> Result<InLine, SqlError> {
+impl InLine {
+    /// The first reason for which a statement must not leave the schema like this.
+    pub(super) fn refused(&self) -> Result<(), SqlError> {
+        self.refused.clone().map_or(Ok(()), Err)
+    }
+
+    /// Registers the tables and makes unique indexes, hiding the rows that they forbid.
+    fn finish(self, connection: &mut StoreConnection) -> Result<(), StoreError> {
+        for (spec, gone) in &self.registered {
+            connection.register_table(spec)?;
+            connection.retire_columns(spec.id, gone)?;
+        }
+        for table in self.unregistered {
+            connection.unregister_table(table)?;
+        }
+        for (table, column) in self.reset {
+            connection.reset_unwritten(table, column)?;
+        }
+        for index in &self.unique_indexes {
+            match connection.sqlite().execute_batch(&index.sql) {
+                Err(error) if is_constraint(&error) => {
+                    let condition = index.predicate.as_deref();
+                    connection.hide_duplicates(TableId(index.table), &index.keys, condition)?;
+                    connection.sqlite().execute_batch(&index.sql)?;
+                }
+                made => made?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_constraint(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+}
+
+/// Brings SQLite's tables in line with `trellis_schema`, as far as it goes without the store: the caller has to do what the
+/// answer says. Inside a write.
+pub(super) fn bring_in_line(sqlite: &Connection, author: Author) -> Result<InLine, SqlError> {
     let storage = |error: rusqlite::Error| internal(&error);
     let old = Catalog::from_rows(read_rows(sqlite, "trellis_materialized").map_err(storage)?);
     let new = Catalog::from_rows(read_rows(sqlite, "trellis_schema").map_err(storage)?);
-    for statement in materialize(&old, &new)? {
-        sqlite.execute_batch(&statement).map_err(|error| {
-            tracing::error!(%error, statement, "a table could not be brought in line");
+    let mut unique_indexes = Vec::new();
+    for step in materialize(&old, &new)? {
+        let done = match (&step, author) {
+            (TableStep::UniqueIndex(index), Author::Peer) => {
+                unique_indexes.push(index.clone());
+                Ok(())
+            }
+            (TableStep::Convert(conversion), Author::Peer) => convert(sqlite, conversion),
+            (_, Author::Peer | Author::Statement) => sqlite.execute_batch(&step.sql()),
+        };
+        done.map_err(|error| {
+            tracing::error!(%error, ?step, "a table could not be brought in line");
             internal(&error)
         })?;
     }
+    let refused = new.unusable.iter().find(|(id, _)| !old.unusable.contains_key(id));
+    let refused = refused.map(|(_, it)| it.reason.clone());
     let (before, after) = (old.store_tables(), new.store_tables());
     // A column whose stored form changed has moved within the rows, though its name and identity are as before.
     let by_id = |catalog: &Catalog, id: u64| {
@@ -170,9 +238,15 @@ pub(super) fn bring_in_line(sqlite: &Connection) -> Result<InLine, SqlError> {
         key: table.key.iter().map(|id| ColumnId(*id)).collect(),
         system: false,
     };
-    let registered = after.iter().filter(differs).map(spec).collect();
-    let is_gone = |table: &&StoreTable| after.iter().all(|kept| kept.id != table.id);
-    let unregistered = before.iter().filter(is_gone).map(|table| TableId(table.id)).collect();
+    let gone = |table: &StoreTable| table.gone.iter().map(|id| ColumnId(*id)).collect();
+    let registered = after.iter().filter(differs).map(|table| (spec(table), gone(table))).collect();
+    let reset = match author {
+        Author::Peer => reset_columns(&old, &new),
+        Author::Statement => Vec::new(),
+    };
+    let known = old.gone_tables();
+    let unregistered = new.gone_tables().into_iter().filter(|table| !known.contains(table));
+    let unregistered = unregistered.map(TableId).collect();
     let next = epoch(sqlite).map_err(storage)? + 1;
     sqlite
         .execute_batch(&format!(
@@ -181,7 +255,49 @@ pub(super) fn bring_in_line(sqlite: &Connection) -> Result<InLine, SqlError> {
              PRAGMA user_version = {next}"
         ))
         .map_err(storage)?;
-    Ok(InLine { catalog: new, registered, unregistered })
+    Ok(InLine { catalog: new, refused, registered, unregistered, reset, unique_indexes })
+}
+
+/// Columns whose value in rows from before them has changed, other than by the USING of a change of type.
+fn reset_columns(old: &Catalog, new: &Catalog) -> Vec<(TableId, ColumnId)> {
+    let mut reset = Vec::new();
+    for table in new.tables.values() {
+        let Some(before) = old.tables.values().find(|it| it.id == table.id) else { continue };
+        for column in &table.columns {
+            let Some(before) = before.columns.iter().find(|it| it.id == column.id) else {
+                continue;
+            };
+            let by_using = column.using != before.using
+                && column.using.as_ref().is_some_and(|using| !using.text.is_empty());
+            if before.missing != column.missing && !by_using {
+                reset.push((TableId(table.id.0.cast_unsigned()), ColumnId(column.store_id())));
+            }
+        }
+    }
+    reset
+}
+
+/// Fills a column of a new form, row by row if some value has none.
+fn convert(sqlite: &Connection, conversion: &Conversion) -> rusqlite::Result<()> {
+    let Conversion { table, column, value, fallback } = conversion;
+    sqlite.execute_batch("SAVEPOINT conversion")?;
+    let converted = sqlite.execute(&format!("UPDATE {table} SET {column} = {value}"), []);
+    if converted.is_err() {
+        sqlite.execute_batch("ROLLBACK TO conversion")?;
+        let mut select = sqlite.prepare(&format!("SELECT rowid FROM {table}"))?;
+        let rowids = select.query_map([], |row| row.get::<_, i64>(0))?;
+        let rowids = rowids.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut update =
+            sqlite.prepare(&format!("UPDATE {table} SET {column} = {value} WHERE rowid = ?1"))?;
+        let mut replace = sqlite
+            .prepare(&format!("UPDATE {table} SET {column} = {fallback} WHERE rowid = ?1"))?;
+        for rowid in rowids {
+            if update.execute([rowid]).is_err() {
+                replace.execute([rowid])?;
+            }
+        }
+    }
+    sqlite.execute_batch("RELEASE conversion")
 }
 
 /// Whether the tables are what the schema says. Its rows are never deleted, so none can be missing from it.
@@ -196,6 +312,10 @@ pub(super) fn internal(error: &dyn std::fmt::Display) -> SqlError {
 
 /// Brings tables in line while remote changes are applied, and keeps the applying connection's functions at the schema
 /// that it sees.
+///
+/// It does not fail because of what the schema says: what cannot be carried out is left out ([`Catalog::unusable`]), values
+/// without a form of a new type are replaced by its zero or default, and of rows that a new unique index does not allow
+/// together all but one are hidden.
 pub(super) struct RemoteSchema {
     /// What expressions of the schema are evaluated in when remote rows are written.
     context: SessionContext,
@@ -236,17 +356,15 @@ impl SchemaHook for RemoteSchema {
         if is_in_line(connection.sqlite()).map_err(|error| error.to_string())? {
             return Ok(());
         }
-        let InLine { catalog, registered, unregistered } =
-            bring_in_line(connection.sqlite()).map_err(|error| error.to_string())?;
+        let in_line = bring_in_line(connection.sqlite(), Author::Peer);
+        let in_line = in_line.map_err(|error| error.to_string())?;
+        if let Some(reason) = &in_line.refused {
+            tracing::warn!(%reason, "a part of the schema cannot be carried out with the rest of it");
+        }
+        let catalog = in_line.catalog.clone();
         let shown = epoch(connection.sqlite())
             .and_then(|epoch| self.show(connection.sqlite(), epoch, Arc::new(catalog)));
         shown.map_err(|error| error.to_string())?;
-        for spec in registered {
-            connection.register_table(&spec).map_err(|error| error.to_string())?;
-        }
-        for table in unregistered {
-            connection.unregister_table(table).map_err(|error| error.to_string())?;
-        }
-        Ok(())
+        in_line.finish(connection).map_err(|error| error.to_string())
     }
 }

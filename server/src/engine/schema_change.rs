@@ -13,7 +13,7 @@ use trellis_sqlcompat::schema::{
 use trellis_sqlcompat::{Datum, SqlError, functions};
 
 use super::rows::SqliteRows;
-use super::schema::{self, InLine, Schema};
+use super::schema::{self, Author, InLine, Schema};
 use super::session_engine::SqliteEngine;
 use crate::session::Rows;
 use crate::session::port::SchemaOutcome;
@@ -106,12 +106,17 @@ impl SqliteEngine {
         self.connection
             .with(|sqlite| schema::upsert(sqlite, rows))
             .map_err(|error| self.sqlite_failed(&error))?;
-        let in_line = self.connection.with(schema::bring_in_line);
-        let InLine { catalog, registered, unregistered } =
-            in_line.map_err(|error| self.context.take_error().unwrap_or(error))?;
+        let author = Author::Statement;
+        let in_line = self.connection.with(|sqlite| schema::bring_in_line(sqlite, author));
+        let in_line = in_line.map_err(|error| self.context.take_error().unwrap_or(error))?;
+        in_line.refused()?;
+        let InLine { catalog, registered, unregistered, .. } = in_line;
         self.connection
             .with_store(|mut store| {
-                registered.iter().try_for_each(|spec| store.register_table(spec))?;
+                for (spec, gone) in &registered {
+                    store.register_table(spec)?;
+                    store.retire_columns(spec.id, gone)?;
+                }
                 unregistered.iter().try_for_each(|table| store.unregister_table(*table))
             })
             .map_err(|error| self.store_failed(error))?;
@@ -142,8 +147,8 @@ impl SqliteEngine {
         }
         let old = Arc::clone(&self.schema.catalog);
         let new = Arc::new(old.with_temporary(all.iter().cloned()));
-        for sql in materialize(&old, &new)? {
-            self.execute(&sql)?;
+        for step in materialize(&old, &new)? {
+            self.execute(&step.sql())?;
         }
         self.temporary = Arc::from(all);
         let next = Schema::new(self.next_private_epoch(), new);

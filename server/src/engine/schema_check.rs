@@ -36,8 +36,8 @@ impl CheckHook for SchemaCheck {
         };
         let expected = Connection::open_in_memory()?;
         functions::register(&expected, &SessionContext::default())?;
-        for statement in statements {
-            expected.execute_batch(&statement)?;
+        for step in statements {
+            expected.execute_batch(&step.sql())?;
         }
         let (expected, found) = (structure(&expected)?, structure(sqlite)?);
         let missing = expected.difference(&found).map(|part| format!("schema: {part} is missing"));

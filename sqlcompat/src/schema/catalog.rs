@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::definition::OnCommit;
 use super::row::{ObjectId, SchemaRow};
+use super::usable::Unusable;
 use crate::oid::Oid;
 
 /// The user's schema at one moment. Immutable once built; shared behind an `Arc`.
@@ -27,6 +28,8 @@ pub struct Catalog {
     pub relation_names: BTreeMap<(Oid, String), Oid>,
     /// OID of an index (a constraint's too) to OID of its table.
     pub index_tables: BTreeMap<Oid, Oid>,
+    /// Objects that are there but cannot be carried out, and are left out of all others maps.
+    pub unusable: BTreeMap<ObjectId, Unusable>,
     /// The rows that all of this was linked from, dropped ones too: what DDL edits.
     pub rows: BTreeMap<ObjectId, SchemaRow>,
 }
@@ -115,9 +118,17 @@ pub struct Column {
     pub generation: ColumnGeneration,
     /// SQLite literal that stands for the value in rows that were written before the column was added.
     pub missing: Option<String>,
-    /// PostgreSQL text that turned the values of the previous type into this one, if the stored form changed; empty without
-    /// USING, where it was the column itself.
-    pub using: Option<String>,
+    /// What turned the values of the previous type into this one, if the stored form changed.
+    pub using: Option<Using>,
+}
+
+/// USING of a change of type, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Using {
+    /// PostgreSQL text; empty without USING, where it was the column itself.
+    pub text: String,
+    /// Ids of the columns that it names, by the names that it calls them by.
+    pub names: BTreeMap<String, i64>,
 }
 
 /// A default expression.

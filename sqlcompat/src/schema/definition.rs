@@ -1,9 +1,12 @@
 //! The JSON of `trellis_schema.definition`, one structure per kind of object.
 //!
-//! References to other user objects are object ids, never names or OIDs, so that a rename touches one row. Built-in types are
-//! PostgreSQL's OIDs. Members that this version does not know are kept in `other` and written back unchanged, so that an
+//! References to other user objects are object ids, never names or OIDs, so that a rename touches one row. Texts of expressions
+//! name columns; beside them stands which columns the names meant when they were written ([`ColumnNames`]), and they are read
+//! with the names that these columns have by then. Built-in types are PostgreSQL's OIDs. Members that this version does not know are kept in `other` and written back unchanged, so that an
 //! older node may edit what a newer one made. A definition that does not parse reads as the default one: a broken row
 //! must not take the rest of the schema with it.
+
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,6 +16,9 @@ use crate::datum::Datum;
 
 /// Members that this version does not know.
 pub(super) type Other = Map<String, Value>;
+
+/// The columns of the table, by the names that texts beside it call them by: names to ids.
+pub(super) type ColumnNames = BTreeMap<String, i64>;
 
 /// Reads a definition, leniently.
 pub(super) fn read<T: DeserializeOwned + Default>(definition: &str) -> T {
@@ -163,6 +169,9 @@ pub(super) struct ColumnDefinition {
     /// PostgreSQL text that turns values of the previous type into this one, set by the last change of type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) using: Option<String>,
+    /// Columns that `generated` or `using` names.
+    #[serde(skip_serializing_if = "ColumnNames::is_empty")]
+    pub(super) names: ColumnNames,
     #[serde(flatten)]
     pub(super) other: Other,
 }
@@ -195,6 +204,9 @@ pub(super) struct ConstraintDefinition {
     /// Condition of a CHECK, PostgreSQL text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expression: Option<String>,
+    /// Columns that `expression` names.
+    #[serde(skip_serializing_if = "ColumnNames::is_empty")]
+    pub(super) names: ColumnNames,
     /// Referenced table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) references: Option<i64>,
@@ -254,6 +266,9 @@ pub(super) struct IndexDefinition {
     /// WHERE, PostgreSQL text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) predicate: Option<String>,
+    /// Columns that the expressions of `keys` and `predicate` name.
+    #[serde(skip_serializing_if = "ColumnNames::is_empty")]
+    pub(super) names: ColumnNames,
     /// NULLS NOT DISTINCT.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) nulls_not_distinct: bool,

@@ -5,27 +5,32 @@
 //!
 //! 1. Two live objects that claim one name (made on two nodes at once): the smaller id keeps it, the other is called
 //!    `name_xxxxxxxx`, with the first eight hex digits of its id.
-//! 2. An object whose parent or referenced object is gone is gone with it; a constraint or index that names a dropped
-//!    column likewise.
+//! 2. An object whose parent or referenced object is gone is gone with it; a constraint, index or generated column that names
+//!    a dropped column likewise, in a text too.
 //! 3. A second PRIMARY KEY counts as UNIQUE.
-//! 4. OIDs are 16384 plus 30 bits of a hash of the id; a collision moves the larger id on to the next free number.
+//! 4. What cannot be carried out by the other objects as they are is left out and reported ([`super::Unusable`]).
+//! 5. OIDs are 16384 plus 30 bits of a hash of the id; a collision moves the larger id on to the next free number.
+
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::{
     Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, DomainType, EnumType,
     ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
-    TableKind, UniqueConstraint, UserType, View,
+    TableKind, UniqueConstraint, UserType, Using, View,
 };
 use super::definition::{
-    self, Action, ColumnDefinition, CommentDefinition, ConstraintDefinition, ConstraintType,
-    IndexDefinition, KeyDefinition, SequenceDefinition, TableDefinition, TypeDefinition,
-    TypeReference, ViewDefinition,
+    self, Action, ColumnDefinition, ColumnNames, CommentDefinition, ConstraintDefinition,
+    ConstraintType, IndexDefinition, KeyDefinition, SequenceDefinition, TableDefinition,
+    TypeDefinition, TypeReference, ViewDefinition,
 };
 use super::physical::{self, HIDDEN_KEY};
 use super::row::{ObjectId, ObjectKind, SchemaRow};
+use super::usable::Unusable;
 use crate::builtin::quote_identifier;
 use crate::oid::Oid;
+pub(super) use texts::present_text;
 
 /// OID of the schema `public`.
 pub const PUBLIC_NAMESPACE: Oid = Oid(2200);
@@ -49,23 +54,23 @@ pub(super) fn temporary_id() -> ObjectId {
 }
 
 impl Catalog {
-    /// Links rows to a catalog.
-    #[must_use]
-    pub fn from_rows(rows: impl IntoIterator<Item = SchemaRow>) -> Self {
-        let rows = rows.into_iter().map(|row| (row.id, row)).collect();
-        let mut linker = Linker::new(&rows);
+    /// Links rows to a catalog, without these objects.
+    pub(super) fn link(
+        rows: &BTreeMap<ObjectId, SchemaRow>,
+        without: &BTreeMap<ObjectId, Unusable>,
+    ) -> Self {
+        let mut linker = Linker::new(rows, without);
         linker.namespaces();
         linker.types();
         linker.relation_names();
         linker.tables();
+        linker.generated_columns();
         linker.constraints();
         linker.indexes();
         linker.sequences();
         linker.views();
         linker.comments();
-        let mut catalog = linker.catalog;
-        catalog.rows = rows;
-        catalog
+        linker.catalog
     }
 
     /// This catalog with a session's temporary objects.
@@ -78,6 +83,8 @@ impl Catalog {
 /// The state of one linking.
 struct Linker<'a> {
     rows: &'a BTreeMap<ObjectId, SchemaRow>,
+    /// Objects that are left out.
+    without: &'a BTreeMap<ObjectId, Unusable>,
     catalog: Catalog,
     used_oids: BTreeSet<u32>,
     /// OIDs of schemas.
@@ -95,9 +102,13 @@ struct Linker<'a> {
 }
 
 impl<'a> Linker<'a> {
-    fn new(rows: &'a BTreeMap<ObjectId, SchemaRow>) -> Self {
+    fn new(
+        rows: &'a BTreeMap<ObjectId, SchemaRow>,
+        without: &'a BTreeMap<ObjectId, Unusable>,
+    ) -> Self {
         Self {
             rows,
+            without,
             catalog: Catalog::default(),
             used_oids: BTreeSet::new(),
             namespaces: BTreeMap::new(),
@@ -111,7 +122,9 @@ impl<'a> Linker<'a> {
 
     /// Live rows of a kind, in id order.
     fn live(&self, kind: ObjectKind) -> impl Iterator<Item = &'a SchemaRow> + use<'a> {
-        self.rows.values().filter(move |row| row.kind == kind && !row.dropped)
+        let without = self.without;
+        let live = move |row: &&SchemaRow| !row.dropped && !without.contains_key(&row.id);
+        self.rows.values().filter(move |row| row.kind == kind).filter(live)
     }
 
     /// Deals an OID; deterministic because callers come in id order (rule 4).
@@ -336,7 +349,9 @@ impl<'a> Linker<'a> {
             .collect();
         ranked.sort_by_key(|(definition, row)| (definition.ordinal, row.id));
         let mut holders: BTreeMap<&str, ObjectId> = BTreeMap::new();
-        for (_, row) in ranked.iter().filter(|(_, row)| !row.dropped) {
+        let without = self.without;
+        let is_gone = |row: &SchemaRow| row.dropped || without.contains_key(&row.id);
+        for (_, row) in ranked.iter().filter(|(_, row)| !is_gone(row)) {
             let holder = holders.entry(&row.name).or_insert(row.id);
             *holder = row.id.min(*holder);
         }
@@ -344,7 +359,7 @@ impl<'a> Linker<'a> {
         for (index, (definition, row)) in ranked.iter().enumerate() {
             let Ok(attnum) = i16::try_from(index + 1) else { break };
             let resolved = self.resolve_type(&definition.data_type);
-            let (false, Some((type_oid, typmod))) = (row.dropped, resolved) else { continue };
+            let (false, Some((type_oid, typmod))) = (is_gone(row), resolved) else { continue };
             let holds = holders.get(row.name.as_str()) == Some(&row.id);
             let name = if holds { row.name.clone() } else { fallback_name(row) };
             self.columns.insert(row.id, (table, attnum));
@@ -393,7 +408,10 @@ impl<'a> Linker<'a> {
             default: default.map(|expression| ColumnDefault { expression }),
             generation,
             missing: definition.missing.as_ref().map(|value| value.to_sqlite_literal()),
-            using: definition.using.clone(),
+            using: definition
+                .using
+                .clone()
+                .map(|text| Using { text, names: definition.names.clone() }),
         }
     }
 
@@ -430,6 +448,9 @@ impl<'a> Linker<'a> {
 
     fn check(&mut self, row: &SchemaRow, table: Oid, definition: ConstraintDefinition) {
         let Some(expression) = definition.expression else { return };
+        let Some(expression) = self.present_text(table, &expression, &definition.names) else {
+            return;
+        };
         let oid = self.deal_main_oid(row.id);
         let check = CheckConstraint { id: row.id, oid, name: row.name.clone(), expression };
         if let Some(table) = self.catalog.tables.get_mut(&table) {
@@ -502,10 +523,19 @@ impl<'a> Linker<'a> {
             let Some(&table_oid) = self.tables.get(&row.parent) else { continue };
             let Some((namespace, name)) = self.names.get(&row.id).cloned() else { continue };
             let definition: IndexDefinition = definition::read(&row.definition);
-            let keys = definition.keys.into_iter().map(|key| self.index_key(table_oid, key));
+            let names = &definition.names;
+            let keys = definition.keys.into_iter();
+            let keys = keys.map(|key| self.index_key(table_oid, key, names));
             let keys: Option<Vec<_>> = keys.collect();
             let include = self.attnums(table_oid, &definition.include);
+            let predicate = definition.predicate.as_deref();
+            let predicate = predicate.map(|text| self.present_text(table_oid, text, names));
             let (Some(keys), Some(include)) = (keys, include) else { continue };
+            let predicate = match predicate {
+                Some(None) => continue,
+                Some(present) => present,
+                None => None,
+            };
             let oid = self.deal_main_oid(row.id);
             let index = Index {
                 id: row.id,
@@ -515,7 +545,7 @@ impl<'a> Linker<'a> {
                 method: definition.method,
                 keys,
                 include,
-                predicate: definition.predicate,
+                predicate,
                 nulls_not_distinct: definition.nulls_not_distinct,
             };
             let Some(table) = self.catalog.tables.get_mut(&table_oid) else { continue };
@@ -525,14 +555,18 @@ impl<'a> Linker<'a> {
         }
     }
 
-    fn index_key(&self, table: Oid, key: KeyDefinition) -> Option<IndexKey> {
+    fn index_key(&self, table: Oid, key: KeyDefinition, names: &ColumnNames) -> Option<IndexKey> {
         let attnum = match key.column {
             None => 0,
             Some(id) => *self.attnums(table, &[id])?.first()?,
         };
+        let expression = match &key.expression {
+            None => None,
+            Some(text) => Some(self.present_text(table, text, names)?),
+        };
         Some(IndexKey {
             attnum,
-            expression: key.expression,
+            expression,
             descending: key.descending,
             nulls_first: key.nulls_first,
             operator_class: key.operator_class,

@@ -1,9 +1,13 @@
 //! Finding objects in a [`Catalog`] by name or OID, as the search path has it.
 
+use std::collections::BTreeMap;
+
 use super::catalog::{
     Catalog, Column, Index, Namespace, Sequence, Table, TableKind, UserType, View,
 };
+use super::definition::{self, ColumnDefinition};
 use super::link::TEMPORARY_NAMESPACE;
+use super::row::{ObjectId, ObjectKind, SchemaRow};
 use crate::oid::Oid;
 
 /// What a relation name stands for.
@@ -30,6 +34,8 @@ pub struct StoreTable {
     pub columns: Vec<(u32, String)>,
     /// Ids of the key columns, in key order.
     pub key: Vec<u32>,
+    /// Store ids of columns that are gone: rows from elsewhere may still name them, even if they never were here.
+    pub gone: Vec<u32>,
 }
 
 impl Catalog {
@@ -145,7 +151,37 @@ impl Catalog {
     #[must_use]
     pub fn store_tables(&self) -> Vec<StoreTable> {
         let replicated = self.tables.values().filter(|it| it.kind == TableKind::Replicated);
-        replicated.map(Table::store_table).collect()
+        let mut tables: Vec<_> = replicated.map(Table::store_table).collect();
+        let columns = self.rows.values().filter(|row| row.kind == ObjectKind::Column);
+        let mut gone: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        for row in columns.filter(|row| self.is_gone(row)) {
+            let table = row.parent.0.cast_unsigned();
+            gone.entry(table).or_default().push(store_column_id(row.id));
+        }
+        for table in &mut tables {
+            table.gone = gone.remove(&table.id).unwrap_or_default();
+        }
+        tables
+    }
+
+    /// The store's ids of replicated tables that are gone, those that never were here among them.
+    #[must_use]
+    pub fn gone_tables(&self) -> Vec<u64> {
+        let tables = self.rows.values().filter(|row| row.kind == ObjectKind::Table);
+        tables.filter(|row| self.is_gone(row)).map(|row| row.id.0.cast_unsigned()).collect()
+    }
+
+    /// Whether an object is gone for good: it, what contains it or the type of it was dropped. One that is not in the catalog
+    /// may only wait for the row of another that has not come yet.
+    fn is_gone(&self, row: &SchemaRow) -> bool {
+        let dropped = |id: ObjectId| self.rows.get(&id).is_some_and(|row| row.dropped);
+        let of_type = || {
+            let definition: ColumnDefinition = definition::read(&row.definition);
+            definition.data_type.user.map(ObjectId)
+        };
+        row.dropped
+            || dropped(row.parent)
+            || row.kind == ObjectKind::Column && of_type().is_some_and(dropped)
     }
 }
 
@@ -205,6 +241,7 @@ impl Table {
             physical_name: self.physical_name.clone(),
             columns,
             key,
+            gone: Vec::new(),
         }
     }
 }
@@ -213,7 +250,11 @@ impl Column {
     /// The store's column id: the low 32 bits of the object id.
     #[must_use]
     pub fn store_id(&self) -> u32 {
-        let [_, _, _, _, a, b, c, d] = self.id.0.to_be_bytes();
-        u32::from_be_bytes([a, b, c, d])
+        store_column_id(self.id)
     }
+}
+
+fn store_column_id(id: ObjectId) -> u32 {
+    let [_, _, _, _, a, b, c, d] = id.0.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }

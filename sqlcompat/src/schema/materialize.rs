@@ -8,6 +8,9 @@
 //! The order: indexes and constraints that go, tables that go, new names, columns, new tables, constraints and indexes that
 //! come.
 //!
+//! Two kinds of step may fail because of the rows that are there. Where a statement is run they are to fail; where rows of the
+//! schema are merged they must not, and [`TableStep`] says what there is to know.
+//!
 //! # Left out
 //! A changed physical key. Statements refuse to change it; two nodes that concurrently create one table with different
 //! keys would need a rebuild: the table keeps the key that it has.
@@ -16,21 +19,74 @@ use std::collections::BTreeMap;
 
 use super::catalog::{Catalog, Column, Table};
 use super::change::expression;
+use super::link::present_text;
 use super::physical::{quote, quote_literal};
 use super::row::ObjectId;
 use super::storage::storage_form;
 use super::table_sql::{
-    SchemaContext, column_definition, constraint_clauses, create_table, index_statements, location,
-    marked,
+    IndexSql, SchemaContext, UniqueKey, column_definition, constraint_clauses, create_table,
+    index_statements, location, marked,
 };
+use crate::bind::resolve::Types;
 use crate::error::SqlError;
+
+/// One step from one state of the tables to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableStep {
+    /// Runs a SQLite statement.
+    Run(String),
+    /// Fills a column of a new form; not every value may have one.
+    Convert(Conversion),
+    /// Makes a unique index; there may be rows that it does not allow together. After all other steps that matter to it.
+    UniqueIndex(UniqueIndex),
+}
+
+/// See [`TableStep::Convert`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    /// The table, as a statement names it.
+    pub table: String,
+    /// The column, as a statement names it.
+    pub column: String,
+    /// SQLite expression of the new value.
+    pub value: String,
+    /// SQLite literal of what a row holds whose value has no new form.
+    pub fallback: String,
+}
+
+/// See [`TableStep::UniqueIndex`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueIndex {
+    /// The table's id in the store.
+    pub table: u64,
+    /// The statement.
+    pub sql: String,
+    /// SQLite expressions that no two rows may have the same values of, unless one is NULL.
+    pub keys: Vec<String>,
+    /// SQLite condition of the rows that the index is about.
+    pub predicate: Option<String>,
+}
+
+impl TableStep {
+    /// The step as a SQLite statement, which may fail because of the rows that are there.
+    #[must_use]
+    pub fn sql(&self) -> String {
+        match self {
+            Self::Run(sql) => sql.clone(),
+            Self::Convert(it) => {
+                format!("UPDATE {} SET {} = {}", it.table, it.column, it.value)
+            }
+            Self::UniqueIndex(it) => it.sql.clone(),
+        }
+    }
+}
 
 /// The SQLite statements that bring the tables from `old` to `new`, in order, to run inside one transaction.
 ///
 /// # Errors
 /// 0A000 if an expression of the schema cannot be lowered; the error that its binding raises otherwise.
-pub fn materialize(old: &Catalog, new: &Catalog) -> Result<Vec<String>, SqlError> {
-    let mut script = Script { old, new, statements: Vec::new(), edited: false };
+pub fn materialize(old: &Catalog, new: &Catalog) -> Result<Vec<TableStep>, SqlError> {
+    let mut script = Script { old, new, steps: Vec::new(), edited: false };
     let old_tables = by_id(old);
     let new_tables = by_id(new);
     let disguised = disguise(new, &old_tables);
@@ -67,13 +123,23 @@ pub fn materialize(old: &Catalog, new: &Catalog) -> Result<Vec<String>, SqlError
     }
     script.flush_edits();
     for table in added {
-        script.statements.extend(index_statements(new, table)?.into_values());
+        script.indexes(table, index_statements(new, table)?.into_values());
     }
     for pair in &pairs {
         script.add_indexes(pair);
     }
     script.materialized_views();
-    Ok(script.statements)
+    Ok(script.steps)
+}
+
+/// What a column of this declared type holds in place of a value that it cannot: the same as in the store.
+fn zero(declared: &str) -> &'static str {
+    match declared {
+        "INT" | "INTEGER" => "0",
+        "REAL" => "0.0",
+        "BLOB" => "x''",
+        _ => "''",
+    }
 }
 
 fn by_id(catalog: &Catalog) -> BTreeMap<ObjectId, &Table> {
@@ -97,9 +163,6 @@ fn disguise(new: &Catalog, old: &BTreeMap<ObjectId, &Table>) -> Catalog {
     disguised
 }
 
-/// The texts of constraints or of indexes, by physical name.
-type Texts = BTreeMap<String, String>;
-
 /// A table before and after.
 struct Pair<'a> {
     old: &'a Table,
@@ -107,21 +170,26 @@ struct Pair<'a> {
     /// Columns whose stored form changes, before and after.
     rewritten: Vec<(&'a Column, &'a Column)>,
     /// Constraints and indexes that go, those that stay, and those that come.
-    constraints: Changes,
-    indexes: Changes,
+    constraints: Changes<String>,
+    indexes: Changes<IndexSql>,
 }
 
 /// What goes and what comes.
-struct Changes {
+struct Changes<T> {
     /// Physical names.
     gone: Vec<String>,
-    /// Physical names with the new texts.
-    added: Texts,
+    /// Physical names with what they name.
+    added: BTreeMap<String, T>,
 }
 
-impl Changes {
-    /// Compares texts under the same names; with `all`, everything goes and comes.
-    fn between(old: &Texts, disguised: &Texts, new: Texts, all: bool) -> Self {
+impl<T: PartialEq> Changes<T> {
+    /// Compares what has the same names; with `all`, everything goes and comes.
+    fn between(
+        old: &BTreeMap<String, T>,
+        disguised: &BTreeMap<String, T>,
+        new: BTreeMap<String, T>,
+        all: bool,
+    ) -> Self {
         let same = |name: &String| !all && old.get(name) == disguised.get(name);
         let gone = old.keys().filter(|name| !same(name)).cloned().collect();
         let added = new.into_iter().filter(|(name, _)| !same(name)).collect();
@@ -146,7 +214,9 @@ impl<'a> Pair<'a> {
             let form = storage_form(old_catalog, before.type_oid);
             let moved = column.using.is_some()
                 && (before.using != column.using || before.type_oid != column.type_oid);
-            if form != storage_form(new_catalog, column.type_oid) || moved {
+            // The value of rows from before the column is SQLite's default, which only a new column can have another of.
+            let refilled = before.missing != column.missing && !new.key.contains(&column.attnum);
+            if form != storage_form(new_catalog, column.type_oid) || moved || refilled {
                 rewritten.push((before, column));
             }
         }
@@ -181,14 +251,24 @@ impl<'a> Pair<'a> {
 struct Script<'a> {
     old: &'a Catalog,
     new: &'a Catalog,
-    statements: Vec<String>,
+    steps: Vec<TableStep>,
     /// The stored text of a table is being edited.
     edited: bool,
 }
 
 impl Script<'_> {
     fn run(&mut self, sql: String) {
-        self.statements.push(sql);
+        self.steps.push(TableStep::Run(sql));
+    }
+
+    fn indexes(&mut self, table: &Table, indexes: impl IntoIterator<Item = IndexSql>) {
+        let table = table.id.0.cast_unsigned();
+        self.steps.extend(indexes.into_iter().map(|IndexSql { sql, unique }| match unique {
+            None => TableStep::Run(sql),
+            Some(UniqueKey { keys, predicate }) => {
+                TableStep::UniqueIndex(UniqueIndex { table, sql, keys, predicate })
+            }
+        }));
     }
 
     /// Edits the stored text of a table: `expression` is the new text, in terms of `sql`.
@@ -253,7 +333,7 @@ impl Script<'_> {
     }
 
     fn add_indexes(&mut self, pair: &Pair<'_>) {
-        self.statements.extend(pair.indexes.added.values().cloned());
+        self.indexes(pair.new, pair.indexes.added.values().cloned());
     }
 
     /// Gives tables their new names; several by way of names of their own, so that two may swap.
@@ -280,10 +360,13 @@ impl Script<'_> {
     fn columns(&mut self, pair: &Pair<'_>) -> Result<(), SqlError> {
         let table = location(pair.new);
         let kept = |column: &Column, of: &Table| of.columns.iter().any(|it| it.id == column.id);
-        for column in pair.old.columns.iter().filter(|it| !kept(it, pair.new)) {
+        let mut gone: Vec<_> = pair.old.columns.iter().filter(|it| !kept(it, pair.new)).collect();
+        // Generated columns go before what they are generated from.
+        gone.sort_by_key(|column| column.generation.is_written());
+        for column in gone {
             self.run(format!("ALTER TABLE {table} DROP COLUMN {}", quote(&column.physical_name)));
         }
-        self.rewrite_columns(pair)?;
+        self.rewrite_columns(pair);
         let renamed: Vec<_> = pair
             .new
             .columns
@@ -319,30 +402,45 @@ impl Script<'_> {
     }
 
     /// Moves values to a new column of the new form, under the old name.
-    fn rewrite_columns(&mut self, pair: &Pair<'_>) -> Result<(), SqlError> {
+    fn rewrite_columns(&mut self, pair: &Pair<'_>) {
         let table = location(pair.new);
+        let kept = |column: &Column| pair.new.columns.iter().any(|it| it.id == column.id);
         let context = SchemaContext::new(self.new, pair.new);
         for (old, new) in &pair.rewritten {
             let expected = Some((new.type_oid, new.typmod));
             let bind =
                 |text: &str| expression::bind_over(pair.old, text, expected, &context.bind());
-            // USING may name columns that are called otherwise, or are gone, here.
-            let plain = || bind(&crate::builtin::quote_identifier(&old.name));
-            let lowered = match new.using.as_deref().filter(|text| !text.is_empty()) {
-                Some(text) => bind(text).or_else(|_unbound| plain())?,
-                None => plain()?,
-            };
+            let form = storage_form(self.new, new.type_oid);
+            let fallback = new.missing.clone().filter(|literal| !literal.starts_with('('));
+            let fallback = fallback.unwrap_or_else(|| zero(form.sqlite_type).to_owned());
+            let form = form.declaration();
+            // USING may name columns that are gone here.
+            let kept: Vec<_> = pair.old.columns.iter().filter(|it| kept(it)).cloned().collect();
+            let using = new.using.as_ref().filter(|using| !using.text.is_empty());
+            let using = using.and_then(|it| present_text(&kept, &it.text, &it.names));
+            // Of two types that two nodes gave it at once, one may have no cast to the other that happens by itself, or none.
+            let column = crate::builtin::quote_identifier(&old.name);
+            let types = Types::new(self.new, &context.search_path);
+            let cast = format!("{column}::{}", types.format_with_typmod(new.type_oid, new.typmod));
+            let texts = using.into_iter().chain([column, cast]);
+            let lowered = texts.map(|text| bind(&text)).find_map(Result::ok);
             let name = quote(&old.physical_name);
+            let value = lowered.map_or_else(
+                || format!("CASE WHEN {name} IS NULL THEN NULL ELSE {fallback} END"),
+                |lowered| lowered.sql,
+            );
             let between = quote(&format!("trellis_rewrite_{}", new.store_id()));
-            let form = storage_form(self.new, new.type_oid).declaration();
             let missing = new.missing.as_ref().map(|it| format!(" DEFAULT {it}"));
             let missing = missing.unwrap_or_default();
             self.run(format!("ALTER TABLE {table} ADD COLUMN {between} {form}{missing}"));
-            self.run(format!("UPDATE {table} SET {between} = {}", lowered.sql));
-            self.run(format!("ALTER TABLE {table} DROP COLUMN {name}"));
-            self.run(format!("ALTER TABLE {table} RENAME COLUMN {between} TO {name}"));
+            let (table, column) = (table.clone(), between.clone());
+            self.steps.push(TableStep::Convert(Conversion { table, column, value, fallback }));
+            self.run(format!("ALTER TABLE {} DROP COLUMN {name}", location(pair.new)));
+            self.run(format!(
+                "ALTER TABLE {} RENAME COLUMN {between} TO {name}",
+                location(pair.new)
+            ));
         }
-        Ok(())
     }
 
     /// Tables of materialized views: made and dropped whole; their rows are each node's own.

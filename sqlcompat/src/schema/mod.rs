@@ -10,7 +10,8 @@
 //!
 //! # Map
 //! - `row`: [`SchemaRow`], one object as stored and sent; `definition`: the JSON in it.
-//! - `catalog`: [`Catalog`], all live objects; `link` makes it from rows, `lookup` finds things in it.
+//! - `catalog`: [`Catalog`], all live objects; `link` makes it from rows, `usable` leaves out what cannot be carried out, `lookup`
+//!   finds things in it.
 //! - `physical`: SQLite names.
 //! - `statement`: [`SchemaStatement`], DDL from binding to [`SchemaChange`]; `change`: what each statement changes.
 //! - `materialize`: from one catalog to another in SQLite DDL; `table_sql`: SQLite's text of a table; `storage`: of a type.
@@ -27,23 +28,25 @@ mod row;
 mod statement;
 mod storage;
 mod table_sql;
+mod usable;
 mod violation;
 mod violation_query;
 
 pub use catalog::{
     Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, DomainType, EnumType,
     ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
-    TableKind, UniqueConstraint, UserType, View,
+    TableKind, UniqueConstraint, UserType, Using, View,
 };
 pub use definition::OnCommit;
 pub use link::{PUBLIC_NAMESPACE, TEMPORARY_NAMESPACE};
 pub use lookup::{Relation, StoreTable};
-pub use materialize::materialize;
+pub use materialize::{Conversion, TableStep, UniqueIndex, materialize};
 pub use row::{ObjectId, ObjectKind, SCHEMA_TABLE, SchemaRow};
 pub use statement::{
     SchemaChange, SchemaHost, SchemaNotice, SchemaStatement, SchemaStep, bind_ddl,
 };
 pub use storage::{StorageForm, storage_form};
+pub use usable::{Unusable, UnusableKind};
 pub use violation::{
     ForeignKeySide, ViolatedKey, constraint_error, constraint_error_with_values, foreign_key_error,
     not_null_error,

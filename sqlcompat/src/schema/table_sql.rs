@@ -31,7 +31,7 @@ use crate::settings::FormatSettings;
 /// What expressions of the schema are lowered against, the same on all nodes.
 pub(super) struct SchemaContext<'a> {
     catalog: &'a Catalog,
-    search_path: Vec<String>,
+    pub(super) search_path: Vec<String>,
     settings: FormatSettings,
 }
 
@@ -172,29 +172,58 @@ fn column_list(table: &Table, attnums: &[i16]) -> String {
     columns.map(|column| quote(&column.physical_name)).collect::<Vec<_>>().join(", ")
 }
 
-/// The SQLite indexes of a table: physical name to `CREATE INDEX`.
+/// A SQLite index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IndexSql {
+    /// `CREATE INDEX`.
+    pub(super) sql: String,
+    /// What is unique, if anything is.
+    pub(super) unique: Option<UniqueKey>,
+}
+
+/// What a unique index says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UniqueKey {
+    /// SQLite expressions that no two rows have the same values of, unless one is NULL.
+    pub(super) keys: Vec<String>,
+    /// SQLite condition of the rows that it is about.
+    pub(super) predicate: Option<String>,
+}
+
+/// The SQLite indexes of a table, by physical name.
 pub(super) fn index_statements(
     catalog: &Catalog,
     table: &Table,
-) -> Result<BTreeMap<String, String>, SqlError> {
+) -> Result<BTreeMap<String, IndexSql>, SqlError> {
     let context = SchemaContext::new(catalog, table);
     let mut statements = BTreeMap::new();
     for unique in &table.uniques {
         if unique.columns != table.key {
             let name = index_name(catalog, table, &unique.name);
-            let sql = unique_index(table, unique, &name);
-            statements.insert(name, sql);
+            let index = unique_index(table, unique, &name);
+            statements.insert(name, index);
         }
     }
     for index in &table.indexes {
         // Other methods serve operators that SQLite's B-trees do not; such an index is recorded only.
         if matches!(index.method.as_str(), "btree" | "hash" | "brin") {
-            let name = index_name(catalog, table, &index.name);
-            let sql = plain_index(table, index, &name, &context.bind())?;
-            statements.insert(name, sql);
+            let (name, index) = index_statement(catalog, table, index, &context.bind())?;
+            statements.insert(name, index);
         }
     }
     Ok(statements)
+}
+
+/// An index that serves no constraint, with its physical name.
+pub(super) fn index_statement(
+    catalog: &Catalog,
+    table: &Table,
+    index: &Index,
+    cx: &BindContext<'_>,
+) -> Result<(String, IndexSql), SqlError> {
+    let name = index_name(catalog, table, &index.name);
+    let sql = plain_index(table, index, &name, cx)?;
+    Ok((name, sql))
 }
 
 /// The physical name of an index: like a table's, of the table's schema.
@@ -204,14 +233,17 @@ fn index_name(catalog: &Catalog, table: &Table, name: &str) -> String {
     physical::relation_name(schema, name)
 }
 
-fn unique_index(table: &Table, unique: &UniqueConstraint, name: &str) -> String {
-    format!(
+fn unique_index(table: &Table, unique: &UniqueConstraint, name: &str) -> IndexSql {
+    let sql = format!(
         "CREATE UNIQUE INDEX {}.{} ON {} ({})",
         table.database(),
         quote(name),
         quote(&table.physical_name),
         column_list(table, &unique.columns)
-    )
+    );
+    let columns = unique.columns.iter().filter_map(|attnum| table.column(*attnum));
+    let keys = columns.map(|column| quote(&column.physical_name)).collect();
+    IndexSql { sql, unique: Some(UniqueKey { keys, predicate: None }) }
 }
 
 fn plain_index(
@@ -219,9 +251,14 @@ fn plain_index(
     index: &Index,
     name: &str,
     cx: &BindContext<'_>,
-) -> Result<String, SqlError> {
-    let keys = index.keys.iter().map(|key| index_key(table, key, cx));
-    let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
+) -> Result<IndexSql, SqlError> {
+    let compared = index.keys.iter().map(|key| index_key(table, key, cx));
+    let compared = compared.collect::<Result<Vec<_>, _>>()?;
+    let directed = compared
+        .iter()
+        .zip(&index.keys)
+        .map(|(text, key)| if key.descending { format!("{text} DESC") } else { text.clone() });
+    let mut keys: Vec<_> = directed.collect();
     if !index.unique {
         // INCLUDE columns make the index covering; in a unique index they would count as keys.
         let included = index.include.iter().filter_map(|attnum| table.column(*attnum));
@@ -235,15 +272,18 @@ fn plain_index(
         quote(&table.physical_name),
         keys.join(", ")
     );
-    if let Some(predicate) = &index.predicate {
-        let lowered = expression::bind_condition(table, predicate, "WHERE", cx)?;
-        sql.push_str(&format!(" WHERE {}", lowered.sql));
+    let lower = |text: &String| expression::bind_condition(table, text, "WHERE", cx);
+    let predicate = index.predicate.as_ref().map(lower).transpose()?.map(|lowered| lowered.sql);
+    if let Some(predicate) = &predicate {
+        sql.push_str(&format!(" WHERE {predicate}"));
     }
-    Ok(sql)
+    let unique = index.unique.then_some(UniqueKey { keys: compared, predicate });
+    Ok(IndexSql { sql, unique })
 }
 
+/// What a key of an index compares.
 fn index_key(table: &Table, key: &IndexKey, cx: &BindContext<'_>) -> Result<String, SqlError> {
-    let mut text = match (&key.expression, table.column(key.attnum)) {
+    Ok(match (&key.expression, table.column(key.attnum)) {
         (Some(expression), _) => {
             let lowered = expression::bind_over(table, expression, None, cx)?;
             let collation = storage_form(cx.catalog, lowered.type_oid).collation;
@@ -252,9 +292,5 @@ fn index_key(table: &Table, key: &IndexKey, cx: &BindContext<'_>) -> Result<Stri
         }
         (None, Some(column)) => quote(&column.physical_name),
         (None, None) => String::new(),
-    };
-    if key.descending {
-        text.push_str(" DESC");
-    }
-    Ok(text)
+    })
 }

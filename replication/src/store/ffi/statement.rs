@@ -186,6 +186,18 @@ impl StoreAccess<'_> {
         self.0.register_table(spec)
     }
 
+    /// As [`StoreConnection::retire_columns`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn retire_columns(
+        &mut self,
+        table: crate::types::TableId,
+        columns: &[crate::types::ColumnId],
+    ) -> Result<()> {
+        self.0.retire_columns(table, columns)
+    }
+
     /// As [`StoreConnection::unregister_table`].
     ///
     /// # Errors

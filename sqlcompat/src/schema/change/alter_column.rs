@@ -187,6 +187,7 @@ impl Edit<'_> {
             definition.collation = collation.map(str::to_owned);
             // Without USING the column itself is meant, whatever it is called where this is read.
             definition.using = rewrites.then(|| using.map_or_else(String::new, str::to_owned));
+            definition.names = expression::column_names(using, &table.columns);
             if let Some(missing) = missing {
                 definition.missing = missing;
             }

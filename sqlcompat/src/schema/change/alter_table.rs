@@ -13,11 +13,12 @@ use crate::parse::utility::{
 };
 use crate::schema::catalog::Table;
 use crate::schema::definition::{
-    ColumnDefinition, ConstraintDefinition, IndexDefinition, StoredValue, TableDefinition,
+    ColumnDefinition, ConstraintDefinition, StoredValue, TableDefinition,
 };
 use crate::schema::lookup::Relation;
 use crate::schema::physical::quote;
 use crate::schema::row::ObjectId;
+use crate::schema::usable::UnusableKind;
 
 impl Edit<'_> {
     /// `ALTER TABLE name actions`.
@@ -233,6 +234,10 @@ impl Edit<'_> {
         cascade: bool,
     ) -> Result<(), SqlError> {
         let table = self.table_by_id(target.id)?;
+        let left_out = [UnusableKind::GeneratedColumn];
+        if let Some(id) = self.catalog.unusable_named(&left_out, Some(target.id), name) {
+            return self.drop_all(&[id], cascade);
+        }
         let column = match find_column(table, name) {
             Ok(column) => column,
             Err(error) if if_exists => {
@@ -379,7 +384,14 @@ impl Edit<'_> {
         let foreign = table.foreign_keys.iter().map(|it| (it.id, &it.name));
         let mut all = uniques.chain(checks).chain(foreign);
         let found = all.find(|(_, it)| *it == name).map(|(id, _)| id);
+        let found = found.or_else(|| self.unusable_constraint(target, name));
         found.ok_or_else(|| undefined_constraint(&target.name, name))
+    }
+
+    /// The id of a constraint of a table that is left out.
+    fn unusable_constraint(&self, target: &Target, name: &str) -> Option<ObjectId> {
+        let kinds = [UnusableKind::Check, UnusableKind::ForeignKey];
+        self.catalog.unusable_named(&kinds, Some(target.id), name)
     }
 
     fn drop_constraint(
@@ -444,7 +456,7 @@ impl Edit<'_> {
         Ok(())
     }
 
-    /// `RENAME COLUMN`: also in the texts of the table's own expressions.
+    /// `RENAME COLUMN`. The texts of the table's own expressions follow: they are known to mean this column.
     fn rename_column(&mut self, target: &Target, old: &str, new: &str) -> Result<(), SqlError> {
         let table = self.table_by_id(target.id)?.clone();
         let Some(column) = table.column_by_name(old) else {
@@ -458,23 +470,6 @@ impl Edit<'_> {
         }
         self.refuse_if_viewed(target.id)?;
         self.rename(column.id, None, new);
-        let renamed = |text: &mut Option<String>| {
-            if let Some(text) = text {
-                *text = expression::rename_column(text, old, new);
-            }
-        };
-        for check in &table.checks {
-            self.redefine(check.id, |it: &mut ConstraintDefinition| renamed(&mut it.expression));
-        }
-        for other in &table.columns {
-            self.redefine(other.id, |it: &mut ColumnDefinition| renamed(&mut it.generated));
-        }
-        for index in &table.indexes {
-            self.redefine(index.id, |definition: &mut IndexDefinition| {
-                definition.keys.iter_mut().for_each(|key| renamed(&mut key.expression));
-                renamed(&mut definition.predicate);
-            });
-        }
         Ok(())
     }
 }

@@ -206,8 +206,10 @@ impl Edit<'_> {
                 return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
             }
             let text = expression::canonical_over(&table, text, expected, &self.context());
+            let names = expression::column_names([text.as_str()], &table.columns);
             self.redefine(column.id, |definition: &mut ColumnDefinition| {
                 definition.generated = Some(text);
+                definition.names = names;
             });
         }
         Ok(())

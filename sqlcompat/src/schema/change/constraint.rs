@@ -11,6 +11,7 @@ use crate::schema::catalog::{Column, ForeignKeyAction, MatchType, Table, TableKi
 use crate::schema::definition::{Action, ConstraintDefinition, ConstraintType, TableDefinition};
 use crate::schema::lookup::Relation;
 use crate::schema::row::{ObjectId, ObjectKind};
+use crate::schema::usable::has_key;
 
 /// Most columns of a key, as in PostgreSQL.
 const KEY_COLUMNS_MAX: usize = 32;
@@ -125,6 +126,7 @@ impl Edit<'_> {
         let definition = ConstraintDefinition {
             constraint_type: ConstraintType::Check,
             columns: used.iter().map(|column| column.id.0).collect(),
+            names: expression::column_names([text.as_str()], &table.columns),
             expression: Some(text),
             ..ConstraintDefinition::default()
         };
@@ -344,19 +346,8 @@ fn referenced_key<'t>(table: &'t Table, names: &[String]) -> Result<Vec<&'t Colu
         return Ok(primary.columns.iter().filter_map(|attnum| table.column(*attnum)).collect());
     }
     let columns = foreign_columns(table, names)?;
-    let mut wanted: Vec<i16> = columns.iter().map(|column| column.attnum).collect();
-    wanted.sort_unstable();
-    let matches = |attnums: &[i16]| {
-        let mut attnums = attnums.to_vec();
-        attnums.sort_unstable();
-        attnums == wanted
-    };
-    let by_constraint = table.uniques.iter().any(|unique| matches(&unique.columns));
-    let by_index = table.indexes.iter().any(|index| {
-        let attnums: Vec<i16> = index.keys.iter().map(|key| key.attnum).collect();
-        index.unique && index.predicate.is_none() && matches(&attnums)
-    });
-    if by_constraint || by_index {
+    let attnums: Vec<i16> = columns.iter().map(|column| column.attnum).collect();
+    if has_key(table, &attnums) {
         return Ok(columns);
     }
     let message = format!(

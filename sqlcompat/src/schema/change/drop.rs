@@ -18,6 +18,7 @@ use crate::schema::definition::ColumnDefinition;
 use crate::schema::link::temporary_id;
 use crate::schema::lookup::Relation;
 use crate::schema::row::ObjectId;
+use crate::schema::usable::UnusableKind;
 
 /// Most dependent objects that a message lists, as in PostgreSQL's client messages.
 const LISTED_MAX: usize = 100;
@@ -115,6 +116,12 @@ impl Edit<'_> {
             Some(Relation::Sequence(sequence)) => (sequence.id, DropKind::Sequence),
             Some(Relation::View(view)) => (view.id, view_kind(view)),
             Some(Relation::Index(table, oid)) => (index_id(table, oid), DropKind::Index),
+            None if kind == DropKind::Index
+                && let Some(id) =
+                    self.catalog.unusable_named(&[UnusableKind::Index], None, &name.name) =>
+            {
+                return Ok(id);
+            }
             None => {
                 let what = match kind {
                     DropKind::View => "view",

@@ -75,8 +75,7 @@ impl<'a> Edit<'a> {
 
     /// Brings [`Self::catalog`] up to date with the rows.
     pub(super) fn relink(&mut self) {
-        let rows = std::mem::take(&mut self.catalog.rows);
-        self.catalog = Catalog::from_rows(rows.into_values());
+        self.catalog = std::mem::take(&mut self.catalog).relink();
     }
 
     pub(super) fn context(&self) -> BindContext<'_> {

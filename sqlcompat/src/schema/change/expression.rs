@@ -1,5 +1,7 @@
 //! Expressions inside DDL: bound to see that they mean something, kept as text.
 
+use std::collections::BTreeMap;
+
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Tokenizer};
@@ -231,34 +233,54 @@ pub(super) fn index_key_name(text: &str) -> String {
     call.filter(|_| simple).and_then(word_name).unwrap_or_else(|| "expr".to_owned())
 }
 
-/// Renames a column in the text of an expression, leaving everything else as it is.
-pub(super) fn rename_column(text: &str, old: &str, new: &str) -> String {
+/// The ids of the columns that texts name, by these names: what the schema keeps beside the texts.
+pub(super) fn column_names<'a>(
+    texts: impl IntoIterator<Item = &'a str>,
+    columns: &[Column],
+) -> BTreeMap<String, i64> {
+    let used = texts.into_iter().flat_map(|text| columns_used(text, columns));
+    used.map(|column| (column.name.clone(), column.id.0)).collect()
+}
+
+/// Renames columns in the text of an expression, all at once, leaving everything else as it is.
+pub(in crate::schema) fn rename_columns(text: &str, renamed: &BTreeMap<&str, &str>) -> String {
     let dialect = PostgreSqlDialect {};
     let Ok(mut tokens) = Tokenizer::new(&dialect, text).tokenize_with_location() else {
         return text.to_owned();
     };
     tokens.retain(|it| !matches!(it.token, Token::Whitespace(_)));
     let places: Vec<&Token> = tokens.iter().map(|it| &it.token).collect();
-    let mut renamed = String::with_capacity(text.len());
+    let mut changed = String::with_capacity(text.len());
     let mut copied = 0;
     for (index, it) in tokens.iter().enumerate() {
         let is_call = tokens.get(index + 1).is_some_and(|next| next.token == Token::LParen);
         let is_name = !is_call && !names_type(&places, index);
-        if !is_name || word_name(&it.token).as_deref() != Some(old) {
-            continue;
-        }
+        let name = word_name(&it.token).filter(|_| is_name);
+        let Some(new) = name.and_then(|name| renamed.get(name.as_str())) else { continue };
         let start = parse::split::byte_offset(text, it.span.start);
-        renamed.push_str(text.get(copied..start).unwrap_or_default());
-        renamed.push_str(&builtin::quote_identifier(new));
+        changed.push_str(text.get(copied..start).unwrap_or_default());
+        changed.push_str(&builtin::quote_identifier(new));
         copied = parse::split::byte_offset(text, it.span.end);
     }
-    renamed.push_str(text.get(copied..).unwrap_or_default());
-    renamed
+    changed.push_str(text.get(copied..).unwrap_or_default());
+    changed
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{index_key_name, rename_column};
+    use std::collections::BTreeMap;
+
+    use super::{index_key_name, rename_columns};
+
+    fn rename_column(text: &str, old: &str, new: &str) -> String {
+        rename_columns(text, &BTreeMap::from([(old, new)]))
+    }
+
+    #[test]
+    fn columns_may_swap_their_names() {
+        let renamed = rename_columns("a > b + a", &BTreeMap::from([("a", "b"), ("b", "a")]));
+        assert_eq!(renamed, "b > a + b");
+    }
 
     #[test]
     fn renaming_spares_strings_and_calls() {

@@ -67,7 +67,10 @@ impl Edit<'_> {
         if ast.unique {
             self.check_distinct_keys(&table, ast, &name)?;
         }
+        let texts = keys.iter().filter_map(|key| key.expression.as_deref());
+        let texts = texts.chain(predicate.as_deref());
         let definition = IndexDefinition {
+            names: expression::column_names(texts, &table.columns),
             unique: ast.unique,
             method: ast.method.clone(),
             keys,
@@ -188,6 +191,14 @@ impl Edit<'_> {
         let from = self.table_by_id(source)?.clone();
         let to = self.table_by_id(target.id)?.clone();
         let mut definition: IndexDefinition = self.definition(index);
+        let Some(present) = from.indexes.iter().find(|it| it.id == index) else { return Ok(()) };
+        for (key, present) in definition.keys.iter_mut().zip(&present.keys) {
+            key.expression.clone_from(&present.expression);
+        }
+        definition.predicate.clone_from(&present.predicate);
+        let texts = present.keys.iter().filter_map(|key| key.expression.as_deref());
+        let texts = texts.chain(present.predicate.as_deref());
+        definition.names = expression::column_names(texts, &to.columns);
         let translate = |id: i64| {
             let name = from.columns.iter().find(|it| it.id.0 == id).map(|it| it.name.as_str());
             name.and_then(|name| to.column_by_name(name)).map(|it| it.id.0)

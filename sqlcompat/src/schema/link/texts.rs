@@ -1,0 +1,74 @@
+//! Texts of expressions in the names that their columns have at present.
+//!
+//! A text is kept as it was written, with the ids of the columns that it names beside it. One node may rename a column while
+//! another writes a text that names it: here both come together.
+
+use std::collections::BTreeMap;
+
+use super::Linker;
+use crate::oid::Oid;
+use crate::schema::catalog::{Column, ColumnGeneration};
+use crate::schema::change::expression;
+use crate::schema::definition::{self, ColumnDefinition, ColumnNames};
+use crate::schema::row::ObjectId;
+
+impl Linker<'_> {
+    /// Gives generated columns their texts in present names; one that names a column that is gone is gone too (rule 2).
+    pub(super) fn generated_columns(&mut self) {
+        for (table, definition, id) in self.generated() {
+            let present = definition.generated.as_deref();
+            let present =
+                present.and_then(|text| self.present_text(table, text, &definition.names));
+            let Some(linked) = self.catalog.tables.get_mut(&table) else { continue };
+            match (present, linked.columns.iter_mut().find(|column| column.id == id)) {
+                (Some(text), Some(column)) => column.generation = ColumnGeneration::Stored(text),
+                (Some(_), None) => {}
+                (None, _) => {
+                    linked.columns.retain(|column| column.id != id);
+                    self.columns.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// All generated columns.
+    fn generated(&self) -> Vec<(Oid, ColumnDefinition, ObjectId)> {
+        let tables = self.catalog.tables.values();
+        let columns = tables.flat_map(|it| it.columns.iter().map(move |column| (it.oid, column)));
+        let generated = columns.filter(|(_, column)| !column.generation.is_written());
+        let definition = |id| self.rows.get(&id).map(|row| definition::read(&row.definition));
+        generated
+            .filter_map(|(table, column)| Some((table, definition(column.id)?, column.id)))
+            .collect()
+    }
+
+    /// A text over a table in the names that its columns have; `None` if one that it names is gone.
+    pub(super) fn present_text(
+        &self,
+        table: Oid,
+        text: &str,
+        names: &ColumnNames,
+    ) -> Option<String> {
+        let columns = &self.catalog.tables.get(&table)?.columns;
+        present_text(columns, text, names)
+    }
+}
+
+/// A text in the names that these columns have; `None` if one that it names is not among them.
+pub(in crate::schema) fn present_text(
+    columns: &[Column],
+    text: &str,
+    names: &ColumnNames,
+) -> Option<String> {
+    let mut renamed = BTreeMap::new();
+    for (written, id) in names {
+        let column = columns.iter().find(|column| column.id.0 == *id)?;
+        if column.name != *written {
+            renamed.insert(written.as_str(), column.name.as_str());
+        }
+    }
+    if renamed.is_empty() {
+        return Some(text.to_owned());
+    }
+    Some(expression::rename_columns(text, &renamed))
+}
