@@ -442,6 +442,7 @@ impl Workload {
         let second = self.begin_write(&format!("DELETE FROM u WHERE b = {}", round % 9));
         [first, second].into_iter().flatten().for_each(|pending| pending.wait().unwrap());
         self.write("INSERT INTO local VALUES (1)");
+        self.write_parts(round);
         if round.is_multiple_of(3) {
             self.exchange(round);
         }
@@ -533,6 +534,23 @@ impl Workload {
         if let Some(pending) = self.begin_write(sql) {
             pending.wait().unwrap();
         }
+    }
+
+    /// Transactions that are committed together.
+    fn write_parts(&mut self, round: u64) {
+        let mut connection = self.store.connect().unwrap();
+        write(&self.store, &mut connection, |connection| {
+            for part in 0..3 {
+                let sql = format!(
+                    "SAVEPOINT part; UPDATE t SET b = {part} WHERE b % 5 = {part};
+                     INSERT OR REPLACE INTO u VALUES ('part {part}', 'x', {round})"
+                );
+                connection.sqlite().execute_batch(&sql).unwrap();
+                connection.end_part(part).unwrap();
+                connection.sqlite().execute_batch("RELEASE part").unwrap();
+            }
+        });
+        self.note();
     }
 
     fn begin_write(&mut self, sql: &str) -> Option<Pending> {

@@ -591,3 +591,45 @@ fn long_runs_are_like_single_rows() {
         assert!(one.rows().len() > 900);
     }
 }
+
+/// Parts of one write transaction are transactions of their own; one that is undone leaves nothing.
+#[test]
+fn parts_are_committed_together_and_told_one_by_one() {
+    let create = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b INTEGER) STRICT";
+    let (one, two) = (Node::new(1, create), Node::new(2, create));
+    let told: Arc<Mutex<Vec<(u64, u64, u32)>>> = Arc::default();
+    let heard = Arc::clone(&told);
+    one.store.set_listener(Box::new(move |applied| {
+        let tell = |it: &Arc<AppliedTransaction>| (it.position.0, it.version.0, it.tag);
+        heard.lock().unwrap().extend(applied.iter().map(tell));
+    }));
+    let before = one.store.position().0;
+    let head = one.store.heads().get(&one.store.site_id()).map_or(0, |head| head.0);
+    let last = one.write(|connection| {
+        let run = |connection: &StoreConnection, sql: &str| {
+            connection.sqlite().execute_batch(sql).unwrap();
+        };
+        for (tag, sql) in [
+            (7, "INSERT INTO t VALUES (1, 'x', 1), (2, 'x', 2)"),
+            (8, "UPDATE t SET a = 'y' WHERE id = 1; DELETE FROM t WHERE id = 2"),
+            (9, "UPDATE t SET a = 'y'"),
+        ] {
+            run(connection, &format!("SAVEPOINT part; {sql}"));
+            connection.end_part(tag).unwrap();
+            run(connection, "RELEASE part");
+        }
+        run(connection, "SAVEPOINT part; INSERT INTO t VALUES (3, 'never', 3)");
+        run(connection, "ROLLBACK TO part; RELEASE part; INSERT INTO t VALUES (4, 'end', 4)");
+    });
+    assert_eq!(last, Some(Position(before + 3)));
+    let parts = [(1, 7), (2, 8), (3, 0)].map(|(after, tag)| (before + after, head + after, tag));
+    assert_eq!(*told.lock().unwrap(), parts);
+    let log = one.own_log();
+    assert_eq!(log.len() as u64, head + 3);
+    let outcomes = two.store.apply(&log);
+    assert!(outcomes.iter().all(|it| *it == ApplyOutcome::Applied), "{outcomes:?}");
+    assert_eq!(one.rows(), ["1 'y' 1", "4 'end' 4"]);
+    assert_eq!(one.rows(), two.rows());
+    assert_eq!(one.store.digest().unwrap(), two.store.digest().unwrap());
+    assert_eq!(one.store.check().unwrap(), Vec::<String>::new());
+}

@@ -6,6 +6,7 @@
 //! | `convergence` | concurrent writes, crashes, late joiners and partitions end in equal tables |
 //! | `feeds` | LISTEN and NOTIFY, across nodes |
 //! | `clients` | clients that stop listening, dribble or wait keep nobody from writing |
+//! | `batches` | single statements of many sessions, committed together |
 //! | `matrix` | programs of the client matrix, which PostgreSQL 15 passes too |
 //! | `drivers` | what drivers see of types, tags, errors and transactions |
 //! | `protocol` | start-up, portals, pipelines, cancel, message by message |
@@ -16,6 +17,7 @@
 
 mod airports;
 mod bad_input;
+mod batches;
 mod clients;
 mod convergence;
 mod drivers;

@@ -341,8 +341,10 @@ pub(super) struct State {
     unreadable: bool,
     /// SQLite's count of changed rows when the transaction began, if nothing of it is in the log yet.
     pub unlogged_since: Option<u64>,
-    /// What the fold made.
-    pub folded: Option<AppliedTransaction>,
+    /// What the fold made of the parts of the transaction that have ended.
+    pub folded: Vec<AppliedTransaction>,
+    /// What the next of them is tagged with.
+    pub tag: u32,
     /// Why the fold failed.
     pub failure: Option<StoreError>,
     /// While `Some`, table ordinals and keys of rows that are deleted in spite of suspension.
@@ -374,7 +376,8 @@ impl Capture {
             untracked: false,
             unreadable: false,
             unlogged_since: None,
-            folded: None,
+            folded: Vec::new(),
+            tag: 0,
             failure: None,
             victims: None,
         };
@@ -403,7 +406,8 @@ impl Capture {
         work(inner.as_ref().ok_or(StoreError::TransactionState("the connection is closing"))?)
     }
 
-    fn fold(&self) -> Result<()> {
+    /// Folds what has changed since the last part ended, if anything has, into the transaction of another part.
+    pub(super) fn fold(&self) -> Result<()> {
         if self.state.is_poisoned() {
             return Err(StoreError::Damaged("a row change could not be noted".into()));
         }
@@ -411,7 +415,7 @@ impl Capture {
         if state.unreadable {
             return Err(StoreError::Damaged("a changed value could not be read".into()));
         }
-        let unlogged_since = state.unlogged_since;
+        let unlogged_since = state.unlogged_since.filter(|_| state.folded.is_empty());
         if state.log.events.is_empty() && state.messages.is_empty() {
             drop(state);
             return self.seal(unlogged_since);
@@ -420,17 +424,20 @@ impl Capture {
         let messages = state.messages.take();
         let registry = Arc::clone(&state.registry);
         let mode = mem::replace(&mut state.mode, Mode::Suspended);
+        let last = state.folded.last().map(|last| (last.version, last.position));
         drop(state);
         let folded = self.with_inner(|sqlite| {
             let place = (sqlite, &self.made_images);
-            fold::fold(&self.core, place, &registry, &log, messages)
+            fold::fold(&self.core, place, &registry, (&log, messages), last)
         });
         let mut state = self.state();
         state.mode = mode;
         state.log = log;
         state.log.clear();
-        state.folded = folded?;
-        let is_logged = state.folded.is_some();
+        let tag = state.tag;
+        let folded = folded?.map(|folded| AppliedTransaction { tag, ..folded });
+        let is_logged = folded.is_some();
+        state.folded.extend(folded);
         drop(state);
         if is_logged { Ok(()) } else { self.seal(unlogged_since) }
     }
@@ -465,7 +472,7 @@ impl State {
         self.untracked = false;
         self.unreadable = false;
         self.unlogged_since = None;
-        self.folded = None;
+        self.folded.clear();
         self.victims = None;
     }
 

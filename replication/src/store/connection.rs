@@ -1,7 +1,6 @@
 //! A connection to the database file, and its write transactions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -184,7 +183,11 @@ impl StoreConnection {
             return Err(StoreError::TransactionState("there is no write transaction in progress"));
         }
         let is_logged = !self.remote.is_empty();
-        self.capture.state().unlogged_since = (!is_logged).then_some(self.changes_before);
+        {
+            let mut state = self.capture.state();
+            state.unlogged_since = (!is_logged).then_some(self.changes_before);
+            state.tag = self.tag;
+        }
         let committed =
             self.sqlite.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
         if let Err(error) = committed {
@@ -196,9 +199,8 @@ impl StoreConnection {
         }
         let (folded, registry) = {
             let mut state = self.capture.state();
-            (state.folded.take(), Arc::clone(&state.registry))
+            (std::mem::take(&mut state.folded), Arc::clone(&state.registry))
         };
-        let folded = folded.map(|folded| AppliedTransaction { tag: self.tag, ..folded });
         let applied: Vec<_> = self.remote.drain(..).chain(folded).map(Arc::new).collect();
         let position = applied.last().map(|applied| applied.position);
         let changed = position.is_some() || self.sqlite.total_changes() != self.changes_before;
@@ -220,6 +222,19 @@ impl StoreConnection {
         self.end();
         let core = || PendingCore(Arc::clone(&self.core));
         Ok(number.map(|number| Pending { core: core(), number, position, waited: false }))
+    }
+
+    /// Ends a part of the write transaction: what has changed since it began, or since the last part ended, is a
+    /// transaction of its own to everyone but SQLite, with its own version and place in the log, told as `tag`'s. The parts
+    /// become durable and visible together, in their order, by [`Self::commit`]. A part should be within a savepoint, to be
+    /// undone alone.
+    ///
+    /// # Errors
+    /// If the changes cannot be written to the log. The savepoint is to be rolled back then.
+    pub fn end_part(&mut self, tag: u32) -> Result<()> {
+        self.need_write()?;
+        self.capture.state().tag = tag;
+        self.capture.fold()
     }
 
     /// Undoes the write transaction, if there is one, and hands the lease on.
@@ -265,14 +280,13 @@ impl StoreConnection {
         self.tag = tag;
     }
 
-    /// Makes every statement of the connection fail with `SQLITE_INTERRUPT` while `flag` is set. Unlike an interrupt, a
-    /// flag that was set too late can be taken back.
+    /// Makes every statement of the connection fail with `SQLITE_INTERRUPT` while `is_over` says so. Unlike an interrupt,
+    /// what was said too late can be taken back.
     ///
     /// # Errors
     /// If SQLite refuses.
-    pub fn stop_when(&mut self, flag: Arc<AtomicBool>) -> Result<()> {
-        let is_set = move || flag.load(Ordering::Relaxed);
-        Ok(self.sqlite.progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, Some(is_set))?)
+    pub fn stop_when(&mut self, is_over: impl FnMut() -> bool + Send + 'static) -> Result<()> {
+        Ok(self.sqlite.progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, Some(is_over))?)
     }
 
     /// Adds a message to the transaction; it is delivered everywhere if that commits. Like row changes, it is undone by
@@ -332,9 +346,7 @@ impl StoreConnection {
     fn need_write(&self) -> Result<()> {
         match self.lease {
             Some(_) => Ok(()),
-            None => Err(StoreError::TransactionState(
-                "tables are registered inside a write transaction",
-            )),
+            None => Err(StoreError::TransactionState("there is no write transaction in progress")),
         }
     }
 

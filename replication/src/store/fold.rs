@@ -34,22 +34,24 @@ use super::log;
 use super::registry::{Registry, RowIdentity, Table};
 use super::resolved::Resolved;
 use crate::crdt::{AlikeRows, CellClock, CellRun, PackedKey, RowClock, Stamp, unpack};
-use crate::types::{Message, Position, Value};
+use crate::types::{DbVersion, Message, Position, Value};
 use crate::wire::RowShape;
 
-/// Folds the events; appends the transaction to the log. `None` if nothing is left of them.
+/// Folds the events; appends the transaction to the log, after the `last` one that the present SQLite transaction has
+/// appended, if any. `None` if nothing is left of them.
 pub(super) fn fold(
     core: &Core,
     (sqlite, made_images): (&Connection, &SharedImages),
     registry: &Registry,
-    log: &EventLog,
-    messages: Vec<Message>,
+    (log, messages): (&EventLog, Vec<Message>),
+    last: Option<(DbVersion, Position)>,
 ) -> Result<Option<AppliedTransaction>> {
-    let (version, position) = {
+    let (head, end) = last.unwrap_or_else(|| {
         let committed = core.committed();
         let head = committed.log.heads.get(&core.site).copied().unwrap_or_default();
-        (head.next(), Position(committed.log.position.0 + 1))
-    };
+        (head, committed.log.position)
+    });
+    let (version, position) = (head.next(), Position(end.0 + 1));
     let committed_at_us = super::now_us();
     let mut fold = Fold {
         sqlite,

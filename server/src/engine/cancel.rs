@@ -75,6 +75,7 @@ impl CancelSwitch {
         self.stopped.notify_all();
         if let Some(database) = self.database.upgrade() {
             database.lease().wake();
+            database.batches.wake();
             database.advisory.wake();
         }
     }

@@ -16,6 +16,8 @@ use trellis_sqlcompat::schema::{Catalog, Sequence};
 use trellis_sqlcompat::{Oid, SqlError, SqlState};
 
 use super::advisory::AdvisoryLocks;
+use super::batch::Batches;
+use super::batch_writer::BatchWriter;
 use super::schema::{self, RemoteSchema, Schema};
 use super::schema_check::SchemaCheck;
 use super::sequence::{self, Sequences};
@@ -38,6 +40,7 @@ pub enum DatabaseError {
 /// A node's database.
 pub struct Database {
     pub(super) store: Arc<Store>,
+    pub(super) batches: Batches,
     pub(super) hub: Hub,
     pub(super) sequences: Sequences,
     pub(super) unique_ids: UniqueIds,
@@ -83,10 +86,13 @@ impl Database {
             pending.wait()?;
         }
         let schema = Arc::new(schema::load(reader.sqlite())?);
+        let unique_ids = UniqueIds::new();
+        let batches = Batches::new(BatchWriter::open(&store, &schema, &unique_ids)?);
         let database = Arc::new(Self {
+            batches,
             hub: Hub::default(),
             sequences: Sequences::default(),
-            unique_ids: UniqueIds::new(),
+            unique_ids,
             timer: Timer::default(),
             advisory: AdvisoryLocks::default(),
             registry,

@@ -43,6 +43,10 @@ struct Draws {
     /// Values were drawn that are to be saved when the transaction commits.
     unsaved: bool,
     given: VecDeque<(u32, i64)>,
+    /// What an attempt that came to nothing was given: the statement is given the same again, as far as it goes.
+    before: VecDeque<(u32, i64)>,
+    /// The statement that starts next is such a one.
+    redo: bool,
     overflowed: bool,
     replaying: bool,
 }
@@ -55,8 +59,14 @@ impl SharedDraws {
     /// Forgets everything: a statement starts.
     pub(super) fn clear(&self) {
         let mut draws = self.lock();
-        draws.given.clear();
+        let given = std::mem::take(&mut draws.given);
+        draws.before = if std::mem::take(&mut draws.redo) { given } else { VecDeque::new() };
         (draws.overflowed, draws.replaying) = (false, false);
+    }
+
+    /// The statement has come to nothing, for no fault of its own, and starts once more.
+    pub(super) fn redo(&self) {
+        self.lock().redo = true;
     }
 
     /// Whether the transaction has moved a sequence, which is then told only once.
@@ -75,9 +85,18 @@ impl SharedDraws {
         draws.replaying
     }
 
-    /// The value to give again, in a second run.
+    /// The value to give again, in a second run or to a statement that starts once more.
     fn again(&self, sequence: u32) -> Option<Result<i64, SqlError>> {
         let mut draws = self.lock();
+        if !draws.replaying {
+            let (of, value) = draws.before.pop_front()?;
+            if of != sequence {
+                draws.before.clear();
+                return None;
+            }
+            draws.given.push_back((of, value));
+            return Some(Ok(value));
+        }
         draws.replaying.then(|| match draws.given.pop_front() {
             Some((of, value)) if of == sequence => Ok(value),
             _ => Err(SqlError::new(SqlState::INTERNAL_ERROR, "the second run went another way")),

@@ -11,6 +11,8 @@
 //!   then have to write over something newer.
 //! - The first write takes the node's write lease and opens SQLite's write transaction; from then on the transaction has
 //!   the writer until it ends.
+//! - A single statement that is all there is to its transaction is not run on its session's connection but with those of
+//!   other sessions, in one SQLite transaction (`batch.rs`).
 //! - Which schema a plan was made for is known by its *epoch*, SQLite's `user_version`, which every schema change moves.
 //!
 //! # Bounds
@@ -18,6 +20,9 @@
 //! the lease while its client is idle is set aside for waiting writers after [`transaction::LEASE_IDLE`].
 
 mod advisory;
+mod alone;
+mod batch;
+mod batch_writer;
 pub mod cache;
 mod cancel;
 mod conflicts;

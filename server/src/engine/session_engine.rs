@@ -1,5 +1,6 @@
 //! One session's engine.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,7 +95,9 @@ impl SqliteEngine {
             .and_then(|()| database.unique_ids.register(connection.sqlite()))
             .and_then(|()| watch.register(connection.sqlite()))
             .map_err(|error| schema::internal(&error))?;
-        connection.stop_when(Arc::clone(cancel.flag())).map_err(store_failed)?;
+        let over = Arc::clone(cancel.flag());
+        let stopped = connection.stop_when(move || over.load(Ordering::Relaxed));
+        stopped.map_err(store_failed)?;
         Ok(Self {
             database: Arc::clone(database),
             connection: SharedConnection::new(connection),
@@ -431,6 +434,17 @@ impl Engine for SqliteEngine {
         Ok(count)
     }
 
+    fn write_alone(
+        &mut self,
+        plan: &Plan,
+        write: &WritePlan,
+        parameters: &[Datum],
+        durable: bool,
+        visit: RowVisitor<'_>,
+    ) -> Result<Option<u64>, SqlError> {
+        self.run_in_batch((plan, write), parameters, durable, visit)
+    }
+
     fn change_schema(
         &mut self,
         statement: &SchemaStatement,
@@ -583,7 +597,7 @@ impl Drop for SqliteEngine {
     }
 }
 
-fn as_value(datum: &Datum) -> ValueRef<'_> {
+pub(super) fn as_value(datum: &Datum) -> ValueRef<'_> {
     match datum {
         Datum::Null => ValueRef::Null,
         Datum::Integer(integer) => ValueRef::Integer(*integer),

@@ -298,7 +298,7 @@ impl SqliteEngine {
         lease.map_err(|error| lease_error(error, &self.cancel))
     }
 
-    fn lock_deadline(&self) -> Option<Instant> {
+    pub(super) fn lock_deadline(&self) -> Option<Instant> {
         let timeout = self.limits().lock_timeout;
         let lock = timeout.map(|timeout| clock::now() + timeout);
         [lock, self.cancel.deadline()].into_iter().flatten().min()

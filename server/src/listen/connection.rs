@@ -128,6 +128,7 @@ fn converse(
     loop {
         match frontend::next_message(&mut channel.input) {
             Ok(Some(message)) => {
+                session.set_sync_follows(frontend::sync_is_next(&channel.input));
                 let flow = session.handle(clock::now_us(), message, channel)?;
                 if flow == Flow::End {
                     return session.flush(channel);

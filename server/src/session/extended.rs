@@ -227,7 +227,7 @@ impl<E: Engine> Session<E> {
             PortalState::Done => {
                 return self.execute_finished(portal);
             }
-            PortalState::Ready => match self.run_bound(&plan, &portal.parameters)? {
+            PortalState::Ready => match self.run_ready(portal)? {
                 Ran::Rows(rows, tag) => (rows, tag),
                 Ran::Done(tag) => {
                     self.out.command_complete(&tag);
@@ -259,6 +259,12 @@ impl<E: Engine> Session<E> {
             self.out.portal_suspended();
         }
         Ok(())
+    }
+
+    /// Runs the plan of a portal for the first time.
+    fn run_ready(&mut self, portal: &Portal<E::Rows>) -> Result<Ran<E::Rows>, SqlError> {
+        self.alone = self.sync_follows;
+        self.run_bound(&portal.plan, &portal.parameters)
     }
 
     /// Executes a portal again after its end: a query has no more rows, anything else must not run twice.

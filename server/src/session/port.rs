@@ -160,6 +160,23 @@ pub trait Engine {
         visit: RowVisitor<'_>,
     ) -> Result<u64, SqlError>;
 
+    /// Runs a data-modifying statement that is all there is to the open transaction, and commits that; other sessions'
+    /// may be committed with it. `None` if it has to be run and committed the ordinary way, nothing having been done.
+    ///
+    /// # Errors
+    /// What `visit` says; the transaction is committed all the same.
+    fn write_alone(
+        &mut self,
+        plan: &Plan,
+        write: &WritePlan,
+        parameters: &[Datum],
+        durable: bool,
+        visit: RowVisitor<'_>,
+    ) -> Result<Option<u64>, SqlError> {
+        let _ = (plan, write, parameters, durable, visit);
+        Ok(None)
+    }
+
     /// Runs a schema change.
     ///
     /// # Errors

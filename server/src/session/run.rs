@@ -12,6 +12,7 @@ use super::extended::refuse_other_shape;
 use super::port::{Engine, PlanState, Rows};
 use super::portal::{KeptBytes, Ran, RowSource, RowTag, StoredRows};
 use super::session::Session;
+use super::transaction::Block;
 use crate::wire::backend::Severity;
 
 impl<E: Engine> Session<E> {
@@ -33,7 +34,12 @@ impl<E: Engine> Session<E> {
             }
             PlanKind::Write(write) => {
                 self.refuse_read_only(verb_name(write.verb))?;
+                let alone =
+                    std::mem::take(&mut self.alone) && self.transaction.block == Block::Idle;
                 self.begin_statement();
+                if alone && let Some(ran) = self.run_alone(plan, write, parameters)? {
+                    return Ok(ran);
+                }
                 match self.plan_as_writer(plan)? {
                     Some(fresh) => self.run_bound(&fresh, parameters),
                     None => {
@@ -103,17 +109,30 @@ impl<E: Engine> Session<E> {
         write: &WritePlan,
         parameters: &[Datum],
     ) -> Result<Ran<E::Rows>, SqlError> {
-        let width = plan.columns.as_ref().map_or(0, Vec::len);
-        let (mut returned, mut kept) = (Vec::new(), KeptBytes::default());
-        let mut visit = |row: &dyn Rows| {
-            let row: Vec<Datum> = (0..width).map(|at| row.column(at).to_datum()).collect();
-            kept.add(&row)?;
-            returned.push(row);
-            Ok(())
-        };
-        let count = self.engine.write(plan, write, parameters, &mut visit)?;
+        let mut returned = Returned::new(plan);
+        let count =
+            self.engine.write(plan, write, parameters, &mut |row: &dyn Rows| returned.keep(row))?;
+        Ok(Self::written(plan, write, count, returned))
+    }
+
+    /// Runs a write that is all there is to its implicit transaction, and commits it; none if that has to be done the
+    /// ordinary way.
+    fn run_alone(
+        &mut self,
+        plan: &Plan,
+        write: &WritePlan,
+        parameters: &[Datum],
+    ) -> Result<Option<Ran<E::Rows>>, SqlError> {
+        let durable = !self.settings().limits().asynchronous_commit;
+        let mut returned = Returned::new(plan);
+        let mut keep = |row: &dyn Rows| returned.keep(row);
+        let count = self.engine.write_alone(plan, write, parameters, durable, &mut keep)?;
+        Ok(count.map(|count| Self::written(plan, write, count, returned)))
+    }
+
+    fn written(plan: &Plan, write: &WritePlan, count: u64, returned: Returned) -> Ran<E::Rows> {
         if plan.columns.is_none() {
-            return Ok(Ran::Done(write_tag(write.verb, count)));
+            return Ran::Done(write_tag(write.verb, count));
         }
         let tag = match write.verb {
             WriteVerb::Insert => RowTag::Known("INSERT 0", count),
@@ -123,13 +142,13 @@ impl<E: Engine> Session<E> {
             WriteVerb::Truncate => RowTag::Bare("TRUNCATE TABLE"),
             WriteVerb::Select | WriteVerb::Lock => RowTag::Counted("SELECT"),
         };
-        Ok(Ran::Rows(RowSource::Stored(StoredRows::new(returned)), tag))
+        Ran::Rows(RowSource::Stored(StoredRows::new(returned.rows)), tag)
     }
 
     /// 25006 in a read-only transaction.
     pub(super) fn refuse_read_only(&self, command: &str) -> Result<(), SqlError> {
         let read_only = match self.transaction.block {
-            super::transaction::Block::Idle => self.default_mode().read_only,
+            Block::Idle => self.default_mode().read_only,
             _ => self.transaction.read_only,
         };
         if !read_only {
@@ -196,6 +215,27 @@ impl<E: Engine> Session<E> {
             return Ok(vec![Datum::Null; width]);
         }
         Ok((0..width).map(|at| DatumRef::to_datum(rows.column(at))).collect())
+    }
+}
+
+/// The rows of `RETURNING`.
+struct Returned {
+    width: usize,
+    rows: Vec<Vec<Datum>>,
+    bytes: KeptBytes,
+}
+
+impl Returned {
+    fn new(plan: &Plan) -> Self {
+        let width = plan.columns.as_ref().map_or(0, Vec::len);
+        Self { width, rows: Vec::new(), bytes: KeptBytes::default() }
+    }
+
+    fn keep(&mut self, row: &dyn Rows) -> Result<(), SqlError> {
+        let row: Vec<Datum> = (0..self.width).map(|at| row.column(at).to_datum()).collect();
+        self.bytes.add(&row)?;
+        self.rows.push(row);
+        Ok(())
     }
 }
 

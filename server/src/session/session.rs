@@ -88,6 +88,10 @@ pub struct Session<E: Engine> {
     pub(super) now_us: i64,
     pub(super) transaction_us: i64,
     scratch: Vec<u8>,
+    /// The client has sent a `Sync` right after the message that is handled.
+    pub(super) sync_follows: bool,
+    /// The plan that is run next is all there is to its implicit transaction.
+    pub(super) alone: bool,
     /// What the settings say of the transaction.
     pub(super) published_mode: Option<TransactionMode>,
 }
@@ -112,6 +116,8 @@ impl<E: Engine> Session<E> {
             now_us: 0,
             transaction_us: 0,
             scratch: Vec::new(),
+            sync_follows: false,
+            alone: false,
             published_mode: None,
         }
     }
@@ -125,6 +131,12 @@ impl<E: Engine> Session<E> {
         }
         self.out.backend_key_data(self.identity.pid, secret);
         self.ready_for_query();
+    }
+
+    /// Says whether the client has already sent a `Sync` after the message that is handled next: an `Execute` then ends
+    /// its pipeline. Not to know does no harm.
+    pub fn set_sync_follows(&mut self, follows: bool) {
+        self.sync_follows = follows;
     }
 
     /// What is to be sent.

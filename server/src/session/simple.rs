@@ -22,9 +22,21 @@ pub(super) struct Remaining {
 }
 
 impl Remaining {
-    fn is_last(&self) -> bool {
-        self.next + 1 == self.statements.len()
+    fn place(&self) -> Place {
+        match (self.statements.len(), self.next + 1) {
+            (1, _) => Place::Only,
+            (all, this) if all == this => Place::Last,
+            _ => Place::Inner,
+        }
     }
+}
+
+/// Where in its string a statement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Only,
+    Last,
+    Inner,
 }
 
 impl<E: Engine> Session<E> {
@@ -58,8 +70,7 @@ impl<E: Engine> Session<E> {
         wire: &mut dyn Wire,
     ) -> Result<(), Disconnected> {
         while let Some(statement) = remaining.statements.get(remaining.next).cloned() {
-            let last = remaining.is_last();
-            match self.run_simple(&statement, last, wire) {
+            match self.run_simple(&statement, remaining.place(), wire) {
                 Ok(None) => remaining.next += 1,
                 Ok(Some(copy)) => {
                     self.phase = Phase::CopyIn(copy, Some(remaining));
@@ -83,7 +94,7 @@ impl<E: Engine> Session<E> {
         tag: &str,
         wire: &mut dyn Wire,
     ) -> Result<(), Disconnected> {
-        if let Err(error) = self.complete(tag, remaining.is_last()) {
+        if let Err(error) = self.complete(tag, remaining.place()) {
             self.fail(&error);
             self.ready_for_query();
             return Ok(());
@@ -96,10 +107,11 @@ impl<E: Engine> Session<E> {
     fn run_simple(
         &mut self,
         statement: &ParsedStatement,
-        last: bool,
+        place: Place,
         wire: &mut dyn Wire,
     ) -> Result<Option<Box<super::copying::CopyIn>>, Interrupted> {
         let plan = self.plan_statement(statement, Parameters::None)?;
+        self.alone = place == Place::Only;
         match self.run_bound(&plan, &[])? {
             Ran::Rows(mut rows, tag) => {
                 let columns = self.result_columns(&plan).unwrap_or_default();
@@ -108,9 +120,9 @@ impl<E: Engine> Session<E> {
                 let encoders = Self::encoders(&columns, &formats);
                 let (sent, _) = self.send_rows(&mut rows, &encoders, 0, wire)?;
                 drop(rows);
-                self.complete(&tag.text(sent), last)?;
+                self.complete(&tag.text(sent), place)?;
             }
-            Ran::Done(tag) => self.complete(&tag, last)?,
+            Ran::Done(tag) => self.complete(&tag, place)?,
             Ran::Empty => self.out.empty_query_response(),
             Ran::CopyIn(copy) => {
                 self.out.copy_in_response(copy.is_binary(), copy.column_count());
@@ -118,15 +130,15 @@ impl<E: Engine> Session<E> {
             }
             Ran::CopyOut(rows, plan) => {
                 let tag = self.copy_out(rows, &plan, wire)?;
-                self.complete(&tag, last)?;
+                self.complete(&tag, place)?;
             }
         }
         Ok(None)
     }
 
     /// Ends a statement of a string: the last one's transaction is committed before its tag is sent.
-    fn complete(&mut self, tag: &str, last: bool) -> Result<(), SqlError> {
-        if last && self.transaction.block == Block::Implicit {
+    fn complete(&mut self, tag: &str, place: Place) -> Result<(), SqlError> {
+        if place != Place::Inner && self.transaction.block == Block::Implicit {
             self.commit_transaction()?;
         }
         self.out.command_complete(tag);

@@ -141,6 +141,12 @@ pub fn next_message(input: &mut BytesMut) -> Result<Option<FrontendMessage>, Dec
     Ok(Some(message))
 }
 
+/// Whether the next message in `input` is a `Sync`, all of it being there.
+#[must_use]
+pub fn sync_is_next(input: &[u8]) -> bool {
+    input.starts_with(&[b'S', 0, 0, 0, 4])
+}
+
 /// Takes one startup packet off the front of `input`; `None` if it is not complete yet.
 ///
 /// # Errors

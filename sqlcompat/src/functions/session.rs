@@ -62,7 +62,7 @@ impl Default for SessionState {
 }
 
 /// What only the server can do. Each method answers 0A000 unless the server provides it.
-pub trait SessionHost: Send {
+pub trait SessionHost: Send + Sync {
     /// Microseconds since 2000-01-01 UTC: `clock_timestamp()`.
     fn clock_us(&self) -> i64 {
         0
@@ -147,14 +147,17 @@ impl SessionHost for NoHost {}
 
 struct Inner {
     state: Mutex<Arc<SessionState>>,
-    host: Mutex<Box<dyn SessionHost>>,
+    host: Mutex<Arc<dyn SessionHost>>,
     error: Mutex<Option<SqlError>>,
     patterns: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
-    random: Mutex<crate::functions::math_random::Generator>,
+    random: Mutex<SharedGenerator>,
     kept: KeptRows,
     /// See [`SessionContext::forgiving`].
     forgiving: bool,
 }
+
+/// A session's random numbers, which follow it to wherever its statements are run.
+type SharedGenerator = Arc<Mutex<crate::functions::math_random::Generator>>;
 
 /// Handle to a session's state; clones share it.
 #[derive(Clone)]
@@ -177,7 +180,7 @@ impl SessionContext {
     pub fn new(state: SessionState, host: Box<dyn SessionHost>) -> Self {
         Self(Arc::new(Inner {
             state: Mutex::new(Arc::new(state)),
-            host: Mutex::new(host),
+            host: Mutex::new(Arc::from(host)),
             error: Mutex::new(None),
             patterns: Mutex::default(),
             random: Mutex::default(),
@@ -214,14 +217,23 @@ impl SessionContext {
         change(Arc::make_mut(&mut lock(&self.0.state)));
     }
 
-    /// Replaces the host.
-    pub fn set_host(&self, host: Box<dyn SessionHost>) {
-        *lock(&self.0.host) = host;
+    /// Makes this the context of what `other`'s session does elsewhere: the same state and random numbers, and what `wrap`
+    /// makes of its host.
+    pub fn adopt(
+        &self,
+        other: &Self,
+        wrap: impl FnOnce(Arc<dyn SessionHost>) -> Arc<dyn SessionHost>,
+    ) {
+        *lock(&self.0.state) = other.state();
+        let host = Arc::clone(&lock(&other.0.host));
+        *lock(&self.0.host) = wrap(host);
+        *lock(&self.0.random) = Arc::clone(&lock(&other.0.random));
     }
 
     /// Asks the host.
     pub fn with_host<T>(&self, ask: impl FnOnce(&dyn SessionHost) -> T) -> T {
-        ask(lock(&self.0.host).as_ref())
+        let host = Arc::clone(&lock(&self.0.host));
+        ask(host.as_ref())
     }
 
     /// Runs `work` with the type context of this session.
@@ -257,7 +269,8 @@ impl SessionContext {
         &self,
         work: impl FnOnce(&mut crate::functions::math_random::Generator) -> T,
     ) -> T {
-        work(&mut lock(&self.0.random))
+        let random = Arc::clone(&lock(&self.0.random));
+        work(&mut lock(&random))
     }
 
     /// A compiled pattern from the cache, or made by `compile` and kept there.
