@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::error::SqlState;
 use crate::oid::Oid;
 use crate::parse::ParsedStatement;
 use crate::schema::SchemaStatement;
@@ -91,6 +92,10 @@ pub struct WritePlan {
     pub count_from: Vec<usize>,
     /// Indexes of the steps whose rows are kept while the statement runs; later steps read them from `trellis_kept(index)`.
     pub kept: Vec<usize>,
+    /// Sequences that start anew, by OID: `TRUNCATE … RESTART IDENTITY`.
+    pub restarts: Vec<Oid>,
+    /// Notices that come before the tag, in order.
+    pub notices: Vec<String>,
     /// First word of the command tag.
     pub verb: WriteVerb,
     /// The table that is written, if it is one.
@@ -216,10 +221,16 @@ pub enum SessionStatement {
         /// `NOWAIT`.
         nowait: bool,
     },
-    /// `SET CONSTRAINTS`.
-    SetConstraints {
-        /// `DEFERRED` rather than `IMMEDIATE`.
-        deferred: bool,
+    /// `SET CONSTRAINTS … DEFERRED` of constraints that are so anyway: nothing to do.
+    DeferConstraints,
+    /// `SET CONSTRAINTS … IMMEDIATE`: these tables' deferred foreign keys are checked, by the tables' OIDs.
+    CheckConstraints(Vec<Oid>),
+    /// `DO`: a block of one statement, after whose failure with one of the states nothing else happens.
+    Do {
+        /// Text of the statement.
+        statement: String,
+        /// The states.
+        ignored: Vec<SqlState>,
     },
     /// Maintenance that SQLite needs no or other care for: `VACUUM`, `ANALYZE`, `CHECKPOINT`, `REINDEX`, `CLUSTER`.
     Maintenance {
@@ -377,4 +388,15 @@ pub struct ExplainStatement {
     pub verbose: bool,
     /// `FORMAT JSON`.
     pub json: bool,
+    /// What `ANALYZE` tells of time.
+    pub times: ExplainTimes,
+}
+
+/// What `EXPLAIN ANALYZE` tells of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExplainTimes {
+    /// `TIMING`: how long the plan took, in its first line.
+    pub timing: bool,
+    /// `SUMMARY`: how long planning and execution took.
+    pub summary: bool,
 }

@@ -34,6 +34,7 @@ mod live;
 mod maintenance;
 mod peers;
 mod replica;
+mod restarted;
 mod rows;
 mod schema;
 mod schema_change;

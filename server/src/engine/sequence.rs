@@ -48,7 +48,7 @@ const CREATE: &str = "
 
 /// A counter as this node keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Counter {
+pub(super) struct Counter {
     /// The last value given out, without the slot; `None` before the first.
     last: Option<i64>,
     home: bool,
@@ -172,6 +172,24 @@ impl Sequences {
         let home = state.counters.get(&sequence.id.0).is_none_or(|counter| counter.home);
         let last = value.checked_sub(sequence.increment);
         state.set(sequence.id.0, Counter { last, home, dirty: true });
+    }
+
+    /// The next value is the first one; where the counter stood.
+    ///
+    /// # Errors
+    /// What reading it reports.
+    pub(super) fn start_anew(&self, id: i64, sqlite: &Connection) -> Result<Counter, SqlError> {
+        let mut state = self.lock();
+        let counter = state.counter(id, sqlite)?;
+        state.set(id, Counter { last: None, dirty: true, ..counter });
+        Ok(counter)
+    }
+
+    /// A counter that was started anew counts on from where it stood, unless it has come further since.
+    pub(super) fn put_back(&self, id: i64, before: Counter) {
+        let mut state = self.lock();
+        let last = state.counters.get(&id).and_then(|counter| counter.last).max(before.last);
+        state.set(id, Counter { last, dirty: true, ..before });
     }
 
     /// This node becomes the home of a sequence that it has just created.

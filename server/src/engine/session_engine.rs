@@ -13,7 +13,7 @@ use trellis_sqlcompat::functions::{self, SessionContext, SessionState};
 use trellis_sqlcompat::parse::{self, ParsedStatement};
 use trellis_sqlcompat::plan::{Plan, PlanKind, Step, WritePlan, WriteVerb};
 use trellis_sqlcompat::schema::{Catalog, SchemaRow, SchemaStatement};
-use trellis_sqlcompat::{Datum, SqlError, SqlState};
+use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
 
 use super::advisory::LockScope;
 use super::cache::{PlanCache, PlanKey, StatementCache};
@@ -429,6 +429,7 @@ impl Engine for SqliteEngine {
         let count = written.map_err(|error| self.explain_violation(error, write, parameters));
         self.context.keep().clear();
         let count = count?;
+        self.restart_sequences(&write.restarts)?;
         self.waited.spoken();
         self.take_notices()?;
         Ok(count)
@@ -506,6 +507,7 @@ impl Engine for SqliteEngine {
             self.execute(&format!("ROLLBACK TO {}", savepoint_name(depth)))?;
         }
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
+        transaction.restarted.put_back(&self.database.sequences, depth);
         transaction.savepoints.truncate(depth + 1);
         let schema_changed = transaction.schema_changed;
         if let Some(before) = transaction.savepoints.last().cloned() {
@@ -565,9 +567,15 @@ impl Engine for SqliteEngine {
         self.draws.take_unsaved();
         self.undo();
         self.database.advisory.release(self.identity.pid, LockScope::Transaction);
-        if let Some(transaction) = self.transaction.take() {
+        if let Some(mut transaction) = self.transaction.take() {
+            transaction.restarted.put_back(&self.database.sequences, 0);
             self.put_back(transaction.before);
         }
+    }
+
+    fn check_deferred(&mut self, tables: &[Oid]) -> Result<(), SqlError> {
+        self.go_on()?;
+        self.check_foreign_keys(tables)
     }
 
     fn listen(&mut self, channels: &[String]) {

@@ -31,6 +31,7 @@ use trellis_sqlcompat::schema::SchemaRow;
 use trellis_sqlcompat::{SqlError, SqlState};
 
 use super::error::lease_error;
+use super::restarted::Restarted;
 use super::schema::{self, Schema};
 use super::session_engine::SqliteEngine;
 use crate::clock;
@@ -102,6 +103,8 @@ pub(super) struct OpenTransaction {
     pub(super) locked: bool,
     pub(super) before: Before,
     pub(super) savepoints: Vec<Before>,
+    /// Sequences that it has started anew.
+    pub(super) restarted: Restarted,
 }
 
 impl OpenTransaction {
@@ -114,6 +117,7 @@ impl OpenTransaction {
             locked: false,
             before,
             savepoints: Vec::new(),
+            restarted: Restarted::default(),
         }
     }
 

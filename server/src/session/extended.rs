@@ -49,7 +49,10 @@ impl<E: Engine> Session<E> {
             }
         };
         let plan = match &statement {
-            Some(statement) => self.plan_statement(statement, parameters)?,
+            Some(statement) => {
+                self.report_shortened(statement);
+                self.plan_statement(statement, parameters)?
+            }
             None => Arc::new(empty_plan()),
         };
         Ok(Prepared {

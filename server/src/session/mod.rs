@@ -27,9 +27,11 @@
 //!
 //! Source: PostgreSQL manual, `protocol-flow`.
 
+mod block;
 mod control;
 mod copying;
 mod cursor;
+mod explain;
 mod extended;
 mod identity;
 pub mod port;

@@ -12,7 +12,7 @@ use trellis_sqlcompat::parse::ParsedStatement;
 use trellis_sqlcompat::plan::{IsolationLevel, Plan, Step, WritePlan};
 use trellis_sqlcompat::schema::{Catalog, SchemaStatement};
 use trellis_sqlcompat::settings::FormatSettings;
-use trellis_sqlcompat::{Datum, DatumRef, SqlError};
+use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError};
 
 /// What binding and running depend on, besides the schema.
 #[derive(Clone, Debug)]
@@ -192,6 +192,12 @@ pub trait Engine {
     /// # Errors
     /// Whatever preparing them raised.
     fn explain(&mut self, plan: &Plan) -> Result<Vec<String>, SqlError>;
+
+    /// Checks the deferred foreign keys of tables.
+    ///
+    /// # Errors
+    /// 23503 for the first that is violated.
+    fn check_deferred(&mut self, tables: &[Oid]) -> Result<(), SqlError>;
 
     /// Makes the open transaction the node's one writer, before a plan that writes is run.
     ///

@@ -112,6 +112,10 @@ impl<E: Engine> Session<E> {
         let mut returned = Returned::new(plan);
         let count =
             self.engine.write(plan, write, parameters, &mut |row: &dyn Rows| returned.keep(row))?;
+        for notice in &write.notices {
+            let notice = SqlError::new(SqlState(*b"00000"), notice);
+            self.out.report(Severity::Notice, &notice);
+        }
         Ok(Self::written(plan, write, count, returned))
     }
 

@@ -110,6 +110,7 @@ impl<E: Engine> Session<E> {
         place: Place,
         wire: &mut dyn Wire,
     ) -> Result<Option<Box<super::copying::CopyIn>>, Interrupted> {
+        self.report_shortened(statement);
         let plan = self.plan_statement(statement, Parameters::None)?;
         self.alone = place == Place::Only;
         match self.run_bound(&plan, &[])? {

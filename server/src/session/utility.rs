@@ -7,11 +7,13 @@ use trellis_sqlcompat::bind::resolve::Types;
 use trellis_sqlcompat::plan::{DiscardTarget, ExplainStatement, PlanKind, SessionStatement, Step};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
+use super::explain::{explain_json, explain_text};
 use super::port::Engine;
 use super::portal::{Ran, RowSource, RowTag, StoredRows};
 use super::session::Session;
 use super::settings::Scope;
 use super::transaction::{Block, ListenAction};
+use crate::clock;
 
 /// Longest channel name, bytes.
 const CHANNEL_BYTES_MAX: usize = 63;
@@ -73,7 +75,7 @@ impl<E: Engine> Session<E> {
             }
             SessionStatement::CloseCursor(name) => self.run_close_cursor(name.as_deref()),
             SessionStatement::Copy(copy) => self.run_copy(copy),
-            SessionStatement::Explain(explain) => self.run_explain(explain),
+            SessionStatement::Explain(explain) => self.run_explain(explain, parameters),
             SessionStatement::LockTable { exclusive, nowait } => {
                 self.transaction.require_block("LOCK TABLE")?;
                 self.begin_statement();
@@ -82,11 +84,17 @@ impl<E: Engine> Session<E> {
                 }
                 done("LOCK TABLE")
             }
-            // Constraints are checked where SQLite checks them: at the end of each statement, or at commit if declared so.
-            SessionStatement::SetConstraints { deferred: true } => {
-                Err(SqlError::unsupported("SET CONSTRAINTS … DEFERRED"))
+            SessionStatement::DeferConstraints => {
+                self.warn_outside_block("SET CONSTRAINTS");
+                done("SET CONSTRAINTS")
             }
-            SessionStatement::SetConstraints { deferred: false } => done("SET CONSTRAINTS"),
+            SessionStatement::CheckConstraints(tables) => {
+                self.warn_outside_block("SET CONSTRAINTS");
+                self.begin_statement();
+                self.engine.check_deferred(tables)?;
+                done("SET CONSTRAINTS")
+            }
+            SessionStatement::Do { statement, ignored } => self.run_do(statement, ignored),
             SessionStatement::Maintenance { tag, steps } => self.run_maintenance(tag, steps),
         }
     }
@@ -184,6 +192,8 @@ impl<E: Engine> Session<E> {
     fn run_execute(&mut self, name: &str, arguments: &[String]) -> Done<E> {
         let prepared = self.current_statement(name)?;
         let wanted = prepared.plan.parameters.len();
+        // What a statement without parameters is given is not even looked at.
+        let arguments = if wanted == 0 { &[] } else { arguments };
         if arguments.len() != wanted {
             let message = format!("wrong number of parameters for prepared statement \"{name}\"");
             let detail = format!("Expected {wanted} parameters but got {}.", arguments.len());
@@ -226,7 +236,7 @@ impl<E: Engine> Session<E> {
         done("DEALLOCATE")
     }
 
-    fn run_explain(&mut self, explain: &ExplainStatement) -> Done<E> {
+    fn run_explain(&mut self, explain: &ExplainStatement, parameters: &[Datum]) -> Done<E> {
         let plan = match &explain.plan.kind {
             PlanKind::Session(SessionStatement::Execute { name, .. }) => {
                 self.current_statement(name)?.plan.as_ref().clone()
@@ -234,23 +244,19 @@ impl<E: Engine> Session<E> {
             _ => explain.plan.clone(),
         };
         self.begin_statement();
-        if explain.analyze {
-            return Err(SqlError::unsupported("EXPLAIN ANALYZE"));
-        }
+        let started = clock::now();
         let lines = self.engine.explain(&plan)?;
+        let planning = clock::now().saturating_duration_since(started);
+        let actual =
+            if explain.analyze { Some(self.analyze(&plan, parameters, planning)?) } else { None };
         let rows = if explain.json {
-            vec![vec![Datum::Text(explain_json(&lines))]]
+            vec![vec![Datum::Text(explain_json(&lines, actual.as_ref(), explain.times))]]
         } else {
+            let lines = explain_text(lines, actual.as_ref(), explain.times);
             lines.into_iter().map(|line| vec![Datum::Text(line)]).collect()
         };
         Ok(stored(rows, RowTag::Bare("EXPLAIN")))
     }
-}
-
-/// The plan's lines as PostgreSQL's JSON form, with one node that holds them.
-fn explain_json(lines: &[String]) -> String {
-    let plan = serde_json::json!([{ "Plan": { "Node Type": "Result", "Steps": lines } }]);
-    serde_json::to_string_pretty(&plan).unwrap_or_default()
 }
 
 fn done<R>(tag: &str) -> Result<Ran<R>, SqlError> {

@@ -84,6 +84,8 @@ pub(crate) fn plan_sql(
                     rows_from: Some(0),
                     count_from: vec![0],
                     kept: Vec::new(),
+                    restarts: Vec::new(),
+                    notices: Vec::new(),
                     verb: WriteVerb::Lock,
                     target: None,
                     writes_temporary_only: false,

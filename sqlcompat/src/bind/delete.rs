@@ -8,6 +8,7 @@ use super::modification::{Change, Modification};
 use super::target::written_table;
 use crate::error::SqlError;
 use crate::lower::quote_identifier;
+use crate::oid::Oid;
 use crate::plan::{Plan, PlanKind, Step, WritePlan, WriteVerb};
 use crate::schema::{Table, TableKind};
 
@@ -72,9 +73,7 @@ pub(crate) fn truncate(
     if partitions.is_some() || *if_exists || on_cluster.is_some() {
         return Err(SqlError::unsupported("this clause of TRUNCATE"));
     }
-    if matches!(identity, Some(ast::TruncateIdentityOption::Restart)) {
-        return Err(SqlError::unsupported("TRUNCATE … RESTART IDENTITY"));
-    }
+    let restart = matches!(identity, Some(ast::TruncateIdentityOption::Restart));
     let cascade = matches!(cascade, Some(ast::CascadeOption::Cascade));
     let mut binder = Binder::new(cx, text);
     let mut tables: Vec<&Table> = Vec::with_capacity(table_names.len());
@@ -83,7 +82,15 @@ pub(crate) fn truncate(
         binder.scopes.pop();
         tables.push(table);
     }
+    let named = tables.len();
     add_referencing(&mut tables, cascade, cx)?;
+    let cascades = |table: &&Table| format!("truncate cascades to table \"{}\"", table.name);
+    let notices = tables[named..].iter().map(cascades).collect();
+    let owned = |owner: Option<(Oid, i16)>| {
+        owner.is_some_and(|(oid, _)| tables.iter().any(|table| table.oid == oid))
+    };
+    let sequences = cx.catalog.sequences.values().filter(|it| restart && owned(it.owned_by));
+    let restarts = sequences.map(|sequence| sequence.oid).collect();
     let steps = tables.iter().map(|table| Step {
         sql: format!(
             "DELETE FROM {}.{}",
@@ -96,6 +103,8 @@ pub(crate) fn truncate(
     let kind = PlanKind::Write(WritePlan {
         count_from: Vec::new(),
         kept: Vec::new(),
+        restarts,
+        notices,
         steps,
         rows_from: None,
         verb: WriteVerb::Truncate,

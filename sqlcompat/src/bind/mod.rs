@@ -34,6 +34,7 @@ mod modifying_with;
 mod operator;
 mod output_name;
 mod query;
+mod record_function;
 pub mod resolve;
 mod scalar;
 mod scope;

@@ -203,6 +203,8 @@ impl<'a> Steps<'a> {
             rows_from: self.rows_from,
             count_from: self.count_from,
             kept: self.kept,
+            restarts: Vec::new(),
+            notices: Vec::new(),
             verb,
             target,
             writes_temporary_only: self.targets.iter().all(temporary),

@@ -52,6 +52,9 @@ impl Binder<'_> {
         self.scope().calls = rules;
         let columns = std::mem::take(&mut self.table_function_columns);
         let call = call?;
+        if let Some(id) = self.record_function(&local, &call, ordinality, alias, at)? {
+            return Ok(id);
+        }
         let named: Vec<(String, Oid)> = if columns.is_empty() {
             let own = alias.map_or_else(|| local.clone(), |alias| Self::name(&alias.name));
             vec![(own, call.type_oid)]

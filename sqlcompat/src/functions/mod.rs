@@ -107,6 +107,7 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
         json::build::FUNCTIONS,
         json::edit::FUNCTIONS,
         json::path::calls::FUNCTIONS,
+        json::populate::FUNCTIONS,
         json::read::FUNCTIONS,
         numeric::FUNCTIONS,
         pattern::FUNCTIONS,

@@ -10,6 +10,7 @@
 //!
 //! # Bounds
 //! - [`TEXT_BYTES_MAX`]: a longer string is refused with 54000.
+//! - [`NAME_BYTES_MAX`]: a longer name is cut, with a notice.
 //! - [`DEPTH_MAX`]: deeper nesting of parentheses and the like is refused with 54001, before any recursion has begun.
 
 mod dialect;
@@ -20,7 +21,7 @@ pub mod utility;
 
 use sqlparser::ast::Statement;
 
-pub use split::{DEPTH_MAX, TEXT_BYTES_MAX, expression, split};
+pub use split::{DEPTH_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX, expression, split};
 pub use utility::UtilityAst;
 
 /// One statement of a string, parsed.
@@ -34,6 +35,8 @@ pub struct ParsedStatement {
     pub offset_bytes: usize,
     /// Where its text starts in the whole string, in characters; error positions are relative to the statement plus this.
     pub offset_chars: u32,
+    /// Names in it that were longer than a name may be, as they were, and as they are: each is a notice (42622).
+    pub shortened: Vec<(String, String)>,
 }
 
 /// A syntax tree, by who binds it.

@@ -14,6 +14,9 @@ use crate::error::{SqlError, SqlState};
 /// Longest string that is parsed, in bytes; a longer one is refused with 54000.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
 
+/// Longest name, in bytes, as PostgreSQL's `NAMEDATALEN` has it.
+pub const NAME_BYTES_MAX: usize = 63;
+
 /// Deepest nesting of parentheses, brackets, `CASE`s and prefix operators together; deeper is refused with 54001.
 pub const DEPTH_MAX: usize = 128;
 
@@ -116,6 +119,7 @@ fn parse_piece(
     offset_chars: u32,
 ) -> Result<ParsedStatement, SqlError> {
     tokens.retain(|it| it.token != Token::EOF);
+    let shortened = shorten(&mut tokens);
     let place = |error: SqlError| shift(error, offset_chars);
     if let Some(ast) = utility::parse(text, &tokens).map_err(place)? {
         return Ok(ParsedStatement {
@@ -123,6 +127,7 @@ fn parse_piece(
             text: text.to_owned(),
             offset_bytes,
             offset_chars,
+            shortened,
         });
     }
     let tokens = rewrite::rewrite(text, tokens).map_err(place)?;
@@ -137,7 +142,25 @@ fn parse_piece(
         text: text.to_owned(),
         offset_bytes,
         offset_chars,
+        shortened,
     })
+}
+
+/// Cuts names at the length that a name may have; gives each, long and short.
+fn shorten(tokens: &mut [TokenWithSpan]) -> Vec<(String, String)> {
+    let mut shortened = Vec::new();
+    for it in tokens {
+        let Token::Word(word) = &mut it.token else { continue };
+        if word.value.len() > NAME_BYTES_MAX {
+            let folds = word.quote_style.is_none();
+            let end = word.value.floor_char_boundary(NAME_BYTES_MAX);
+            let short = word.value.get(..end).unwrap_or_default().to_owned();
+            let long = std::mem::replace(&mut word.value, short.clone());
+            let shown = |name: String| if folds { name.to_ascii_lowercase() } else { name };
+            shortened.push((shown(long), shown(short)));
+        }
+    }
+    shortened
 }
 
 /// Parses a text that is one expression, such as a stored default.

@@ -286,3 +286,24 @@ fn top_level<'t>(rest: &'t [TokenWithSpan], text: &'t str) -> impl Iterator<Item
         false
     })
 }
+
+/// `f(…) AS (a int, …)`: the name of the function as alias.
+pub(super) fn unnamed_columns(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let [as_word, open, name, type_name, ..] = rest else { return 0 };
+    let lists_types = open.token == Token::LParen
+        && matches!((&name.token, &type_name.token), (Token::Word(_), Token::Word(_)));
+    let begins_query =
+        ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "TABLE", "PARTITION", "ORDER"];
+    if !lists_types || begins_query.iter().any(|word| word_at(rest, 2, word)) {
+        return 0;
+    }
+    let closes = out.last().is_some_and(|it| it.token == Token::RParen);
+    let start = if closes { window_start(&out[..out.len() - 1]) } else { None };
+    let called = start.and_then(|start| start.checked_sub(2)).and_then(|at| out.get(at));
+    let Some(function @ TokenWithSpan { token: Token::Word(_), .. }) = called.cloned() else {
+        return 0;
+    };
+    out.push(as_word.clone());
+    out.push(function);
+    1
+}

@@ -23,6 +23,7 @@
 //! | `normalize(a, NFC)` | `normalize(a, 'NFC')` |
 //! | `SET a[1] = …`, `INSERT INTO t (a[1])` | one name under [`PART`], which holds the text and its place |
 //! | `GROUP BY DISTINCT …`, `GROUP BY ALL …` | one more key under [`GROUP_DISTINCT`]; without the word |
+//! | `f(…) AS (a int)` | `f(…) AS f (a int)` |
 //! | `(row).*` | a function under [`EXPAND`] |
 //! | `MERGE … THEN INSERT DEFAULT VALUES` | one column under [`DEFAULT_VALUES`] and one value |
 //! | `MERGE … USING a JOIN b ON … ON …` | the join in parentheses |
@@ -96,8 +97,9 @@ pub fn rewrite(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSp
 fn is_candidate(token: &Token) -> bool {
     match token {
         Token::Word(word) if word.quote_style.is_none() => {
-            const WORDS: [&str; 16] = [
+            const WORDS: [&str; 17] = [
                 "MERGE",
+                "AS",
                 "GROUP",
                 "TABLE",
                 "ONLY",
@@ -162,6 +164,7 @@ fn production(
         "ROWS" => clause::rows_from(rest, out),
         "EXCLUDE" => clause::exclude(rest, out),
         "DEFAULT" => clause::default_values(rest, out),
+        "AS" => clause::unnamed_columns(rest, out),
         "DISTINCT" | "ALL" => clause::group_quantifier(word, rest, out),
         "USING" => clause::merge_source(rest, out),
         "CONFLICT" => clause::conflict(text, rest, out),

@@ -165,7 +165,8 @@ fn property(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
         "reset",
         "replica identity",
     ]) {
-        Some(0 | 3) => drop(cursor.name()?),
+        Some(0) => drop(cursor.name()?),
+        Some(3) => define::tablespace(cursor)?,
         Some(1 | 2 | 4) => {}
         Some(5 | 6) => drop(cursor.parenthesized_list_text()?),
         Some(_) => match cursor.one_of(&["using index", "default", "full", "nothing"]) {

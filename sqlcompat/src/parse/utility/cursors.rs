@@ -6,9 +6,12 @@ use super::cursor::Cursor;
 use super::type_name::TypeName;
 use super::{UtilityAst, unsupported};
 use crate::error::{SqlError, SqlState};
-use crate::plan::{FetchDirection, SessionStatement};
+use crate::plan::{ExplainTimes, FetchDirection, SessionStatement};
 
 type Parsed = Result<UtilityAst, SqlError>;
+
+/// What is wrong with a boolean option whose value is none.
+const NO_BOOLEAN: &str = "option requires a Boolean value";
 
 /// `PREPARE name [(types)] AS statement`.
 pub(super) fn prepare(cursor: &mut Cursor<'_>) -> Parsed {
@@ -22,6 +25,11 @@ pub(super) fn prepare(cursor: &mut Cursor<'_>) -> Parsed {
         Vec::new()
     };
     cursor.expect_words("as")?;
+    let preparable = ["select", "insert", "update", "delete", "values", "with", "table", "merge"];
+    let begins = cursor.is_symbol(&Token::LParen) || preparable.iter().any(|it| cursor.is_word(it));
+    if !begins {
+        return Err(cursor.syntax_error());
+    }
     let statement = cursor.rest()?;
     Ok(UtilityAst::Prepare { name, parameter_types, statement })
 }
@@ -126,17 +134,21 @@ pub(super) fn close(cursor: &mut Cursor<'_>) -> Parsed {
 /// `EXPLAIN [ANALYZE] [VERBOSE] statement`, `EXPLAIN (options) statement`.
 pub(super) fn explain(cursor: &mut Cursor<'_>) -> Parsed {
     let (mut analyze, mut verbose, mut json) = (false, false, false);
+    let (mut timing, mut summary, mut wal) = (None, None, false);
     if explains_with_options(cursor) {
         cursor.parenthesized(|cursor| {
             let position = cursor.position();
             let option = cursor.identifier()?;
             match option.as_str() {
-                "analyze" | "analyse" => analyze = boolean_option(cursor)?,
-                "verbose" => verbose = boolean_option(cursor)?,
-                "costs" | "buffers" | "timing" | "summary" | "settings" | "wal" => {
-                    boolean_option(cursor)?;
+                "analyze" | "analyse" => analyze = named_boolean(cursor, &option)?,
+                "verbose" => verbose = named_boolean(cursor, &option)?,
+                "timing" => timing = Some(named_boolean(cursor, &option)?),
+                "summary" => summary = Some(named_boolean(cursor, &option)?),
+                "wal" => wal = named_boolean(cursor, &option)?,
+                "costs" | "buffers" | "settings" => {
+                    named_boolean(cursor, &option)?;
                 }
-                "format" => json = explain_format(cursor)?,
+                "format" => json = explain_format(cursor, position)?,
                 other => {
                     let message = format!("unrecognized EXPLAIN option \"{other}\"");
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
@@ -148,8 +160,27 @@ pub(super) fn explain(cursor: &mut Cursor<'_>) -> Parsed {
         analyze = cursor.one_of(&["analyze", "analyse"]).is_some();
         verbose = cursor.word("verbose");
     }
+    for (given, name) in [(wal, "WAL"), (timing == Some(true), "TIMING")] {
+        if given && !analyze {
+            let message = format!("EXPLAIN option {name} requires ANALYZE");
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+    }
+    let times =
+        ExplainTimes { timing: timing.unwrap_or(true), summary: summary.unwrap_or(analyze) };
     let statement = cursor.rest()?;
-    Ok(UtilityAst::Explain { analyze, verbose, json, statement })
+    Ok(UtilityAst::Explain { analyze, verbose, json, times, statement })
+}
+
+/// A boolean option's value, whose error names the option.
+fn named_boolean(cursor: &mut Cursor<'_>, option: &str) -> Result<bool, SqlError> {
+    boolean_option(cursor).map_err(|mut error| {
+        if error.message == NO_BOOLEAN {
+            error.message = format!("{option} requires a Boolean value");
+            error.position = None;
+        }
+        error
+    })
 }
 
 /// Whether the parenthesis after `EXPLAIN` opens options rather than a query.
@@ -160,11 +191,20 @@ fn explains_with_options(cursor: &Cursor<'_>) -> bool {
 }
 
 /// `TEXT` or `JSON`; true for the latter.
-fn explain_format(cursor: &mut Cursor<'_>) -> Result<bool, SqlError> {
-    match cursor.identifier()?.as_str() {
+fn explain_format(cursor: &mut Cursor<'_>, position: Option<u32>) -> Result<bool, SqlError> {
+    let format = match cursor.peek() {
+        Some(Token::Word(_)) => cursor.identifier()?,
+        _ => cursor.string()?.to_lowercase(),
+    };
+    match format.as_str() {
         "text" => Ok(false),
         "json" => Ok(true),
-        other => Err(SqlError::unsupported(format!("EXPLAIN format \"{other}\""))),
+        "xml" | "yaml" => Err(SqlError::unsupported(format!("EXPLAIN format \"{format}\""))),
+        other => Err(SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("unrecognized value for EXPLAIN option \"format\": \"{other}\""),
+        )
+        .at(position)),
     }
 }
 
@@ -180,9 +220,6 @@ pub(super) fn boolean_option(cursor: &mut Cursor<'_>) -> Result<bool, SqlError> 
     match value.as_str() {
         "true" | "on" | "1" => Ok(true),
         "false" | "off" | "0" => Ok(false),
-        _ => {
-            let message = "option requires a Boolean value";
-            Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position))
-        }
+        _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, NO_BOOLEAN).at(position)),
     }
 }

@@ -133,7 +133,7 @@ fn create_table(cursor: &mut Cursor<'_>, temporary: bool) -> Parsed {
 fn table_options(cursor: &mut Cursor<'_>) -> Result<Option<OnCommit>, SqlError> {
     let mut on_commit = None;
     if cursor.word("using") {
-        cursor.name()?;
+        table_access_method(cursor)?;
     }
     if !cursor.words("without oids") && cursor.is_word("with") && !cursor.words("with data") {
         cursor.expect_words("with")?;
@@ -148,7 +148,7 @@ fn table_options(cursor: &mut Cursor<'_>) -> Result<Option<OnCommit>, SqlError> 
         };
     }
     if cursor.word("tablespace") {
-        cursor.name()?;
+        tablespace(cursor)?;
     }
     Ok(on_commit)
 }
@@ -234,7 +234,7 @@ fn create_index(cursor: &mut Cursor<'_>, unique: bool) -> Parsed {
         cursor.parenthesized_list_text()?;
     }
     if cursor.word("tablespace") {
-        cursor.name()?;
+        tablespace(cursor)?;
     }
     let predicate = if cursor.word("where") { Some(cursor.rest()?) } else { None };
     ddl(DdlStatement::CreateIndex(CreateIndex {
@@ -260,13 +260,13 @@ fn create_view(
     let name = cursor.object_name()?;
     let columns = cursor.optional_names()?;
     if materialized && cursor.word("using") {
-        cursor.name()?;
+        table_access_method(cursor)?;
     }
     if cursor.word("with") {
         cursor.parenthesized_list_text()?;
     }
     if materialized && cursor.word("tablespace") {
-        cursor.name()?;
+        tablespace(cursor)?;
     }
     cursor.expect_words("as")?;
     let (query, no_data) = if materialized {
@@ -400,4 +400,42 @@ pub(super) fn refresh(cursor: &mut Cursor<'_>) -> Parsed {
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
     }
     ddl(DdlStatement::RefreshView { name, no_data })
+}
+
+/// The name of a tablespace: there is one.
+///
+/// # Errors
+/// 42704 for any other, 22023 for that of shared relations.
+pub(super) fn tablespace(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+    let name = cursor.name()?;
+    match name.as_str() {
+        "pg_default" => Ok(()),
+        "pg_global" => Err(SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "only shared relations can be placed in pg_global tablespace",
+        )),
+        _ => Err(SqlError::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("tablespace \"{name}\" does not exist"),
+        )),
+    }
+}
+
+/// The access method of a table: there is one.
+///
+/// # Errors
+/// 42704, 55000 for one of indexes.
+fn table_access_method(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+    let name = cursor.name()?;
+    match name.as_str() {
+        "heap" => Ok(()),
+        "btree" | "hash" | "gin" | "gist" | "spgist" | "brin" => Err(SqlError::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("access method \"{name}\" is not of type TABLE"),
+        )),
+        _ => Err(SqlError::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("access method \"{name}\" does not exist"),
+        )),
+    }
 }

@@ -13,7 +13,9 @@
 
 mod alter;
 mod ast;
+mod block;
 mod comment;
+mod constraints;
 mod copy;
 mod cursor;
 mod cursors;
@@ -36,7 +38,7 @@ pub use plan::plan;
 pub use type_name::TypeName;
 
 use crate::error::SqlError;
-use crate::plan::SessionStatement;
+use crate::plan::{ExplainTimes, SessionStatement};
 use cursor::Cursor;
 
 /// A statement of our own productions.
@@ -76,8 +78,17 @@ pub enum UtilityAst {
         verbose: bool,
         /// `FORMAT JSON`.
         json: bool,
+        /// What `ANALYZE` tells of time.
+        times: ExplainTimes,
         /// Text of the explained statement.
         statement: String,
+    },
+    /// `SET CONSTRAINTS`.
+    SetConstraints {
+        /// The constraints; none for all.
+        names: Vec<ObjectName>,
+        /// `DEFERRED` rather than `IMMEDIATE`.
+        deferred: bool,
     },
     /// `LOCK TABLE`.
     Lock {
@@ -164,7 +175,7 @@ fn production(word: &str) -> Option<Production> {
         "alter" => alter::alter,
         "comment" => comment::comment,
         "refresh" => define::refresh,
-        "do" => |_| unsupported("DO"),
+        "do" => block::block,
         "call" => |_| unsupported("CALL"),
         "grant" => |_| unsupported("GRANT"),
         "revoke" => |_| unsupported("REVOKE"),

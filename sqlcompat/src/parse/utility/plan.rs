@@ -45,11 +45,14 @@ pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
         UtilityAst::Copy(ast) => {
             PlanKind::Session(SessionStatement::Copy(Box::new(copy(ast, cx)?)))
         }
-        UtilityAst::Explain { analyze, verbose, json, statement } => {
+        UtilityAst::SetConstraints { names, deferred } => {
+            PlanKind::Session(super::constraints::plan(names, *deferred, cx)?)
+        }
+        UtilityAst::Explain { analyze, verbose, json, times, statement } => {
             let plan = plan_text(statement, cx)?;
             parameters.clone_from(&plan.parameters);
-            let (analyze, verbose, json) = (*analyze, *verbose, *json);
-            let explain = ExplainStatement { plan, analyze, verbose, json };
+            let (analyze, verbose, json, times) = (*analyze, *verbose, *json, *times);
+            let explain = ExplainStatement { plan, analyze, verbose, json, times };
             PlanKind::Session(SessionStatement::Explain(Box::new(explain)))
         }
         UtilityAst::Lock { tables, exclusive, nowait } => {

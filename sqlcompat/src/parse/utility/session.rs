@@ -211,11 +211,10 @@ fn time_zone(cursor: &mut Cursor<'_>) -> Result<Option<String>, SqlError> {
 }
 
 fn set_constraints(cursor: &mut Cursor<'_>) -> Parsed {
-    if !cursor.word("all") {
-        cursor.comma_list(Cursor::object_name)?;
-    }
+    let names =
+        if cursor.word("all") { Vec::new() } else { cursor.comma_list(Cursor::object_name)? };
     match cursor.one_of(&["deferred", "immediate"]) {
-        Some(mode) => session(SessionStatement::SetConstraints { deferred: mode == 0 }),
+        Some(mode) => Ok(UtilityAst::SetConstraints { names, deferred: mode == 0 }),
         None => Err(cursor.syntax_error()),
     }
 }

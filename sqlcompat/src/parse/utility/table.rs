@@ -227,7 +227,7 @@ fn storage_clauses(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
         cursor.parenthesized_list_text()?;
     }
     if cursor.words("using index tablespace") {
-        cursor.name()?;
+        super::define::tablespace(cursor)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::alter_table::location;
 use super::create_table::Target;
 use super::edit::{Edit, undefined_relation};
 use super::expression;
+use super::operator_class;
 use crate::bind::resolve::{Types, is_sortable};
 use crate::error::{SqlError, SqlState};
 use crate::parse::utility::{CreateIndex, IndexKeyClause};
@@ -167,6 +168,9 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).with_hint(
                 "You must specify an operator class for the index or define a default operator class for the data type.",
             ));
+        }
+        if let Some(class) = &key.operator_class {
+            operator_class::check(types, class, method, type_oid)?;
         }
         if let Some(collation) = &key.collation {
             self.check_collation(collation, type_oid)?;

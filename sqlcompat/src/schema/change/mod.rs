@@ -21,6 +21,7 @@ mod edit;
 pub(super) mod expression;
 mod index;
 mod names;
+mod operator_class;
 mod sequence;
 mod types;
 mod view;

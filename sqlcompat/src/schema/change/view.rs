@@ -286,6 +286,6 @@ fn output_columns(query: &LoweredQuery, names: &[String]) -> Result<Vec<OutputCo
 }
 
 fn not_materialized(name: &ObjectName) -> SqlError {
-    let message = format!("\"{}\" is not a materialized view", name.name);
-    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+    let message = format!("\"{}\" is not a table or materialized view", name.name);
+    SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
 }
