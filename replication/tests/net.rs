@@ -23,7 +23,8 @@ use trellis_replication::net::{
 };
 use trellis_replication::protocol::{ClusterId, MemberState, Tuning};
 use trellis_replication::types::{
-    EncodedChangeset, Heads, Progress, ProgressBySite, SiteId, StateChunk, TransferId,
+    ContentHash, DbVersion, EncodedChangeset, Heads, Progress, ProgressBySite, SiteId, StateChunk,
+    TransferId,
 };
 
 /// A store that tells when its heads move.
@@ -71,6 +72,12 @@ impl ReplicaStore for SharedStore {
     ) -> Result<Vec<StateChunk>, ReadStateError> {
         self.memory.lock().unwrap().read_state(reader, chunks, max_bytes)
     }
+
+    fn past(&self, site: SiteId, version: DbVersion) -> Vec<(DbVersion, ContentHash)> {
+        self.memory.lock().unwrap().past(site, version)
+    }
+
+    fn check_past(&self, _known: &[(DbVersion, ContentHash)]) {}
 
     fn apply_state(&self, chunks: &[StateChunk]) -> StateResult {
         let mut memory = self.memory.lock().unwrap();

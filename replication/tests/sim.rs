@@ -117,6 +117,7 @@ fn disagreement(world: &World) -> String {
 }
 
 fn check_outcome(world: &World) {
+    assert!(world.nodes.iter().all(|node| !node.forked), "a false alarm");
     for origin in &world.nodes {
         let committed = origin.store.bodies(origin.site);
         assert_eq!(committed.len(), origin.committed_at.len(), "an acknowledged commit is lost");
@@ -448,4 +449,39 @@ fn a_state_that_is_gone_is_started_over() {
     converge(&mut world);
     check_outcome(&world);
     assert_eq!(world.nodes[2].replica.as_ref().unwrap().stats().transfers, 2);
+}
+
+/// A node whose database was restored from an older copy, and that wrote before it met anyone, learns of it from whoever
+/// knows what the original did, whichever of the two has gone further.
+#[test]
+fn a_forked_node_learns_of_it_from_whom_it_meets() {
+    for (original, copy) in [(3, 1), (2, 2), (1, 3)] {
+        let mut world = World::new(12, 3, quiet());
+        (0..3).for_each(|node| world.start(node));
+        world.run_until(world.now + Span::from_ms(3_000));
+        world.commit(2, b"in the copy".to_vec());
+        world.run_until(world.now + Span::from_ms(1_000));
+        let backup = world.nodes[2].store.clone();
+        for number in 0..original {
+            world.commit(2, format!("of the original {number}").into_bytes());
+        }
+        world.run_until(world.now + Span::from_ms(1_000));
+        world.crash(2);
+        world.restore(2, backup);
+        (0..2).for_each(|node| world.block(2, node));
+        world.start(2);
+        for number in 0..copy {
+            world.commit(2, format!("of the copy {number}").into_bytes());
+        }
+        world.run_until(world.now + Span::from_ms(3_000));
+        assert!(!world.nodes[2].forked);
+        world.heal();
+        while !world.nodes[2].forked {
+            assert!(
+                world.now < simulation::world::moment(60_000),
+                "{original} {copy}: nobody noticed"
+            );
+            world.run_until(world.now + Span::from_ms(10));
+        }
+    }
 }

@@ -14,7 +14,7 @@ use trellis_replication::store::{LogLimits, StoreError};
 use crate::check::{self, ForeignChanges};
 use crate::demo;
 use crate::engine::{DatabaseError, MaintenanceOptions};
-use crate::node::{Node, NodeOptions};
+use crate::node::{Failure, Node, NodeOptions};
 
 /// A replicated database server that speaks PostgreSQL.
 #[derive(Debug, Parser)]
@@ -175,20 +175,55 @@ fn start(arguments: StartArguments) -> anyhow::Result<()> {
 async fn serve(options: NodeOptions) -> anyhow::Result<()> {
     let mut interrupted = signal(tokio::signal::unix::SignalKind::interrupt())?;
     let mut terminated = signal(tokio::signal::unix::SignalKind::terminate())?;
-    let mut node = Node::start(options).await.map_err(with_advice)?;
+    let mut options = options;
+    let mut node = Node::start(options.clone()).await.map_err(with_advice)?;
     announce(&node);
-    let failure = tokio::select! {
-        _ = interrupted.recv() => None,
-        _ = terminated.recv() => None,
-        reason = node.failure() => Some(reason),
-    };
-    tracing::info!("stopping");
-    node.stop().await;
-    match failure {
-        None => Ok(()),
-        Some(reason) => anyhow::bail!("the node cannot go on: {reason}; start it again"),
+    loop {
+        let failure = tokio::select! {
+            _ = interrupted.recv() => None,
+            _ = terminated.recv() => None,
+            failure = node.failure() => Some(failure),
+        };
+        // Where it listens it is to be found again, also where the system chose the ports.
+        options.listen = node.postgres_address();
+        options.gossip = node.gossip_address();
+        options.http = node.http_address();
+        tracing::info!("stopping");
+        node.stop().await;
+        match failure {
+            None => return Ok(()),
+            Some(Failure::Identity(lost)) => {
+                tracing::warn!("{lost}; the node begins anew");
+                node = restart(&options).await?;
+            }
+            Some(Failure::Storage(reason)) => {
+                anyhow::bail!("the node cannot go on: {reason}; start it again")
+            }
+        }
     }
 }
+
+/// Starts a node again that has just stopped: sessions that were at work may hold its files for a moment.
+async fn restart(options: &NodeOptions) -> anyhow::Result<Node> {
+    let deadline = tokio::time::Instant::now() + RESTART_WAIT;
+    loop {
+        let error = match Node::start(options.clone()).await {
+            Ok(node) => return Ok(node),
+            Err(error) => error,
+        };
+        let in_use =
+            matches!(error.downcast_ref(), Some(DatabaseError::Store(StoreError::InUse { .. })));
+        if !in_use || tokio::time::Instant::now() > deadline {
+            return Err(with_advice(error));
+        }
+        tokio::time::sleep(RESTART_INTERVAL).await;
+    }
+}
+
+/// How long sessions may hold the files of a node that is started again, and how often that is tried.
+const RESTART_WAIT: Duration = Duration::from_secs(30);
+/// See [`RESTART_WAIT`].
+const RESTART_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Says what to do about a database that another program has changed.
 fn with_advice(error: anyhow::Error) -> anyhow::Error {

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use trellis_replication::net::{NetConfig, NetHandle, Network, ReplicaStore};
 use trellis_replication::protocol::{ClusterId, Tuning};
+use trellis_replication::store::LostIdentity;
 
 use crate::engine::{Database, Maintenance, MaintenanceOptions};
 use crate::http::{self, HttpServer};
@@ -37,6 +38,24 @@ pub struct NodeOptions {
     pub maintenance: MaintenanceOptions,
 }
 
+/// Why a node cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Nothing can be made durable any more, and why.
+    Storage(String),
+    /// Its database must not be written to under its site any more, and why. Started again, the node begins anew.
+    Identity(LostIdentity),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Storage(reason) => f.write_str(reason),
+            Self::Identity(lost) => lost.fmt(f),
+        }
+    }
+}
+
 /// A running node.
 pub struct Node {
     listener: Listener,
@@ -46,7 +65,7 @@ pub struct Node {
     maintenance: Maintenance,
     database: Arc<Database>,
     /// Told why the database cannot go on.
-    failed: oneshot::Receiver<String>,
+    failed: oneshot::Receiver<Failure>,
     watch: JoinHandle<()>,
 }
 
@@ -107,8 +126,8 @@ impl Node {
     }
 
     /// Waits until the node cannot go on, and says why.
-    pub async fn failure(&mut self) -> String {
-        let ended = |_| "the node's watch has ended".to_owned();
+    pub async fn failure(&mut self) -> Failure {
+        let ended = |_| Failure::Storage("the node's watch has ended".to_owned());
         (&mut self.failed).await.unwrap_or_else(ended)
     }
 
@@ -147,14 +166,16 @@ async fn learn_own_past(database: &Database, network: &Network, joins: bool) {
     }
 }
 
-/// Looks after what may turn out while the node runs: that peers know transactions of this node that it lacks, and that
-/// commits cannot be made durable any more.
-async fn watch(database: Weak<Database>, mut network: NetHandle, failed: oneshot::Sender<String>) {
+/// Looks after what may turn out while the node runs: that peers know transactions of this node that it lacks, that it
+/// must not go on under its site, and that commits cannot be made durable any more.
+async fn watch(database: Weak<Database>, mut network: NetHandle, failed: oneshot::Sender<Failure>) {
     loop {
         let Some(database) = database.upgrade() else { return };
-        if let Some(reason) = database.store().failure() {
+        let storage = database.store().failure().map(Failure::Storage);
+        let identity = || database.store().lost_identity().map(Failure::Identity);
+        if let Some(failure) = storage.or_else(identity) {
             // Nobody to tell: the node is being stopped already.
-            failed.send(reason).unwrap_or_default();
+            drop(failed.send(failure));
             return;
         }
         let own = database.store().site_id();

@@ -137,6 +137,37 @@ fn an_empty_node_that_joins_gets_everything() -> Result<()> {
     cluster.finish()
 }
 
+/// A node whose database was restored from an older copy, and that was written to before it met the others, keeps what it
+/// did before and after the copy was made, and what it did as the copy.
+#[test]
+fn a_restored_node_keeps_both_of_its_pasts() -> Result<()> {
+    let mut cluster = Cluster::start("restored", 2)?;
+    stocked(&cluster, 20)?;
+    cluster.node(2).query("INSERT INTO stock (id, name) VALUES (600, 'before the copy')")?;
+    cluster.all_answer("SELECT name FROM stock WHERE id = 600", &["before the copy"])?;
+    cluster.node_mut(2).stop()?;
+    let database = cluster.node(2).data_dir().join("trellis.db");
+    let copy = database.with_extension("copy");
+    std::fs::copy(&database, &copy)?;
+    cluster.node_mut(2).restart()?;
+    cluster.node(2).query("INSERT INTO stock (id, name) VALUES (601, 'after the copy')")?;
+    cluster.all_answer("SELECT name FROM stock WHERE id = 601", &["after the copy"])?;
+    for number in [1, 2] {
+        cluster.node_mut(number).stop()?;
+    }
+    std::fs::rename(&copy, &database)?;
+    cluster.node_mut(2).restart()?;
+    cluster.node(2).query("INSERT INTO stock (id, name) VALUES (602, 'of the copy')")?;
+    cluster.node(2).query("UPDATE stock SET n = 7 WHERE id = 1")?;
+    cluster.node_mut(1).restart()?;
+    cluster.all_answer("SELECT count(*) FROM stock WHERE id >= 600", &["3"])?;
+    cluster.all_answer("SELECT n FROM stock WHERE id = 1", &["7"])?;
+    cluster.agree(ALL)?;
+    cluster.node(2).query("DELETE FROM stock WHERE id = 602")?;
+    cluster.all_answer("SELECT count(*) FROM stock WHERE id = 602", &["0"])?;
+    cluster.finish()
+}
+
 #[test]
 fn a_partition_heals_to_equal_tables() -> Result<()> {
     let cluster = Cluster::start_relayed("partition", 3)?;

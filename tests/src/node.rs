@@ -154,6 +154,11 @@ impl Node {
         Ok(())
     }
 
+    /// The node's data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.join(&self.name)
+    }
+
     /// The file that collects what the node says on stderr, over all its lives.
     pub fn log(&self) -> PathBuf {
         log_path(&self.directory, &self.name)

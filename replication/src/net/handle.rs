@@ -113,6 +113,13 @@ impl NetHandle {
         self.status.wait_for(|status| !status.joining).await.is_ok()
     }
 
+    /// Whether a peer has told its heads, and nothing is known to be missing here.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        let status = self.status.borrow();
+        status.stats.heads_heard > 0 && !status.joining && status.origins.is_empty()
+    }
+
     /// This node and every other member it knows; at most half a second old.
     #[must_use]
     pub fn members(&self) -> Vec<MemberStatus> {

@@ -276,6 +276,15 @@ impl Reactor {
                         Input::StateApplied,
                     );
                 }
+                Output::ReadPast { link, site, version } => self.on_store(
+                    move |store| store.past(site, version),
+                    Vec::new,
+                    move |known| Input::PastRead { link, known },
+                ),
+                Output::CheckPast(known) => {
+                    let store = Arc::clone(&self.store);
+                    self.tasks.spawn_blocking(move || store.check_past(&known));
+                }
                 Output::ReadProgress => self.read_progress(),
                 Output::Persist(state) => self.save(state),
             }

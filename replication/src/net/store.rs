@@ -1,6 +1,9 @@
 //! What the network asks of the store.
 
-use crate::types::{EncodedChangeset, Progress, ProgressBySite, SiteId, StateChunk, TransferId};
+use crate::types::{
+    ContentHash, DbVersion, EncodedChangeset, Progress, ProgressBySite, SiteId, StateChunk,
+    TransferId,
+};
 
 pub use crate::protocol::{ApplyResult, ReadLogError, ReadStateError, StateResult};
 
@@ -41,6 +44,13 @@ pub trait ReplicaStore: Send + Sync + 'static {
         chunks: u32,
         max_bytes: usize,
     ) -> Result<Vec<StateChunk>, ReadStateError>;
+
+    /// What is known of a site: its last version, and `version`, each with what tells it from another one of that number.
+    /// Nothing if it cannot be read.
+    fn past(&self, site: SiteId, version: DbVersion) -> Vec<(DbVersion, ContentHash)>;
+
+    /// Compares this site's past with what a peer knows of it.
+    fn check_past(&self, known: &[(DbVersion, ContentHash)]);
 
     /// Keeps chunks of a peer's state, in the order given; with the last one the state is taken over, whole and durable on
     /// return.

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use crate::types::{
-    DbVersion, EncodedChangeset, Progress, ProgressBySite, SiteId, StateChunk, TransferId,
+    ContentHash, DbVersion, EncodedChangeset, Progress, ProgressBySite, SiteId, StateChunk,
+    TransferId,
 };
 
 use super::{
@@ -102,6 +103,13 @@ pub enum Input {
     },
     /// The answer to [`Output::ApplyState`].
     StateApplied(StateResult),
+    /// The answer to [`Output::ReadPast`]; nothing if it could not be read.
+    PastRead {
+        /// The connection.
+        link: LinkId,
+        /// Versions of the peer's site, and what tells them from others of those numbers.
+        known: Vec<(DbVersion, ContentHash)>,
+    },
     /// The schema of this node changed.
     SchemaChanged,
     /// An operator has removed what the store refused changesets for: offer them again now.
@@ -169,6 +177,17 @@ pub enum Output {
     },
     /// Give chunks of a state to the store; answered by [`Input::StateApplied`]. There is one at a time.
     ApplyState(Vec<StateChunk>),
+    /// Read what is known of a site's past; answered by [`Input::PastRead`].
+    ReadPast {
+        /// The connection whose peer asks.
+        link: LinkId,
+        /// The peer's site.
+        site: SiteId,
+        /// Its last version as it says itself.
+        version: DbVersion,
+    },
+    /// Compare this site's past with what a peer knows of it; not answered.
+    CheckPast(Vec<(DbVersion, ContentHash)>),
     /// Read how far the store is; answered by [`Input::StoreProgress`].
     ReadProgress,
     /// Keep what a restart needs.

@@ -26,6 +26,9 @@ pub(super) const PULL_FRAME_BYTES: usize = 64 << 10;
 /// Entries of one `Heads` or `Members` frame; longer lists take several frames.
 pub(super) const LIST_ENTRIES_MAX: usize = 1_000;
 
+/// Versions of one `Past` frame.
+pub(super) const PAST_ENTRIES_MAX: usize = 16;
+
 /// Origins that a node keeps heads of. Changes of further ones are refused, and counted as invalid input.
 pub(super) const ORIGINS_MAX: usize = 65_536;
 

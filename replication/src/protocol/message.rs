@@ -18,16 +18,19 @@
 //! | 10 | `PullCancel` | id |
 //! | 11 | `Members` | (site, incarnation, address, SWIM incarnation, state)* |
 //! | 12 | `StatePull` | id, number of the transfer, chunks after which, bytes at most; answered like a pull |
+//! | 13 | `PastAsk` | version: "my last transaction is this, what do you know of me?" |
+//! | 14 | `Past` | (version, content)*: of the receiver's site, as the sender has it |
 //!
 //! Kinds from 128 on are ignored by nodes that do not know them, so that a later version can add hints; unknown kinds
 //! below are an error.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::types::{DbVersion, Progress, SiteId, TransferId};
+use crate::types::{ContentHash, DbVersion, Progress, SiteId, TransferId};
 
 use super::limits::{
     ADDRESS_BYTES_MAX, DATAGRAM_BYTES_MAX, FRAME_BYTES_MAX, LIST_ENTRIES_MAX, LIVE_BODY_BYTES_MAX,
+    PAST_ENTRIES_MAX,
 };
 use super::tree::HashRange;
 use super::wire::{DecodeError, Reader, put_length, put_varint, varint_len};
@@ -112,6 +115,10 @@ pub(super) enum Frame {
         chunks: u32,
         max_bytes: u64,
     },
+    PastAsk {
+        version: DbVersion,
+    },
+    Past(Vec<(DbVersion, ContentHash)>),
     /// A hint of a later version.
     Unknown,
 }
@@ -175,6 +182,11 @@ impl Frame {
                 put_varint(&mut body, u64::from(*chunks));
                 put_varint(&mut body, *max_bytes);
             }
+            Self::PastAsk { version } => {
+                body.put_u8(13);
+                put_varint(&mut body, version.0);
+            }
+            Self::Past(known) => put_past(&mut body, known),
             Self::Unknown => body.put_u8(128),
         }
         delimited(&body, tail)
@@ -208,6 +220,8 @@ impl Frame {
                 chunks: reader.u32()?,
                 max_bytes: reader.varint()?,
             },
+            13 => Self::PastAsk { version: reader.version()? },
+            14 => Self::Past(read_past(&mut reader)?),
             kind if kind >= 128 => return Ok(Self::Unknown),
             kind => return Err(DecodeError::Kind(kind)),
         };
@@ -315,6 +329,20 @@ fn put_heads(out: &mut BytesMut, heads: &[(SiteId, DbVersion)]) {
 fn read_heads(reader: &mut Reader) -> Result<Vec<(SiteId, DbVersion)>, DecodeError> {
     let count = reader.length(LIST_ENTRIES_MAX)?;
     (0..count).map(|_| Ok((reader.site()?, reader.version()?))).collect()
+}
+
+fn put_past(out: &mut BytesMut, known: &[(DbVersion, ContentHash)]) {
+    out.put_u8(14);
+    put_length(out, known.len());
+    for (version, content) in known {
+        put_varint(out, version.0);
+        out.put_u64(content.0);
+    }
+}
+
+fn read_past(reader: &mut Reader) -> Result<Vec<(DbVersion, ContentHash)>, DecodeError> {
+    let count = reader.length(PAST_ENTRIES_MAX)?;
+    (0..count).map(|_| Ok((reader.version()?, ContentHash(reader.u64()?)))).collect()
 }
 
 fn put_members(out: &mut BytesMut, members: &[MemberRecord]) {

@@ -40,7 +40,7 @@ use super::resolved::Notes;
 use crate::crdt::bytes::DecodeError;
 use crate::crdt::{IncomingCell, IncomingRow};
 use crate::types::{ColumnId, DbVersion, Heads, SiteId, StateChunk, TableId};
-use crate::wire::{StateHead, StateReader, StateRow, StateStamp};
+use crate::wire::{StateHead, StateOrigin, StateReader, StateRow, StateStamp};
 
 /// The staged chunks.
 pub(super) const SYSTEM_TABLES: &str = "
@@ -249,9 +249,10 @@ fn adopt(
         hook.before_apply(applier.sqlite()).map_err(StoreError::Damaged)?;
     }
     let head = &staged.head;
-    let (relation, position) = {
+    let (relation, position, own) = {
         let log = &core.committed().log;
-        (Relation::of(&log.heads, core.site, head), log.position)
+        let own = log.heads.get(&core.site).copied().unwrap_or_default();
+        (Relation::of(&log.heads, core.site, head), log.position, own)
     };
     if refuse(relation)? == Relation::IsReplaced {
         clear(applier.sqlite(), &core.registry())?;
@@ -261,8 +262,11 @@ fn adopt(
     for origin in &head.origins {
         let ordinal = ordinal_of(applier, origin.site)?;
         origins.push((ordinal, origin.site));
-        let (version, forgotten) = (origin.version, origin.forgotten);
-        adopted.push(Adopted { origin: ordinal, version, forgotten });
+        let StateOrigin { site, version, forgotten, content } = *origin;
+        if site == core.site && version > own {
+            core.identity().fetched(applier.sqlite(), version)?;
+        }
+        adopted.push(Adopted { origin: ordinal, version, forgotten, content });
     }
     let mut adoption = Adoption { core, applier, origins, schema_moved: false };
     for chunk in 1..staged.chunks {
@@ -332,6 +336,7 @@ impl Adoption<'_> {
             .optional()?;
         let body = body.ok_or_else(|| StoreError::Damaged("a staged chunk is missing".into()))?;
         let mut reader = StateReader::new(&body, self.origins.len())?;
+        self.core.expelled.touch();
         while let Some((id, columns)) = reader.next_table()? {
             let mut registry = self.registry();
             let is_system = matches!(registry.entry(id), Some(Entry::Live(table)) if table.system);

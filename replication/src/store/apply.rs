@@ -26,6 +26,7 @@ use super::conflict::resolve_due;
 use super::connection::{Pending, StoreConnection};
 use super::core::Core;
 use super::error::{Result, StoreError};
+use super::expulsion::EXPELLED_TABLE_ID;
 use super::fresh::Gathering;
 use super::log;
 use super::merge::{MergeError, TableMerger};
@@ -184,6 +185,12 @@ fn apply_one(
     if changeset.version != head.next() {
         return Ok(ApplyOutcome::Gap { head });
     }
+    let registry = Arc::clone(&applier.capture().state().registry);
+    let limit = core.expelled.limit(applier.sqlite(), &registry, changeset.site)?;
+    if let Some(limit) = limit.filter(|limit| changeset.version > *limit) {
+        let reason = format!("the site was expelled at its version {}", limit.0);
+        return Ok(ApplyOutcome::Rejected { reason });
+    }
     applier.sqlite().prepare_cached("SAVEPOINT changeset")?.execute([])?;
     let staged = applier.staged.get(&changeset.site).copied();
     let refusal = match apply_or_stage(core, applier, changeset, position) {
@@ -281,6 +288,9 @@ fn apply_or_stage(
         messages,
     };
     log::append(applier.sqlite(), stored.origin, &applied)?;
+    if *site == core.site {
+        core.identity().fetched(applier.sqlite(), *version)?;
+    }
     applier.staged.remove(site);
     applier.remote.push(applied);
     Ok(ApplyOutcome::Applied)
@@ -388,6 +398,9 @@ impl<'a> Merging<'a> {
             )?;
             self.applier.notes = notes;
             self.schema_moved |= is_system && changed;
+            if view.table == EXPELLED_TABLE_ID {
+                self.core.expelled.touch();
+            }
         }
         Ok(impact.finish())
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
+use super::expulsion::MayBeExpelled;
 use super::flush::Durability;
+use super::identity::Identity;
 use super::lease::WriterLease;
 use super::log::LogState;
 use super::options::{SchemaHook, StoreOptions};
@@ -26,8 +28,12 @@ pub(super) struct Core {
     pub site: SiteId,
     /// The queue for the one writer.
     pub lease: WriterLease,
+    /// Whether this file may go on as that.
+    identity: Mutex<Identity>,
     /// What the last commit left, durable or not.
     committed: Mutex<Committed>,
+    /// Whether sites may be expelled.
+    pub expelled: MayBeExpelled,
     /// Commits that wait for the disk.
     pub durability: Durability,
     /// What the store was opened with.
@@ -64,7 +70,7 @@ pub(super) const CHECKPOINT_FRAMES: usize = 1_000;
 impl Core {
     pub(super) fn new(
         (directory, file, lock): (PathBuf, PathBuf, File),
-        site: SiteId,
+        (site, identity): (SiteId, Identity),
         committed: Committed,
         options: StoreOptions,
     ) -> Self {
@@ -75,8 +81,10 @@ impl Core {
             file,
             _lock: lock,
             site,
+            identity: Mutex::new(identity),
             lease: WriterLease::default(),
             committed: Mutex::new(committed),
+            expelled: MayBeExpelled::default(),
             durability,
             options,
             schema_hook: RwLock::new(None),
@@ -88,6 +96,11 @@ impl Core {
     /// The state after the last commit. Only the holder of the write lease changes it.
     pub(super) fn committed(&self) -> MutexGuard<'_, Committed> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of this file's identity.
+    pub(super) fn identity(&self) -> MutexGuard<'_, Identity> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn registry(&self) -> Arc<Registry> {

@@ -43,6 +43,14 @@ pub enum StoreError {
         /// What shows it.
         evidence: String,
     },
+    /// The database must not go on under its site: [`super::retire`] puts it aside.
+    #[error("the database in {path} cannot go on: {lost}")]
+    LostIdentity {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        lost: super::LostIdentity,
+    },
     /// Stored metadata contradicts itself: the file was damaged, or changed by something else than this store.
     #[error("database is damaged: {0}")]
     Damaged(String),

@@ -18,7 +18,8 @@ use super::error::{Result, StoreError};
 use super::registry::Registry;
 use super::resolved::Resolved;
 use crate::types::{
-    Chunk, DbVersion, EncodedChangeset, Heads, Message, Position, Progress, ProgressBySite, SiteId,
+    Chunk, ContentHash, DbVersion, EncodedChangeset, Heads, Message, Position, Progress,
+    ProgressBySite, SiteId,
 };
 use crate::wire::ChangesetReader;
 
@@ -29,7 +30,7 @@ pub(super) const SYSTEM_TABLES: &str = "
         impact BLOB, resolved BLOB, body BLOB) STRICT;
     CREATE TABLE IF NOT EXISTS trellis_heads (
         origin INTEGER PRIMARY KEY, version INTEGER NOT NULL, position INTEGER NOT NULL,
-        forgotten INTEGER NOT NULL DEFAULT 0) STRICT;
+        forgotten INTEGER NOT NULL DEFAULT 0, content INTEGER NOT NULL DEFAULT 0) STRICT;
 ";
 
 /// Consecutive versions at consecutive positions.
@@ -182,6 +183,8 @@ pub(super) struct Adopted {
     pub version: DbVersion,
     /// Its last one with a deletion that is forgotten there.
     pub forgotten: DbVersion,
+    /// What tells its last version from another of that number.
+    pub content: ContentHash,
 }
 
 /// Begins the log anew behind a state that takes the position after `position`. What goes beyond the state stays, at the
@@ -190,16 +193,23 @@ pub(super) fn adopt(sqlite: &Connection, state: &[Adopted], position: Position) 
     let at = position.0.cast_signed() + 1;
     // Origins that are not in the state are kept whole; they too go on at new positions.
     sqlite.execute("UPDATE trellis_heads SET position = ?1", [at])?;
-    for Adopted { origin, version, forgotten } in state {
+    for Adopted { origin, version, forgotten, content } in state {
         let version = version.0.cast_signed();
         sqlite
             .prepare_cached(
-                "INSERT INTO trellis_heads (origin, version, position, forgotten)
-                 VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO trellis_heads (origin, version, position, forgotten, content)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (origin) DO UPDATE SET version = max(version, excluded.version),
-                     forgotten = max(forgotten, excluded.forgotten)",
+                     forgotten = max(forgotten, excluded.forgotten),
+                     content = iif(excluded.version < version, content, excluded.content)",
             )?
-            .execute(params![origin, version, at, forgotten.0.cast_signed()])?;
+            .execute(params![
+                origin,
+                version,
+                at,
+                forgotten.0.cast_signed(),
+                content.0.cast_signed()
+            ])?;
         for table in ["trellis_log", "trellis_log_chunks", "trellis_log_impacts"] {
             let delete = format!("DELETE FROM {table} WHERE origin = ?1 AND version <= ?2");
             sqlite.prepare_cached(&delete)?.execute(params![origin, version])?;
@@ -347,6 +357,62 @@ pub(super) fn set_forgotten(sqlite: &Connection, origin: u32, version: DbVersion
     Ok(())
 }
 
+/// What tells the entry at a position from another transaction of its origin and number; none if it is not there.
+pub(super) fn content_at(sqlite: &Connection, position: Position) -> Result<Option<ContentHash>> {
+    let mut select = sqlite
+        .prepare_cached("SELECT origin, version, body FROM trellis_log WHERE position = ?1")?;
+    let found = select.query_row([position.0.cast_signed()], |row| {
+        let version = DbVersion(row.get::<_, i64>(1)?.cast_unsigned());
+        let stored = chunks::Transaction { origin: row.get(0)?, version };
+        Ok((stored, row.get::<_, Option<Vec<u8>>>(2)?))
+    });
+    let Some((stored, body)) = found.optional()? else { return Ok(None) };
+    content_of(sqlite, stored, body.as_deref()).map(Some)
+}
+
+/// What tells a transaction from another of its origin and number; without `body` it is in chunks.
+pub(super) fn content_of(
+    sqlite: &Connection,
+    stored: chunks::Transaction,
+    body: Option<&[u8]>,
+) -> Result<ContentHash> {
+    if let Some(body) = body {
+        return Ok(ContentHash::of([body]));
+    }
+    let mut hashes = Vec::new();
+    for chunk in 0..stored.count(sqlite)? {
+        let body = stored.body(sqlite, chunk)?.unwrap_or_default();
+        hashes.extend(ContentHash::of([&body[..]]).0.to_le_bytes());
+    }
+    Ok(ContentHash::of([&hashes[..]]))
+}
+
+/// The last trimmed version of an origin, and what is known of it.
+pub(super) fn trimmed_content(
+    sqlite: &Connection,
+    origin: u32,
+) -> Result<(DbVersion, ContentHash)> {
+    let mut select =
+        sqlite.prepare_cached("SELECT version, content FROM trellis_heads WHERE origin = ?1")?;
+    let found = select.query_row([origin], |row| {
+        let version = DbVersion(row.get::<_, i64>(0)?.cast_unsigned());
+        Ok((version, ContentHash(row.get::<_, i64>(1)?.cast_unsigned())))
+    });
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+/// Notes what is known of an origin's last trimmed version. After [`trim`] of that version.
+pub(super) fn set_trimmed_content(
+    sqlite: &Connection,
+    origin: u32,
+    content: ContentHash,
+) -> Result<()> {
+    sqlite
+        .prepare_cached("UPDATE trellis_heads SET content = ?2 WHERE origin = ?1")?
+        .execute(params![origin, content.0.cast_signed()])?;
+    Ok(())
+}
+
 /// A stretch of one origin's changesets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogSlice {
@@ -459,6 +525,25 @@ impl Slice {
 }
 
 impl LogState {
+    /// What tells a version of an origin from another one of that number; unknown if it has been trimmed, unless it was the
+    /// last one that was.
+    pub(super) fn content(
+        &self,
+        sqlite: &Connection,
+        registry: &Registry,
+        (origin, version): (SiteId, DbVersion),
+    ) -> Result<ContentHash> {
+        let before = DbVersion(version.0.saturating_sub(1));
+        if let Some((found, position)) = self.first_after(origin, before)
+            && found == version
+        {
+            return Ok(content_at(sqlite, position)?.unwrap_or_default());
+        }
+        let Some(ordinal) = registry.ordinal(origin) else { return Ok(ContentHash::default()) };
+        let (trimmed, content) = trimmed_content(sqlite, ordinal)?;
+        Ok(if trimmed == version { content } else { ContentHash::default() })
+    }
+
     /// The last position up to which the log holds nothing that is not in `heads`.
     pub(super) fn covered_by(&self, heads: &Heads) -> Position {
         let lacking = self.index.origins.keys().filter_map(|origin| {

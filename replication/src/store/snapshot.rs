@@ -219,12 +219,13 @@ impl Snapshot {
     }
 
     fn head(&self) -> Result<StateHead> {
-        let heads = log::load(&self.sqlite, &self.registry)?.heads;
+        let log = log::load(&self.sqlite, &self.registry)?;
         let mut origins = Vec::new();
         for (ordinal, site) in (0..).zip(self.registry.sites()) {
-            let version = heads.get(site).copied().unwrap_or_default();
+            let version = log.heads.get(site).copied().unwrap_or_default();
             let forgotten = log::forgotten(&self.sqlite, ordinal)?;
-            origins.push(StateOrigin { site: *site, version, forgotten });
+            let content = log.content(&self.sqlite, &self.registry, (*site, version))?;
+            origins.push(StateOrigin { site: *site, version, forgotten, content });
         }
         let floors = self.tables.iter().map(|table| (table.id, table.floor));
         Ok(StateHead { origins, floors: floors.filter(|(_, floor)| *floor > 0).collect() })

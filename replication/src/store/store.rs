@@ -11,25 +11,29 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use super::adopt::{self, Staged, StateOutcome};
 use super::applied::{AppliedTransaction, Content, RowEvent, RowEvents};
 use super::apply::ApplyOutcome;
+use super::capture::Mode;
 use super::check;
 use super::checkpoint;
 use super::chunks;
-use super::connection::{Role, StoreConnection, open_sqlite};
+use super::connection::{Pending, Role, StoreConnection, open_sqlite};
 use super::core::{CheckpointRequest, Committed, Core};
 use super::digest::{self, TableDigest};
 use super::error::{Result, StoreError};
+use super::expulsion;
 use super::flush::Listener;
 use super::hidden::{self, Conflict};
+use super::identity::{self, Finding, Identity, LostIdentity};
 use super::lease::WriterLease;
 use super::log::{self, LogRange, LogSlice};
 use super::options::{SchemaHook, StoreOptions};
 use super::registry::{self, Entry, Registry};
+use super::resend::{self, Resent};
 use super::seal::{self, FoundLog, Verdict};
 use super::snapshot::{Snapshots, StateSlice};
 use super::trim::{LogLimits, Trimmed, Trimmer};
 use crate::types::{
-    DbVersion, EncodedChangeset, Heads, Position, Progress, ProgressBySite, SiteId, StateChunk,
-    TableId, TransferId,
+    ContentHash, DbVersion, EncodedChangeset, Heads, Position, Progress, ProgressBySite, SiteId,
+    StateChunk, TableId, TransferId,
 };
 
 /// Name of the database file in the data directory.
@@ -39,7 +43,7 @@ pub const DATABASE_FILE: &str = "trellis.db";
 const LOCK_FILE: &str = "trellis.lock";
 
 /// Layout of the store's own tables, "Trl" and a number, kept as `application_id`; a file of another one is refused.
-const LAYOUT: i64 = 0x5472_6c06;
+const LAYOUT: i64 = 0x5472_6c07;
 
 /// A database file, shared by all its connections.
 pub struct Store {
@@ -89,6 +93,11 @@ impl Store {
         seal::keep_log(&sqlite, &file)?;
         let registry = Registry::load(&sqlite)?;
         let log = log::load(&sqlite, &registry)?;
+        let head = log.heads.get(&site).copied().unwrap_or_default();
+        let identity = Identity::begin(&sqlite, head)?;
+        if let Some(lost) = identity.lost {
+            return Err(StoreError::LostIdentity { path: directory.to_owned(), lost });
+        }
         // What counts as durable from here on must be: earlier commits of a killed process may still be in memory only.
         sqlite.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()))?;
         let wal = wal_path(&file);
@@ -96,7 +105,7 @@ impl Store {
         File::open(directory).and_then(|handle| handle.sync_all()).map_err(io(directory))?;
         let committed = Committed { registry: Arc::new(registry), log };
         let paths = (directory.to_owned(), file, lock);
-        let core = Arc::new(Core::new(paths, site, committed, options));
+        let core = Arc::new(Core::new(paths, (site, identity), committed, options));
         let applier = Mutex::new(StoreConnection::open(Arc::clone(&core), Role::Apply)?);
         let reader = Mutex::new(open_sqlite(&core)?);
         let threads = start_threads(&core, sqlite)?;
@@ -336,11 +345,118 @@ impl Store {
         let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
         let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = adopt::apply(&self.core, &mut applier, &mut staged, chunks);
-        if outcome == StateOutcome::Adopted {
+        if outcome == StateOutcome::Stale {
+            drop((applier, staged));
+            if let Err(error) = self.lose_identity(LostIdentity::Stale) {
+                tracing::error!(%error, "the loss of the identity is not written down");
+            }
+        } else if outcome == StateOutcome::Adopted {
             // The log begins anew.
             *trimmer = Trimmer::default();
         }
         outcome
+    }
+
+    /// What is known here of a site: what tells its transaction `version` from another one of that number, if it is here, and
+    /// its last one, with the same.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn past(&self, site: SiteId, version: DbVersion) -> Result<Vec<(DbVersion, ContentHash)>> {
+        let head = self.heads().get(&site).copied().unwrap_or_default();
+        let mut known = vec![(head, self.content(site, head)?)];
+        if version < head {
+            known.push((version, self.content(site, version)?));
+        }
+        Ok(known)
+    }
+
+    fn content(&self, site: SiteId, version: DbVersion) -> Result<ContentHash> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let committed = self.core.committed();
+        committed.log.content(&reader, &committed.registry, (site, version))
+    }
+
+    /// Takes in what a peer knows of this site ([`Self::past`]); may find that this file cannot go on.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub fn check_past(&self, known: &[(DbVersion, ContentHash)]) -> Result<()> {
+        let head = self.heads().get(&self.core.site).copied().unwrap_or_default();
+        let mut findings = Vec::new();
+        for &(version, there) in known {
+            let here = self.content(self.core.site, version)?;
+            findings.push(self.core.identity().judge(head, version, (here, there)));
+        }
+        if findings.contains(&Finding::Forked) {
+            return self.lose_identity(LostIdentity::Forked);
+        }
+        let confirmed = findings.iter().all(|it| *it == Finding::Confirmed);
+        if confirmed && self.core.identity().confirm() {
+            self.write_unlogged(identity::save_confirmed)?;
+        }
+        Ok(())
+    }
+
+    /// Why this file must not go on under its site, if that was found out.
+    #[must_use]
+    pub fn lost_identity(&self) -> Option<LostIdentity> {
+        self.core.identity().lost
+    }
+
+    /// Notes that this file must not go on under its site. It cannot be opened any more.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn lose_identity(&self, lost: LostIdentity) -> Result<()> {
+        if self.core.identity().lost.replace(lost).is_some() {
+            return Ok(());
+        }
+        tracing::error!(site = %self.core.site, "{lost}");
+        self.write_unlogged(|sqlite| identity::save_lost(sqlite, lost))
+    }
+
+    fn write_unlogged(&self, write: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+        let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
+        applier.begin_mode(self.core.lease.acquire_uncancelled(), Mode::Suspended)?;
+        if let Err(error) = write(applier.sqlite()) {
+            applier.rollback();
+            return Err(error);
+        }
+        applier.commit()?.map_or(Ok(()), Pending::wait)
+    }
+
+    /// Expels a site: nothing of it counts any more beyond `version`, or what anyone has of it when it hears of this.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub fn expel(&self, site: SiteId, version: DbVersion) -> Result<()> {
+        let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
+        applier.begin_mode(self.core.lease.acquire_uncancelled(), Mode::Tracking)?;
+        self.core.expelled.touch();
+        if let Err(error) = expulsion::expel(applier.sqlite(), (site, self.core.site), version) {
+            applier.rollback();
+            return Err(error);
+        }
+        applier.commit()?.map_or(Ok(()), Pending::wait)
+    }
+
+    /// Sites that are expelled, and up to which version their transactions count.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn expelled(&self) -> Result<Vec<(SiteId, DbVersion)>> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        expulsion::all(&reader)
+    }
+
+    /// Makes the transactions again that only a database knows that was put aside ([`super::retired`]). To be called when
+    /// this node has caught up with others.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn resend(&self, retired: &Path) -> Result<Resent> {
+        resend::resend(&self.core, retired)
     }
 
     /// Calls `visit` with the rows that a transaction in the log changed here, in its order; of a large one, with those in
@@ -426,7 +542,7 @@ impl Drop for Store {
     }
 }
 
-fn lock_directory(directory: &Path) -> Result<File> {
+pub(super) fn lock_directory(directory: &Path) -> Result<File> {
     let path = directory.join(LOCK_FILE);
     let io = |source| StoreError::Io { path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
@@ -481,13 +597,15 @@ fn create_system_tables(sqlite: &Connection, site: Option<SiteId>) -> Result<Sit
         return Err(StoreError::Damaged(format!("layout {layout} is not known to this version")));
     }
     let tables = format!(
-        "BEGIN IMMEDIATE; {} {} {} {} {} {} DELETE FROM trellis_state;",
+        "BEGIN IMMEDIATE; {} {} {} {} {} {} {} {} DELETE FROM trellis_state;",
         registry::SYSTEM_TABLES,
         log::SYSTEM_TABLES,
         chunks::SYSTEM_TABLES,
         hidden::SYSTEM_TABLES,
         seal::SYSTEM_TABLES,
         adopt::SYSTEM_TABLES,
+        identity::SYSTEM_TABLES,
+        resend::SYSTEM_TABLES,
     );
     sqlite.execute_batch(&tables)?;
     seal::open(sqlite)?;

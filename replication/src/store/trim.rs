@@ -46,11 +46,12 @@
 //! [`BATCH_ENTRIES`] and [`BATCH_BYTES`] are trimmed, and [`VACUUM_PAGES`] given back, before writers get the lease again.
 //! The size of the log is known in steps of [`SEGMENT_BYTES`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use rusqlite::Connection;
 
 use super::capture::Mode;
+use super::chunks::Transaction;
 use super::collect::Collector;
 use super::connection::{Pending, StoreConnection};
 use super::core::Core;
@@ -275,7 +276,17 @@ fn trim_batch(applier: &StoreConnection, target: &Target) -> Result<Batch> {
         applier.capture().state().set_registry(registry.into());
     }
     let last = entries.last().map_or(target.position, |entry| entry.position);
+    let mut contents = BTreeMap::new();
+    let last_of_origin: BTreeMap<u32, &log::Entry> =
+        entries.iter().map(|entry| (entry.origin, entry)).collect();
+    for (origin, entry) in last_of_origin {
+        let stored = Transaction { origin, version: entry.version };
+        contents.insert(origin, log::content_of(sqlite, stored, entry.body.as_deref())?);
+    }
     log::trim(sqlite, last)?;
+    for (origin, content) in contents {
+        log::set_trimmed_content(sqlite, origin, content)?;
+    }
     for (origin, version) in forgotten {
         log::set_forgotten(sqlite, origin, version)?;
     }

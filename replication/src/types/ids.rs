@@ -65,6 +65,31 @@ pub struct TableId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ColumnId(pub u32);
 
+/// What tells a transaction from another one of the same site and number: a hash of its changesets, which name the moment it
+/// was committed. 0 means that it is not known any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentHash(pub u64);
+
+impl ContentHash {
+    /// Of the transaction with these changesets, in their order.
+    #[must_use]
+    pub fn of<'b>(bodies: impl IntoIterator<Item = &'b [u8]>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for body in bodies {
+            hasher.update(&(body.len() as u64).to_le_bytes()).update(body);
+        }
+        let bytes = hasher.finalize();
+        let first = bytes.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
+        Self(u64::from_le_bytes(first).max(1))
+    }
+
+    /// Whether both are known, and of different transactions.
+    #[must_use]
+    pub fn contradicts(self, other: Self) -> bool {
+        self.0 != 0 && other.0 != 0 && self != other
+    }
+}
+
 /// A version vector: of each site, the last version that has been applied; all before it have been too.
 pub type Heads = BTreeMap<SiteId, DbVersion>;
 

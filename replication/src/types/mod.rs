@@ -16,8 +16,8 @@ pub use changeset::{
     CellChange, Changeset, Chunk, EncodedChangeset, Message, RowChange, TableChanges,
 };
 pub use ids::{
-    CausalLength, ColumnId, DbVersion, Heads, Position, Progress, ProgressBySite, Seq, SiteId,
-    TableId,
+    CausalLength, ColumnId, ContentHash, DbVersion, Heads, Position, Progress, ProgressBySite, Seq,
+    SiteId, TableId,
 };
 pub use state::{StateChunk, TransferId};
 pub use value::{Value, ValueRef};

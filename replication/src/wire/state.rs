@@ -1,7 +1,7 @@
 //! The bytes of a database's state: every row with its clock, as of one cut.
 //!
 //! ```text
-//! head   := FORMAT 0 origins (site version forgotten)* floors (table_id floor)*
+//! head   := FORMAT 0 origins (site version forgotten content)* floors (table_id floor)*
 //! part   := FORMAT 1 table* 0
 //! table  := 1 table_id columns column_id* row* 0
 //! row    := 1 pk causal_length sentinel runs (column_gap count col_version stamp)* value*
@@ -22,7 +22,7 @@ use super::decode::read_value;
 use super::encode::put_value;
 use super::v1;
 use crate::crdt::bytes::{DecodeError, Reader, put_bytes, put_varint};
-use crate::types::{ColumnId, DbVersion, SiteId, TableId, ValueRef};
+use crate::types::{ColumnId, ContentHash, DbVersion, SiteId, TableId, ValueRef};
 
 /// First byte of every chunk: names the format.
 const FORMAT: u8 = 1;
@@ -57,6 +57,8 @@ pub struct StateOrigin {
     pub version: DbVersion,
     /// The last of its transactions with a deletion that is forgotten: the state does not say that the row is gone.
     pub forgotten: DbVersion,
+    /// What tells the last of its transactions from another one of its number.
+    pub content: ContentHash,
 }
 
 impl StateHead {
@@ -65,10 +67,11 @@ impl StateHead {
     pub fn encode(&self) -> Bytes {
         let mut out = vec![FORMAT, HEAD];
         put_varint(&mut out, self.origins.len() as u64);
-        for StateOrigin { site, version, forgotten } in &self.origins {
+        for StateOrigin { site, version, forgotten, content } in &self.origins {
             out.extend_from_slice(&site.0);
             put_varint(&mut out, version.0);
             put_varint(&mut out, forgotten.0);
+            out.extend_from_slice(&content.0.to_le_bytes());
         }
         put_varint(&mut out, self.floors.len() as u64);
         for (table, floor) in &self.floors {
@@ -92,7 +95,8 @@ impl StateHead {
             if forgotten > version || head.origins.iter().rev().take(1).any(|it| it.site == site) {
                 return Err(DecodeError::Invalid("origin"));
             }
-            head.origins.push(StateOrigin { site, version, forgotten });
+            let content = ContentHash(u64::from_le_bytes(reader.array()?));
+            head.origins.push(StateOrigin { site, version, forgotten, content });
         }
         for _ in 0..reader.count(TABLES_MAX, "tables")? {
             head.floors.push((TableId(reader.varint()?), signed(&mut reader, "floor")?));
@@ -396,6 +400,7 @@ mod tests {
                 site: SiteId([1; 16]),
                 version: DbVersion(9),
                 forgotten: DbVersion(4),
+                content: ContentHash(7),
             }],
             floors: vec![(TableId(7), 2)],
         };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use trellis_replication::protocol::{ApplyResult, ReadLogError, ReadStateError, StateResult};
 use trellis_replication::types::{
-    Chunk, DbVersion, EncodedChangeset, Heads, Progress, ProgressBySite, SiteId, StateChunk,
-    TransferId,
+    Chunk, ContentHash, DbVersion, EncodedChangeset, Heads, Progress, ProgressBySite, SiteId,
+    StateChunk, TransferId,
 };
 
 /// Logs of all origins, each transaction with its chunks, and the chunks that wait for the last of theirs. A body that starts with `needs:N` is not applied before `schema` has reached N.
@@ -113,6 +113,28 @@ impl MemoryStore {
             first || bytes <= max_bytes
         };
         Ok(suffix.skip(after.chunks as usize).take_while(fits).cloned().collect())
+    }
+
+    /// What is known of a site: its last version and another one.
+    pub fn past(&self, site: SiteId, version: DbVersion) -> Vec<(DbVersion, ContentHash)> {
+        let log = self.logs.get(&site).map(Vec::as_slice).unwrap_or_default();
+        let head = DbVersion(log.len() as u64);
+        let content = |version: DbVersion| {
+            let place = usize::try_from(version.0).unwrap().checked_sub(1)?;
+            Some(ContentHash::of(log.get(place)?.iter().map(|chunk| &chunk.body[..])))
+        };
+        let known = |version| (version, content(version).unwrap_or_default());
+        [head, version].map(known).to_vec()
+    }
+
+    /// Whether a peer knows another transaction of this site than is here.
+    #[allow(dead_code, reason = "used by one test of two")]
+    pub fn contradicts(&self, own: SiteId, known: &[(DbVersion, ContentHash)]) -> bool {
+        let differs = |(version, there): &(DbVersion, ContentHash)| {
+            let here = self.past(own, *version);
+            here.iter().any(|(it, here)| it == version && here.contradicts(*there))
+        };
+        known.iter().any(differs)
     }
 
     /// Trims the log of all that is there.

@@ -84,6 +84,8 @@ pub struct Node {
     /// How long its store takes for a batch, at most.
     pub store_us: u64,
     heads_before: Heads,
+    /// Whether it has heard of other transactions of its own than it has.
+    pub forked: bool,
     /// Moment of the first arrival of each of its changesets anywhere is kept by the world; this is when it committed.
     pub committed_at: BTreeMap<DbVersion, Time>,
 }
@@ -112,6 +114,11 @@ fn address(node: NodeIndex) -> Address {
     Address::new(format!("node{node}:7432")).unwrap()
 }
 
+/// So many milliseconds after the start.
+pub fn moment(ms: u64) -> Time {
+    Time(ms * 1_000)
+}
+
 /// The site of a node.
 pub fn site(node: NodeIndex) -> SiteId {
     let mut bytes = [0; 16];
@@ -136,6 +143,7 @@ impl World {
             paused_until: Time(0),
             store_us: 2_000,
             heads_before: Heads::new(),
+            forked: false,
             committed_at: BTreeMap::new(),
         });
         Self {
@@ -485,6 +493,15 @@ impl World {
                 let store_us = self.nodes[index].store_us;
                 let at = Time(self.now.0 + self.rng.random_range(store_us / 10..store_us));
                 self.schedule(at, index, Event::StateApplied(chunks));
+            }
+            Output::ReadPast { link, site, version } => {
+                let known = self.nodes[index].store.past(site, version);
+                let at = Time(self.now.0 + self.rng.random_range(100..1_000));
+                self.schedule(at, index, Event::Input(Input::PastRead { link, known }));
+            }
+            Output::CheckPast(known) => {
+                let node = &mut self.nodes[index];
+                node.forked |= node.store.contradicts(node.site, &known);
             }
             Output::ReadProgress => {
                 let progress = self.nodes[index].store.progress();

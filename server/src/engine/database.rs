@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use trellis_replication::net::NetHandle;
 use trellis_replication::store::{
     AppliedTransaction, Store, StoreConnection, StoreError, StoreOptions, WriterLease,
+    expelled_table, retire,
 };
 use trellis_sqlcompat::catalog::ImageOptions;
 use trellis_sqlcompat::functions::{self, SessionContext};
@@ -77,11 +78,14 @@ impl Database {
     /// [`DatabaseError`], for example if another process has it open.
     pub fn open(directory: &Path, registry: Arc<Registry>) -> Result<Arc<Self>, DatabaseError> {
         let context = SessionContext::forgiving();
-        let store = Store::open(directory, options_with(context.clone()))?;
+        let store = open_store(directory, &context)?;
         let mut reader = store.connect()?;
         reader.begin(store.lease().acquire_uncancelled())?;
         schema::create(&mut reader)?;
         sequence::create(&mut reader)?;
+        let (create, expelled) = expelled_table();
+        reader.sqlite().execute_batch(create)?;
+        reader.register_table(&expelled)?;
         if let Some(pending) = reader.commit()? {
             pending.wait()?;
         }
@@ -156,6 +160,11 @@ impl Database {
         if let Some(reason) = self.store.failure() {
             let message = format!("could not sync the write-ahead log: {reason}");
             return Err(SqlError::new(SqlState::IO_ERROR, message));
+        }
+        if let Some(lost) = self.store.lost_identity() {
+            let message = "this node cannot write: it is about to begin anew as another site";
+            let error = SqlError::new(SqlState::CANNOT_CONNECT_NOW, message);
+            return Err(error.with_detail(format!("{lost}.")));
         }
         if self.lacks_own_past.load(Ordering::SeqCst) {
             let message = "this node cannot write before it has fetched its own transactions";
@@ -286,6 +295,19 @@ impl Database {
             changes |= row.table == schema::SCHEMA_TABLE_ID;
         });
         changes || visited.is_err()
+    }
+}
+
+/// Opens the store; one that must not go on under its site is put aside, and an empty one is begun.
+fn open_store(directory: &Path, context: &SessionContext) -> Result<Arc<Store>, StoreError> {
+    match Store::open(directory, options_with(context.clone())) {
+        Err(StoreError::LostIdentity { lost, .. }) => {
+            let retired = retire(directory)?;
+            let retired = retired.display();
+            tracing::warn!(%retired, "{lost}; its database is put aside and the node begins anew");
+            Store::open(directory, options_with(context.clone()))
+        }
+        opened => opened,
     }
 }
 

@@ -5,15 +5,21 @@
 //! aged by [`GRACE_US`] and this node has all that any member had at that moment: a member that was just joining has become
 //! known by then, and nothing that was done before a deletion was known can still arrive.
 //!
+//! A member that is silent for longer than its lease is left out of that, but not before all others have heard that it is
+//! expelled: what it writes meanwhile counts nowhere. A node that finds itself expelled, or otherwise without the right to its
+//! site, begins anew; what only its old database knows is done again here when it has caught up.
+//!
 //! # Bounds
 //! A round does what there is to do; the store gives the lease to writers in between.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use trellis_replication::store::{LogLimits, StoreConnection, StoreError};
-use trellis_replication::types::Heads;
+use trellis_replication::net::NetHandle;
+use trellis_replication::store::{LogLimits, LostIdentity, StoreConnection, StoreError, retired};
+use trellis_replication::types::{DbVersion, Heads, SiteId};
 
 use super::database::Database;
 use super::peers::{Peers, Told};
@@ -62,6 +68,8 @@ impl Maintenance {
             peers,
             told: None,
             stable: Heads::new(),
+            left_out: BTreeSet::new(),
+            expelled_at: DbVersion(0),
         };
         let stop = Arc::<(Mutex<bool>, Condvar)>::default();
         let stopped = Arc::clone(&stop);
@@ -105,6 +113,9 @@ struct Keeper {
     told: Option<(u64, Told)>,
     /// What all members have; deletions in it may be forgotten.
     stable: Heads,
+    /// Members that are left out of that, and this site's version from which on others know that they are expelled.
+    left_out: BTreeSet<SiteId>,
+    expelled_at: DbVersion,
 }
 
 impl Keeper {
@@ -123,7 +134,9 @@ impl Keeper {
     }
 
     fn round(&mut self, database: &Database, now_us: u64) -> Result<(), MaintenanceError> {
-        self.learn(database, now_us);
+        self.look_at_expelled(database)?;
+        self.learn(database, now_us)?;
+        self.resend(database)?;
         if self.peers.is_save_due(now_us) {
             self.save_peers(database, now_us)?;
         }
@@ -136,7 +149,7 @@ impl Keeper {
     }
 
     /// Takes down what members have, or acts upon what was taken down before.
-    fn learn(&mut self, database: &Database, now_us: u64) {
+    fn learn(&mut self, database: &Database, now_us: u64) -> Result<(), MaintenanceError> {
         let heads = database.store.heads();
         let members = database.network().map_or_else(Vec::new, |network| network.members());
         self.peers.hear(now_us, database.store.site_id(), &heads, &members);
@@ -145,9 +158,73 @@ impl Keeper {
             Some((at_us, told)) if now_us.saturating_sub(at_us) < GRACE_US => {
                 self.told = Some((at_us, told));
             }
-            Some((_, told)) if told.is_covered_by(&heads) => self.stable = told.all,
-            Some(_) | None => self.told = Some((now_us, self.peers.told(now_us, lease_us, &heads))),
+            Some((_, told))
+                if told.is_covered_by(&heads) && self.is_expelled_by(&told, database) =>
+            {
+                self.stable = told.all;
+            }
+            Some(_) | None => {
+                self.leave_out(database, self.peers.silent(now_us, lease_us))?;
+                let heads = database.store.heads();
+                self.told = Some((now_us, self.peers.told(now_us, lease_us, &heads)));
+            }
         }
+        Ok(())
+    }
+
+    /// Whether all members had heard, when they told what they have, of the expulsion of those who are left out.
+    fn is_expelled_by(&self, told: &Told, database: &Database) -> bool {
+        let own = told.all.get(&database.store.site_id()).copied().unwrap_or_default();
+        self.left_out.is_empty() || own >= self.expelled_at
+    }
+
+    /// Expels members that are silent, before anything is forgotten that they may lack.
+    fn leave_out(
+        &mut self,
+        database: &Database,
+        silent: BTreeMap<SiteId, DbVersion>,
+    ) -> Result<(), MaintenanceError> {
+        if silent.keys().any(|site| !self.left_out.contains(site)) {
+            let heads = database.store.heads();
+            for (&site, &told) in &silent {
+                let here = heads.get(&site).copied().unwrap_or_default();
+                tracing::warn!(%site, "a member is expelled: it was silent for longer than the lease");
+                database.store.expel(site, told.max(here))?;
+            }
+            let own = database.store.site_id();
+            self.expelled_at = database.store.heads().get(&own).copied().unwrap_or_default();
+        }
+        self.left_out = silent.into_keys().collect();
+        Ok(())
+    }
+
+    /// Finds out whether this node was expelled, and says what it has of others that were.
+    fn look_at_expelled(&self, database: &Database) -> Result<(), MaintenanceError> {
+        let heads = database.store.heads();
+        for (site, version) in database.store.expelled()? {
+            let here = heads.get(&site).copied().unwrap_or_default();
+            if site == database.store.site_id() {
+                database.store.lose_identity(LostIdentity::Expelled)?;
+            } else if here > version {
+                database.store.expel(site, here)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the transactions again that only databases know that were put aside, once this node has caught up.
+    fn resend(&self, database: &Database) -> Result<(), MaintenanceError> {
+        let retired = retired(database.store.directory())?;
+        if retired.is_empty() || !database.network().is_some_and(NetHandle::is_caught_up) {
+            return Ok(());
+        }
+        for directory in retired {
+            let resent = database.store.resend(&directory)?;
+            let directory = directory.display();
+            tracing::warn!(%directory, ?resent, "transactions of a database that was put aside");
+        }
+        database.refresh_schema()?;
+        Ok(())
     }
 
     fn save_peers(&mut self, database: &Database, now_us: u64) -> Result<(), MaintenanceError> {

@@ -2,7 +2,7 @@
 //!
 //! The network knows of the members it can reach at present; this remembers the others too, in the file's own table
 //! `trellis_members`, so that a member that is away does not find the log trimmed when it is back. Who has not been heard
-//! of for the **lease** does not count any more. A site that is only known as the origin of transactions counts as a
+//! of for the **lease** does not count any more, once it is expelled (`maintenance.rs`). A site that is only known as the origin of transactions counts as a
 //! member that has nothing, from when it was first seen: it may be away, and not have been told of by others.
 //!
 //! # Bounds
@@ -32,6 +32,12 @@ struct Peer {
     heard_us: u64,
     /// What it was last known to have.
     heads: Heads,
+}
+
+impl Peer {
+    fn is_silent(&self, now_us: u64, lease_us: u64) -> bool {
+        now_us.saturating_sub(self.heard_us) > lease_us
+    }
 }
 
 /// All other members there ever were.
@@ -84,11 +90,21 @@ impl Peers {
         }
     }
 
+    /// Members that have been silent for longer than the lease, and what any member was known to have of them.
+    pub(super) fn silent(&self, now_us: u64, lease_us: u64) -> BTreeMap<SiteId, DbVersion> {
+        let silent = self.known.iter().filter(|(_, peer)| peer.is_silent(now_us, lease_us));
+        silent
+            .map(|(site, _)| {
+                let told = self.known.values().filter_map(|peer| peer.heads.get(site).copied());
+                (*site, told.max().unwrap_or_default())
+            })
+            .collect()
+    }
+
     /// What the members had, this node with its own `heads` among them, without those silent for longer than the lease.
     pub(super) fn told(&self, now_us: u64, lease_us: u64, heads: &Heads) -> Told {
         let mut told = Told { all: heads.clone(), any: heads.clone() };
-        let silent = |peer: &Peer| now_us.saturating_sub(peer.heard_us) > lease_us;
-        for peer in self.known.values().filter(|peer| !silent(peer)) {
+        for peer in self.known.values().filter(|peer| !peer.is_silent(now_us, lease_us)) {
             told.all.retain(|site, version| {
                 *version = (*version).min(peer.heads.get(site).copied().unwrap_or_default());
                 version.0 > 0

@@ -5,7 +5,8 @@ use trellis_replication::net::{
 };
 use trellis_replication::store::{ApplyOutcome, LogSlice, StateOutcome, StateSlice};
 use trellis_replication::types::{
-    EncodedChangeset, Progress, ProgressBySite, SiteId, StateChunk, TransferId,
+    ContentHash, DbVersion, EncodedChangeset, Progress, ProgressBySite, SiteId, StateChunk,
+    TransferId,
 };
 
 use super::database::Database;
@@ -43,6 +44,19 @@ impl ReplicaStore for Database {
             Ok(StateSlice::Gone) => Err(ReadStateError::Gone),
             Ok(StateSlice::Busy) => Err(ReadStateError::Busy),
             Err(error) => Err(ReadStateError::Failed(error.to_string())),
+        }
+    }
+
+    fn past(&self, site: SiteId, version: DbVersion) -> Vec<(DbVersion, ContentHash)> {
+        self.store.past(site, version).unwrap_or_else(|error| {
+            tracing::warn!(%site, %error, "a peer is not told of its past");
+            Vec::new()
+        })
+    }
+
+    fn check_past(&self, known: &[(DbVersion, ContentHash)]) {
+        if let Err(error) = self.store.check_past(known) {
+            tracing::error!(%error, "this node's past could not be compared with a peer's");
         }
     }
 

@@ -23,13 +23,13 @@ use super::ledger::Ledger;
 use super::limits::{PULL_INTERVAL, SCHEMA_RETRY, UPKEEP_INTERVAL};
 use super::link::{LinkState, Links};
 use super::membership::Membership;
-use super::message::MemberRecord;
+use super::message::{Frame, MemberRecord};
 use super::pull::Pulls;
 use super::serve::Serving;
 use super::transfer::{Patience, Transfer};
 use super::{
-    Address, CloseReason, Input, LinkId, MemberState, MemberStatus, NodeIdentity, OriginStatus,
-    Output, Stats, Time, Tuning,
+    Address, CloseReason, Input, Lane, LinkId, MemberState, MemberStatus, NodeIdentity,
+    OriginStatus, Output, Stats, Time, Tuning,
 };
 
 /// What a node is started with.
@@ -185,6 +185,11 @@ impl Replica {
             Input::StoreProgress(stored) => self.on_store_progress(now, &stored),
             Input::Applied(results) => self.on_applied(now, results),
             Input::LogRead { read, result } => self.on_log_read(read, result),
+            Input::PastRead { link, known } => {
+                if !known.is_empty() {
+                    self.send(link, Lane::Live, &Frame::Past(known));
+                }
+            }
             Input::StateRead { read, result } => self.on_state_read(read, result),
             Input::StateApplied(result) => self.on_state_applied(now, result),
             Input::SchemaChanged => self.ledger.on_schema_changed(now),

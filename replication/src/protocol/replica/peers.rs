@@ -131,6 +131,10 @@ impl Replica {
             Frame::StatePull { id: pull, transfer, chunks, max_bytes } => {
                 self.on_state_pull(id, peer, (pull, transfer, chunks), max_bytes);
             }
+            Frame::PastAsk { version } => {
+                self.outputs.push_back(Output::ReadPast { link: id, site: peer, version });
+            }
+            Frame::Past(known) => self.outputs.push_back(Output::CheckPast(known)),
             Frame::PullData { id: pull, bytes } => self.on_pull_data(now, id, pull, &bytes),
             Frame::PullEnd { id: pull, status } => self.on_pull_end(now, id, pull, status),
             Frame::PullCancel { id: pull } => self.serving.cancel(id, pull),
@@ -189,6 +193,8 @@ impl Replica {
             }
         }
         self.send_heads(now, id);
+        let version = self.ledger.applied(self.own.site);
+        self.send(id, Lane::Live, &Frame::PastAsk { version });
         for datagram in self.dials.connected(peer.site) {
             self.send_datagram(id, datagram);
         }
