@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use transfer::{deliver, transfer};
 use trellis_replication::store::{
     ApplyOutcome, DATABASE_FILE, LogLimits, LogSlice, LostIdentity, Resent, StateOutcome, Store,
-    StoreError, StoreOptions, TableSpec, expelled_table, retire, retired,
+    StoreError, StoreOptions, TableSpec, retire, retired, roster_table,
 };
 use trellis_replication::types::{ColumnId, DbVersion, SiteId, TableId};
 
@@ -36,13 +36,13 @@ fn open(directory: &Path, number: u8, create: &str) -> Result<Arc<Store>, StoreE
     let columns = (1..).zip(["id", "a", "b"]).map(|(id, name)| (ColumnId(id), name.to_owned()));
     let (columns, key) = (columns.collect(), vec![ColumnId(1)]);
     let spec = TableSpec { id: TableId(7), name: "t".into(), columns, key, system: false };
-    let (expelled, expelled_spec) = expelled_table();
+    let (expelled, roster_spec) = roster_table();
     let mut connection = store.connect()?;
     connection.begin(store.lease().acquire_uncancelled())?;
     connection.sqlite().execute_batch(create)?;
     connection.sqlite().execute_batch(expelled)?;
     connection.register_table(&spec)?;
-    connection.register_table(&expelled_spec)?;
+    connection.register_table(&roster_spec)?;
     if let Some(pending) = connection.commit()? {
         pending.wait()?;
     }
@@ -258,4 +258,18 @@ fn what_anyone_had_of_an_expelled_site_counts() {
     quiesce(&[&one, &two]);
     assert_eq!(told(&one), [(site(3), DbVersion(2))]);
     assert_eq!(one.rows(), ["1 1 1", "2 2 2"]);
+}
+
+/// Who is given the state is let in by it: whoever has all that its giver had knows of it as a member.
+#[test]
+fn who_is_given_a_state_is_in_its_roster() {
+    let [one, two, late] = [1, 2, 3].map(|number| Node::new(number, TABLES[0]));
+    one.sql("INSERT INTO t VALUES (1, 1, 1)");
+    quiesce(&[&one, &two]);
+    assert_eq!(transfer(&one.store, &late.store, 1), StateOutcome::Adopted);
+    assert_eq!(late.store.admitted().unwrap(), [site(3)]);
+    deliver(&one.store, &two.store, site(1), usize::MAX);
+    assert_eq!(two.store.admitted().unwrap(), [site(3)]);
+    two.store.expel(site(3), two.head(3)).unwrap();
+    assert_eq!(two.store.admitted().unwrap(), []);
 }

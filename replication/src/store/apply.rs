@@ -26,7 +26,6 @@ use super::conflict::resolve_due;
 use super::connection::{Pending, StoreConnection};
 use super::core::Core;
 use super::error::{Result, StoreError};
-use super::expulsion::EXPELLED_TABLE_ID;
 use super::fresh::Gathering;
 use super::log;
 use super::merge::{MergeError, TableMerger};
@@ -34,6 +33,7 @@ use super::messages::message_bytes;
 use super::options::SchemaHook;
 use super::registry::{Entry, Registry, Table};
 use super::resolved::{Notes, Resolved};
+use super::roster::ROSTER_TABLE_ID;
 use crate::crdt::bytes::DecodeError;
 use crate::crdt::{IncomingCell, IncomingRow};
 use crate::types::{
@@ -398,7 +398,7 @@ impl<'a> Merging<'a> {
             )?;
             self.applier.notes = notes;
             self.schema_moved |= is_system && changed;
-            if view.table == EXPELLED_TABLE_ID {
+            if view.table == ROSTER_TABLE_ID {
                 self.core.expelled.touch();
             }
         }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::expulsion::MayBeExpelled;
 use super::flush::Durability;
 use super::identity::Identity;
 use super::lease::WriterLease;
 use super::log::LogState;
 use super::options::{SchemaHook, StoreOptions};
 use super::registry::Registry;
+use super::roster::MayBeExpelled;
 use super::seal;
 use super::store::wal_path;
 use crate::types::SiteId;

@@ -19,7 +19,6 @@ use super::connection::{Pending, Role, StoreConnection, open_sqlite};
 use super::core::{CheckpointRequest, Committed, Core};
 use super::digest::{self, TableDigest};
 use super::error::{Result, StoreError};
-use super::expulsion;
 use super::flush::Listener;
 use super::hidden::{self, Conflict};
 use super::identity::{self, Finding, Identity, LostIdentity};
@@ -28,6 +27,7 @@ use super::log::{self, LogRange, LogSlice};
 use super::options::{SchemaHook, StoreOptions};
 use super::registry::{self, Entry, Registry};
 use super::resend::{self, Resent};
+use super::roster;
 use super::seal::{self, FoundLog, Verdict};
 use super::snapshot::{Snapshots, StateSlice};
 use super::trim::{LogLimits, Trimmed, Trimmer};
@@ -334,6 +334,9 @@ impl Store {
         chunks: u32,
         max_bytes: usize,
     ) -> Result<StateSlice> {
+        if chunks == 0 {
+            self.admit(reader.0)?;
+        }
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.read(&self.core, reader, chunks, max_bytes)
     }
@@ -426,19 +429,44 @@ impl Store {
         applier.commit()?.map_or(Ok(()), Pending::wait)
     }
 
+    /// Lets a site in that is about to be given the state.
+    fn admit(&self, site: SiteId) -> Result<()> {
+        let listed = {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            roster::is_listed(&reader, &self.core.registry(), site)?
+        };
+        if listed {
+            return Ok(());
+        }
+        self.write_roster(|sqlite| roster::admit(sqlite, (site, self.core.site)))
+    }
+
+    fn write_roster(&self, write: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+        let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
+        applier.begin_mode(self.core.lease.acquire_uncancelled(), Mode::Tracking)?;
+        self.core.expelled.touch();
+        if let Err(error) = write(applier.sqlite()) {
+            applier.rollback();
+            return Err(error);
+        }
+        applier.commit()?.map_or(Ok(()), Pending::wait)
+    }
+
+    /// Sites that were let in and not expelled.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn admitted(&self) -> Result<Vec<SiteId>> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        roster::admitted(&reader)
+    }
+
     /// Expels a site: nothing of it counts any more beyond `version`, or what anyone has of it when it hears of this.
     ///
     /// # Errors
     /// If SQLite refuses.
     pub fn expel(&self, site: SiteId, version: DbVersion) -> Result<()> {
-        let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
-        applier.begin_mode(self.core.lease.acquire_uncancelled(), Mode::Tracking)?;
-        self.core.expelled.touch();
-        if let Err(error) = expulsion::expel(applier.sqlite(), (site, self.core.site), version) {
-            applier.rollback();
-            return Err(error);
-        }
-        applier.commit()?.map_or(Ok(()), Pending::wait)
+        self.write_roster(|sqlite| roster::expel(sqlite, (site, self.core.site), version))
     }
 
     /// Sites that are expelled, and up to which version their transactions count.
@@ -447,7 +475,7 @@ impl Store {
     /// If the file cannot be read.
     pub fn expelled(&self) -> Result<Vec<(SiteId, DbVersion)>> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        expulsion::all(&reader)
+        roster::all(&reader)
     }
 
     /// Makes the transactions again that only a database knows that was put aside ([`super::retired`]). To be called when

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use std::sync::Mutex;
 use trellis_replication::net::NetHandle;
 use trellis_replication::store::{
-    AppliedTransaction, Store, StoreConnection, StoreError, StoreOptions, WriterLease,
-    expelled_table, retire,
+    AppliedTransaction, Store, StoreConnection, StoreError, StoreOptions, WriterLease, retire,
+    roster_table,
 };
 use trellis_sqlcompat::catalog::ImageOptions;
 use trellis_sqlcompat::functions::{self, SessionContext};
@@ -83,7 +83,7 @@ impl Database {
         reader.begin(store.lease().acquire_uncancelled())?;
         schema::create(&mut reader)?;
         sequence::create(&mut reader)?;
-        let (create, expelled) = expelled_table();
+        let (create, expelled) = roster_table();
         reader.sqlite().execute_batch(create)?;
         reader.register_table(&expelled)?;
         if let Some(pending) = reader.commit()? {

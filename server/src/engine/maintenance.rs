@@ -2,8 +2,8 @@
 //! rows again whose conflicts have ended.
 //!
 //! One thread wakes every [`ROUND`]. What all members had is taken down at one moment ([`Told`]) and acted upon when it has
-//! aged by [`GRACE_US`] and this node has all that any member had at that moment: a member that was just joining has become
-//! known by then, and nothing that was done before a deletion was known can still arrive.
+//! aged by [`GRACE_US`], this node has all that any member had at that moment, and there is no other member now: nothing that
+//! was done before a deletion was known can still arrive, and who was let in meanwhile knows of it (`store/roster.rs`).
 //!
 //! A member that is silent for longer than its lease is left out of that, but not before all others have heard that it is
 //! expelled: what it writes meanwhile counts nowhere. A node that finds itself expelled, or otherwise without the right to its
@@ -152,14 +152,18 @@ impl Keeper {
     fn learn(&mut self, database: &Database, now_us: u64) -> Result<(), MaintenanceError> {
         let heads = database.store.heads();
         let members = database.network().map_or_else(Vec::new, |network| network.members());
-        self.peers.hear(now_us, database.store.site_id(), &heads, &members);
+        let admitted = database.store.admitted()?;
+        self.peers.hear(now_us, database.store.site_id(), &heads, &members, &admitted);
         let lease_us = u64::try_from(self.options.lease.as_micros()).unwrap_or(u64::MAX);
+        let members = self.peers.members(now_us, lease_us);
         match self.told.take() {
             Some((at_us, told)) if now_us.saturating_sub(at_us) < GRACE_US => {
                 self.told = Some((at_us, told));
             }
             Some((_, told))
-                if told.is_covered_by(&heads) && self.is_expelled_by(&told, database) =>
+                if told.is_covered_by(&heads)
+                    && members.is_subset(&told.members)
+                    && self.is_expelled_by(&told, database) =>
             {
                 self.stable = told.all;
             }

@@ -9,7 +9,7 @@
 //! One entry per site that was ever seen. The file is written at most every [`SAVE_US`], so that after a crash a member
 //! counts as having a little less, and as having been away a little longer, than it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, params};
 use trellis_replication::protocol::{MemberState, MemberStatus};
@@ -54,6 +54,8 @@ pub(super) struct Told {
     pub(super) all: Heads,
     /// What any of them had.
     pub(super) any: Heads,
+    /// Who they were, without this node.
+    pub(super) members: BTreeSet<SiteId>,
 }
 
 impl Told {
@@ -64,13 +66,14 @@ impl Told {
 }
 
 impl Peers {
-    /// Takes in what the network knows, and the origins that this node has transactions of.
+    /// Takes in what the network knows, the origins that this node has transactions of, and who was let in.
     pub(super) fn hear(
         &mut self,
         now_us: u64,
         own: SiteId,
         heads: &Heads,
         members: &[MemberStatus],
+        admitted: &[SiteId],
     ) {
         for member in members.iter().filter(|member| member.site != own) {
             let first = Peer { heard_us: now_us, heads: Heads::new() };
@@ -85,7 +88,7 @@ impl Peers {
                 peer.heads.clone_from(&member.heads);
             }
         }
-        for site in heads.keys().filter(|site| **site != own) {
+        for site in heads.keys().chain(admitted).filter(|site| **site != own) {
             self.known.entry(*site).or_insert(Peer { heard_us: now_us, heads: Heads::new() });
         }
     }
@@ -101,9 +104,16 @@ impl Peers {
             .collect()
     }
 
+    /// Members that have not been silent for longer than the lease.
+    pub(super) fn members(&self, now_us: u64, lease_us: u64) -> BTreeSet<SiteId> {
+        let members = self.known.iter().filter(|(_, peer)| !peer.is_silent(now_us, lease_us));
+        members.map(|(site, _)| *site).collect()
+    }
+
     /// What the members had, this node with its own `heads` among them, without those silent for longer than the lease.
     pub(super) fn told(&self, now_us: u64, lease_us: u64, heads: &Heads) -> Told {
-        let mut told = Told { all: heads.clone(), any: heads.clone() };
+        let members = self.members(now_us, lease_us);
+        let mut told = Told { all: heads.clone(), any: heads.clone(), members };
         for peer in self.known.values().filter(|peer| !peer.is_silent(now_us, lease_us)) {
             told.all.retain(|site, version| {
                 *version = (*version).min(peer.heads.get(site).copied().unwrap_or_default());
@@ -210,21 +220,31 @@ mod tests {
         let own = heads(&[(1, 9), (2, 5), (3, 1)]);
         let two = member(2, MemberState::Alive, Some(heads(&[(1, 9), (2, 6), (3, 1)])));
         let three = member(3, MemberState::Alive, Some(heads(&[(1, 4), (3, 1)])));
-        peers.hear(0, site(1), &own, &[two.clone(), three]);
+        peers.hear(0, site(1), &own, &[two.clone(), three], &[]);
         let told = peers.told(0, LEASE, &own);
         assert_eq!(told.all, heads(&[(1, 4), (3, 1)]));
         assert_eq!(told.any, heads(&[(1, 9), (2, 6), (3, 1)]));
         assert!(!told.is_covered_by(&own), "what node 2 did last is not here yet");
 
         let away = member(3, MemberState::Down, None);
-        peers.hear(900, site(1), &own, &[two.clone(), away]);
+        peers.hear(900, site(1), &own, &[two.clone(), away], &[]);
         assert_eq!(peers.told(1_000, LEASE, &own).all, heads(&[(1, 4), (3, 1)]));
         assert_eq!(peers.told(1_001, LEASE, &own).all, heads(&[(1, 9), (2, 5), (3, 1)]));
 
         // A site that is only an origin counts as a member that has nothing.
         let own = heads(&[(1, 9), (2, 5), (3, 1), (4, 7)]);
-        peers.hear(1_500, site(1), &own, &[two]);
+        peers.hear(1_500, site(1), &own, std::slice::from_ref(&two), &[]);
         assert_eq!(peers.told(1_500, LEASE, &own).all, heads(&[]));
+
+        // So does one that was let in, which nobody has met here.
+        let mut peers = Peers::default();
+        let own = heads(&[(1, 9), (2, 5)]);
+        peers.hear(0, site(1), &own, &[two], &[]);
+        let told = peers.told(0, LEASE, &own);
+        assert_eq!(told.all, heads(&[(1, 9), (2, 5)]));
+        peers.hear(1, site(1), &own, &[], &[site(5)]);
+        assert_eq!(peers.told(1, LEASE, &own).all, heads(&[]));
+        assert!(!peers.members(1, LEASE).is_subset(&told.members), "what was told before is void");
     }
 
     #[test]
@@ -233,7 +253,7 @@ mod tests {
         let mut peers = Peers::load(&sqlite, 0).unwrap();
         let own = heads(&[(1, 9)]);
         let two = member(2, MemberState::Alive, Some(heads(&[(1, 9), (2, 6)])));
-        peers.hear(7, site(1), &own, &[two]);
+        peers.hear(7, site(1), &own, &[two], &[]);
         peers.save(7, &sqlite).unwrap();
         assert_eq!(Peers::load(&sqlite, 7).unwrap().known, peers.known);
         // Time in which this node did not run is not the other's silence.
