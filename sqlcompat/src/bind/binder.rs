@@ -8,7 +8,8 @@ use sqlparser::tokenizer::{Location, Span};
 use super::context::{BindContext, Parameters};
 use super::resolve::Types;
 use super::scope::{CteEntry, Scope};
-use super::tree::{At, Relations};
+use super::tree::{At, RelationId, Relations};
+use super::view_target::WrittenView;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::plan::CatalogReads;
@@ -63,6 +64,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) row_locks: bool,
     /// What has been read so far.
     pub(crate) uses: Uses,
+    /// Views that the statement writes.
+    pub(crate) written_views: Vec<(RelationId, WrittenView)>,
 }
 
 /// What a part of a statement reads.
@@ -98,6 +101,7 @@ impl<'a> Binder<'a> {
             target_name: String::new(),
             row_locks: false,
             uses: Uses::default(),
+            written_views: Vec::new(),
         }
     }
 

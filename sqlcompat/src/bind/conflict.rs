@@ -39,6 +39,9 @@ impl<'a> Binder<'a> {
         on: Option<&OnInsert>,
     ) -> Result<Option<Conflict<'a>>, SqlError> {
         let Some(on) = on else { return Ok(None) };
+        if self.written_view_of(target).is_some() {
+            return Err(SqlError::unsupported("ON CONFLICT on a view"));
+        }
         let OnInsert::OnConflict(ast::OnConflict { conflict_target, action }) = on else {
             return Err(SqlError::unsupported("ON DUPLICATE KEY"));
         };

@@ -46,6 +46,7 @@ impl<'a> Binder<'a> {
         let target = self.target(name, alias, "deleting from")?;
         let using = self.bind_from(using.as_deref().unwrap_or_default())?;
         let filter = self.clause(selection.as_ref(), "WHERE")?;
+        let filter = self.within_view(target, filter);
         let returning = self.returning(returning.as_deref(), target)?;
         let change = Change::Delete { using, filter };
         Ok(Modification { target, change, ctes: Vec::new(), returning })

@@ -64,7 +64,7 @@ impl<'a> Binder<'a> {
     /// # Errors
     /// What binding a default reports.
     pub(crate) fn insert_defaults(&mut self, target: Target<'a>) -> Result<Rows<'a>, SqlError> {
-        self.insert_rows(target.table, None, InsertSource::Defaults, Overriding::No)
+        self.insert_rows(target, None, InsertSource::Defaults, Overriding::No)
     }
 
     /// Binds one row of values with the columns that it is for, over what is in scope.
@@ -77,8 +77,8 @@ impl<'a> Binder<'a> {
         columns: &[ast::ObjectName],
         values: &ast::Values,
     ) -> Result<Rows<'a>, SqlError> {
-        let (columns, overriding) = self.insert_columns(target.table, columns)?;
-        self.insert_rows(target.table, columns, InsertSource::Values(values), overriding)
+        let (columns, overriding) = self.insert_columns(target, columns)?;
+        self.insert_rows(target, columns, InsertSource::Values(values), overriding)
     }
 
     /// Binds an `INSERT`.
@@ -89,9 +89,9 @@ impl<'a> Binder<'a> {
         let parts = InsertParts::of(insert)?;
         let (ctes, source) = self.insert_source(parts.source)?;
         let target = self.target(parts.table, parts.alias, "inserting into")?;
-        let (columns, overriding) = self.insert_columns(target.table, parts.columns)?;
+        let (columns, overriding) = self.insert_columns(target, parts.columns)?;
         let scope = self.scopes.pop();
-        let rows = self.insert_rows(target.table, columns, source, overriding)?;
+        let rows = self.insert_rows(target, columns, source, overriding)?;
         self.scopes.extend(scope);
         let conflict = self.on_conflict(target, parts.on)?;
         let returning = self.returning(parts.returning, target)?;
@@ -121,7 +121,7 @@ impl<'a> Binder<'a> {
     /// The columns named, or all; and what OVERRIDING says, which the rewriting of tokens passes as a last column.
     fn insert_columns(
         &self,
-        table: &'a Table,
+        target: Target<'a>,
         names: &[ast::ObjectName],
     ) -> Result<(Option<Vec<Place<'a>>>, Overriding), SqlError> {
         let mut overriding = Overriding::No;
@@ -141,7 +141,7 @@ impl<'a> Binder<'a> {
                 [name] => name,
                 _ => return Err(SqlError::unsupported("a field of a column in INSERT")),
             };
-            let place = self.place_of(table, local, at)?;
+            let place = self.place_of(target, local, "insert into", at)?;
             let twice = |it: &Place<'_>| {
                 it.column.attnum == place.column.attnum
                     && (it.part.is_empty() || place.part.is_empty())
@@ -160,14 +160,17 @@ impl<'a> Binder<'a> {
 
     fn insert_rows(
         &mut self,
-        table: &'a Table,
+        target: Target<'a>,
         named: Option<Vec<Place<'a>>>,
         source: InsertSource<'_>,
         overriding: Overriding,
     ) -> Result<Rows<'a>, SqlError> {
         let explicit = named.is_some();
-        let whole = |column| Place { column, part: Vec::new(), at: At(0) };
-        let named = named.unwrap_or_else(|| table.columns.iter().map(whole).collect());
+        let table = target.table;
+        let named = match named {
+            Some(named) => named,
+            None => self.all_places(target, &source)?,
+        };
         let mut rows = match source {
             InsertSource::Defaults => {
                 Rows { columns: Vec::new(), source: Values::Rows(vec![Vec::new()]) }
@@ -179,6 +182,22 @@ impl<'a> Binder<'a> {
         };
         self.add_defaults(table, &mut rows)?;
         Ok(rows)
+    }
+
+    /// All columns of a target, as far as the source has values for them.
+    fn all_places(
+        &self,
+        target: Target<'a>,
+        source: &InsertSource<'_>,
+    ) -> Result<Vec<Place<'a>>, SqlError> {
+        let given = match source {
+            InsertSource::Defaults => 0,
+            InsertSource::Values(values) => values.rows.first().map_or(0, |row| row.content.len()),
+            InsertSource::Query(query) => query.columns.len(),
+        };
+        let count = if self.written_view_of(target).is_some() { given } else { usize::MAX };
+        let names = self.target_names(target).into_iter().take(count);
+        names.map(|name| self.place_of(target, &name, "insert into", At(0))).collect()
     }
 
     fn value_rows(

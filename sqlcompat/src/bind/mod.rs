@@ -48,6 +48,7 @@ pub mod tree;
 mod type_names;
 mod update;
 mod utility;
+mod view_target;
 mod walk;
 mod window;
 

@@ -89,8 +89,12 @@ impl<'a> Binder<'a> {
                 return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
                     .with_detail("This operation is not supported for views."));
             }
-            Some(schema::Relation::View(_)) => {
-                return Err(SqlError::unsupported(format!("{verb} a view")).at(at));
+            Some(schema::Relation::View(_)) if verb == "truncating" => {
+                let message = format!("\"{local}\" is not a table");
+                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+            }
+            Some(schema::Relation::View(view)) => {
+                return self.view_as_target(view, alias, schema, verb);
             }
             Some(schema::Relation::Sequence(_)) => {
                 return Err(SqlError::new(
@@ -223,25 +227,6 @@ impl<'a> Binder<'a> {
         });
         self.scopes = scopes;
         bound
-    }
-
-    /// The column that a name in a target list means.
-    ///
-    /// # Errors
-    /// 42703 in the words of INSERT and UPDATE.
-    pub(crate) fn target_column(
-        &self,
-        table: &'a Table,
-        name: &str,
-        at: At,
-    ) -> Result<&'a Column, SqlError> {
-        table.column_by_name(name).ok_or_else(|| {
-            SqlError::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!("column \"{name}\" of relation \"{}\" does not exist", table.name),
-            )
-            .at(at.position())
-        })
     }
 
     /// Binds RETURNING over what is in scope.

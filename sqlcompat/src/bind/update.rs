@@ -52,6 +52,7 @@ impl<'a> Binder<'a> {
         let (assigned, uses) =
             self.with_uses(|binder| binder.assignments(target, assignments, Some(&mut rows)))?;
         let filter = self.clause(selection.as_ref(), "WHERE")?;
+        let filter = self.within_view(target, filter);
         let returning = self.returning(returning.as_deref(), target)?;
         let computed_first = !rows.is_empty() || uses.tables.contains(&target.table.oid);
         let from = from.into_iter().chain(rows).collect();
@@ -98,11 +99,14 @@ impl<'a> Binder<'a> {
         if let [first, _, ..] = &names[..] {
             return Err(SqlError::new(
                 SqlState::UNDEFINED_COLUMN,
-                format!("column \"{first}\" of relation \"{}\" does not exist", target.table.name),
+                format!(
+                    "column \"{first}\" of relation \"{}\" does not exist",
+                    self.target_shown(target)
+                ),
             )
             .at(at.position()));
         }
-        self.place_of(target.table, names.last().map_or("", String::as_str), at)
+        self.place_of(target, names.last().map_or("", String::as_str), "update", at)
     }
 
     /// The column that a name or a marked part means.
@@ -111,19 +115,20 @@ impl<'a> Binder<'a> {
     /// 42703, and 42601 for subscripts that are no expressions.
     pub(crate) fn place_of(
         &self,
-        table: &'a crate::schema::Table,
+        target: Target<'a>,
         name: &str,
+        verb: &str,
         at: At,
     ) -> Result<Place<'a>, SqlError> {
         let Some(marked) = marked_part(name) else {
-            let column = self.target_column(table, name, at)?;
+            let column = self.target_column(target, name, verb, at)?;
             return Ok(Place { column, part: Vec::new(), at });
         };
         let (root, part) = marked?;
         let ast::Expr::Identifier(ident) = &root else {
             return Err(SqlError::unsupported("this target of an assignment"));
         };
-        let column = self.target_column(table, &Self::name(ident), at)?;
+        let column = self.target_column(target, &Self::name(ident), verb, at)?;
         Ok(Place { column, part, at })
     }
 
@@ -171,7 +176,7 @@ impl<'a> Binder<'a> {
             None => {
                 let columns = &target.table.columns;
                 let index = columns.iter().position(|it| it.attnum == column.attnum).unwrap_or(0);
-                self.column(target.relation, u16::try_from(index).unwrap_or(u16::MAX), *at)
+                self.column(self.base_rows(target), u16::try_from(index).unwrap_or(u16::MAX), *at)
             }
         };
         let value = self.assign_part(whole, &column.name, part, value, *at)?;
