@@ -27,6 +27,7 @@ pub mod cache;
 mod cancel;
 mod conflicts;
 mod database;
+mod deferred;
 mod error;
 mod explain;
 mod host;

@@ -448,7 +448,10 @@ impl SqliteEngine {
             self.database.set_uncommitted(None);
         }
         let committed = self.connection.with_store(|mut store| store.commit());
-        let pending = committed.map_err(|error| self.store_failed(error))?;
+        let pending = committed.map_err(|error| {
+            let error = self.store_failed(error);
+            self.explain_deferred(error)
+        })?;
         self.set_progress(Progress::Unopened);
         if let (Some(pending), true) = (pending, durable) {
             pending.wait().map_err(|error| self.store_failed(error))?;

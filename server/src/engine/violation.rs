@@ -21,8 +21,9 @@
 //! without detail. The second run takes about as long as the first and ends with the statement's timeout.
 //!
 //! # Left out
-//! A NULL in an integer key, which SQLite refuses before any trigger fires: the error names the column only. Keys that are expressions (`CREATE UNIQUE INDEX ON t (lower(a))`), and foreign keys that a cascade into another table
-//! violates: both errors name the constraint where SQLite does, without the values.
+//! A NULL in an integer key, which SQLite refuses before any trigger fires: the error names the column only. A foreign key that
+//! a cascade into another table violates at once: the error does not name it. One that is checked at COMMIT is found
+//! otherwise (`deferred.rs`).
 //!
 //! [`SharedDraws`]: super::host::SharedDraws
 
@@ -36,7 +37,8 @@ use trellis_replication::store::SharedConnection;
 use trellis_sqlcompat::functions::SessionContext;
 use trellis_sqlcompat::plan::WritePlan;
 use trellis_sqlcompat::schema::{
-    Catalog, Column, ForeignKey, ForeignKeySide, Table, foreign_key_error, not_null_error, physical,
+    Catalog, ForeignKey, ForeignKeySide, Table, foreign_key_error, index_keys, not_null_error,
+    physical,
 };
 use trellis_sqlcompat::types::codec;
 use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError, SqlState};
@@ -261,7 +263,10 @@ impl Scene<'_> {
         if error.state != SqlState::UNIQUE_VIOLATION {
             return Some(format!("Failing row contains ({}).", self.whole_row(table, row)?));
         }
-        let columns = key_columns(table, error.object.constraint.as_deref()?)?;
+        let constraint = error.object.constraint.as_deref()?;
+        let Some(columns) = key_columns(table, constraint) else {
+            return self.expression_key(table, constraint, row);
+        };
         let names: Vec<String> = columns
             .iter()
             .filter_map(|attnum| table.column(*attnum))
@@ -271,11 +276,32 @@ impl Scene<'_> {
         Some(format!("Key ({})=({}) already exists.", names.join(", "), values.join(", ")))
     }
 
+    /// The detail of a unique index over expressions, which are computed once more from the row.
+    fn expression_key(&self, table: &Table, index: &str, row: &SeenRow) -> Option<String> {
+        let keys = index_keys(self.catalog, table, index)?;
+        let columns = (1..).zip(&table.columns);
+        let columns: Vec<_> = columns
+            .map(|(place, it)| format!("?{place} AS {}", physical::quote(&it.physical_name)))
+            .collect();
+        let list: Vec<_> = keys.iter().map(|key| key.sql.as_str()).collect();
+        let sql = format!("SELECT {} FROM (SELECT {})", list.join(", "), columns.join(", "));
+        let values = self.connection.with(|sqlite| {
+            sqlite.query_row(&sql, params_from_iter(&row.values), |found| {
+                (0..keys.len()).map(|place| found.get(place)).collect::<rusqlite::Result<Vec<_>>>()
+            })
+        });
+        let values: Vec<Value> = values.ok()?;
+        let texts = keys.iter().zip(&values).map(|(key, value)| self.text(key.type_oid, value));
+        let texts: Vec<_> = texts.collect::<Option<_>>()?;
+        let labels: Vec<_> = keys.iter().map(|key| key.label.as_str()).collect();
+        Some(format!("Key ({})=({}) already exists.", labels.join(", "), texts.join(", ")))
+    }
+
     /// All values of a row as the detail shows them.
     fn whole_row(&self, table: &Table, row: &SeenRow) -> Option<String> {
         let mut texts = Vec::with_capacity(table.columns.len());
         for (column, value) in table.columns.iter().zip(&row.values) {
-            let text = self.text(column, value)?;
+            let text = self.text(column.type_oid, value)?;
             let shown = text.floor_char_boundary(VALUE_BYTES_MAX.min(text.len()));
             let rest = if shown < text.len() { "..." } else { "" };
             texts.push(format!("{}{rest}", text.get(..shown)?));
@@ -287,20 +313,13 @@ impl Scene<'_> {
     fn texts(&self, table: &Table, columns: &[i16], row: &SeenRow) -> Option<Vec<String>> {
         let text = |attnum: &i16| {
             let column = table.column(*attnum)?;
-            self.text(column, value_of(table, *attnum, row)?)
+            self.text(column.type_oid, value_of(table, *attnum, row)?)
         };
         columns.iter().map(text).collect()
     }
 
-    fn text(&self, column: &Column, value: &Value) -> Option<String> {
-        let datum = match value {
-            Value::Null => return Some("null".to_owned()),
-            Value::Integer(integer) => DatumRef::Integer(*integer),
-            Value::Real(real) => DatumRef::Real(*real),
-            Value::Text(text) => DatumRef::Text(text),
-            Value::Blob(blob) => DatumRef::Blob(blob),
-        };
-        self.context.with_types(|types| codec::to_text(column.type_oid, datum, types)).ok()
+    fn text(&self, type_oid: Oid, value: &Value) -> Option<String> {
+        text_of(self.context, type_oid, value)
     }
 
     /// The error of the first foreign key that the rows seen violate; `failed` if the second run ended at the last of them,
@@ -377,6 +396,18 @@ impl Scene<'_> {
         });
         exists.ok()
     }
+}
+
+/// The text form of a stored value.
+pub(super) fn text_of(context: &SessionContext, type_oid: Oid, value: &Value) -> Option<String> {
+    let datum = match value {
+        Value::Null => return Some("null".to_owned()),
+        Value::Integer(integer) => DatumRef::Integer(*integer),
+        Value::Real(real) => DatumRef::Real(*real),
+        Value::Text(text) => DatumRef::Text(text),
+        Value::Blob(blob) => DatumRef::Blob(blob),
+    };
+    context.with_types(|types| codec::to_text(type_oid, datum, types)).ok()
 }
 
 /// The triggers that show a table's rows to the watching function.

@@ -98,6 +98,11 @@ impl<'a> Steps<'a> {
         found
     }
 
+    /// Whether deleting a row of the table may change or delete other rows of it, as in a tree.
+    pub(crate) fn deletes_more(&self, table: &Table) -> bool {
+        self.acted_on(table, |it| it.on_delete).iter().any(|it| it.oid == table.oid)
+    }
+
     fn keep_whole(&mut self, table: &Table) -> Result<(), SqlError> {
         if self.before.get(&table.oid).is_some_and(|before| before.whole.is_some()) {
             return Ok(());

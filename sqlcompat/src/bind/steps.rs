@@ -263,7 +263,9 @@ impl<'a> Steps<'a> {
             Change::Update { computed_first, .. } if seen || late || *computed_first => {
                 self.staged_update(part, &ctes, seen, late)?
             }
-            Change::Delete { .. } if seen || late => self.staged_delete(part, &ctes, seen)?,
+            Change::Delete { .. } if seen || late || self.deletes_more(table) => {
+                self.staged_delete(part, &ctes, seen)?
+            }
             Change::Update { .. } | Change::Delete { .. } => {
                 self.plain(part, &ctes, Rows::Items)?
             }
@@ -421,7 +423,8 @@ impl<'a> Steps<'a> {
         Ok((Some(place), step))
     }
 
-    /// A `DELETE` of rows that are computed first, with what is returned of them.
+    /// A `DELETE` of rows that are computed first, with what is returned of them. Its count is theirs: a foreign key's action
+    /// may delete some before their turn comes.
     fn staged_delete(
         &mut self,
         part: &Modification<'a>,
@@ -445,7 +448,7 @@ impl<'a> Steps<'a> {
             })
         })?;
         let rows = kept_rows(found, width);
-        let step = self.step(|lowering| {
+        self.step(|lowering| {
             lowering.out.push_str("DELETE FROM ");
             lowering.target(target);
             lowering.push(format_args!(" WHERE rowid IN (SELECT c1 FROM {rows})"));
@@ -456,7 +459,7 @@ impl<'a> Steps<'a> {
             before.images.push(image(target.table, found, images, width));
         }
         if part.returning.is_none() {
-            return Ok((None, step));
+            return Ok((None, found));
         }
         let shown = self.step(|lowering| {
             let list: Vec<String> = (first..).take(items.len()).map(|n| format!("c{n}")).collect();
@@ -465,7 +468,7 @@ impl<'a> Steps<'a> {
             Ok(())
         })?;
         let width = items.len().max(1);
-        Ok((Some(Returned { step: shown, first: 1, width }), step))
+        Ok((Some(Returned { step: shown, first: 1, width }), found))
     }
 
     /// The rows that an UPDATE or DELETE means, kept: row number, image if wanted, and what `more` writes.

@@ -51,4 +51,7 @@ pub use violation::{
     ForeignKeySide, ViolatedKey, constraint_error, constraint_error_with_values, foreign_key_error,
     not_null_error,
 };
-pub use violation_query::{UniqueSet, ViolationQuery, key_columns, unique_sets, violation_queries};
+pub use violation_query::{
+    IndexKeyText, UniqueSet, ViolationQuery, index_keys, key_columns, unique_sets,
+    violation_queries,
+};

@@ -5,7 +5,7 @@
 //! all nodes, and these queries name them. UNIQUE is different: only one of the rows is visible, and the store keeps the
 //! other; [`unique_sets`] says where to look for the visible one.
 
-use super::catalog::{Catalog, Column, ForeignKey, Table};
+use super::catalog::{Catalog, Column, ForeignKey, IndexKey, Table};
 use super::change::expression;
 use super::physical::quote;
 use super::table_sql::{SchemaContext, location};
@@ -35,6 +35,37 @@ pub struct UniqueSet {
     pub columns: Vec<u32>,
     /// SQLite SQL that yields the key columns of the row with the given values of the columns, in order.
     pub sql: String,
+}
+
+/// A key of a unique index, a column or an expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexKeyText {
+    /// As PostgreSQL's messages call it.
+    pub label: String,
+    /// SQLite expression over the columns of the table.
+    pub sql: String,
+    /// Type of its value.
+    pub type_oid: Oid,
+}
+
+/// The keys of an index that serves no constraint, by its name.
+#[must_use]
+pub fn index_keys(catalog: &Catalog, table: &Table, name: &str) -> Option<Vec<IndexKeyText>> {
+    let index = table.indexes.iter().find(|index| index.name == name)?;
+    let context = SchemaContext::new(catalog, table);
+    let key = |key: &IndexKey| match (&key.expression, table.column(key.attnum)) {
+        (Some(text), _) => {
+            let lowered = expression::bind_over(table, text, None, &context.bind()).ok()?;
+            Some(IndexKeyText { label: text.clone(), sql: lowered.sql, type_oid: lowered.type_oid })
+        }
+        (None, Some(column)) => Some(IndexKeyText {
+            label: crate::builtin::quote_identifier(&column.name),
+            sql: quote(&column.physical_name),
+            type_oid: column.type_oid,
+        }),
+        (None, None) => None,
+    };
+    index.keys.iter().map(key).collect()
 }
 
 /// Names and types of a table's key, in key order.
