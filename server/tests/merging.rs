@@ -13,6 +13,7 @@
 //! | `resolve` | all nodes show hidden rows whose conflicts have ended |
 //! | `1: heard` | what node 1's session was told since, by channels that it listens to |
 //! | `equal` | says whether all nodes hold the same rows |
+//! | `check` | what is wrong with the files of the nodes |
 
 mod nodes;
 
@@ -109,6 +110,15 @@ impl goldenscript::Runner for Script {
                 for node in &self.nodes {
                     node.database.store().resolve_conflicts()?;
                 }
+            }
+            "check" => {
+                let mut all = String::new();
+                for (number, node) in (1..).zip(&self.nodes) {
+                    for finding in node.database.store().check()? {
+                        writeln!(all, "node {number}: {finding}")?;
+                    }
+                }
+                return Ok(all);
             }
             "equal" => {
                 let digests = self.nodes.iter().map(|node| node.database.store().digest());

@@ -13,7 +13,7 @@ use nodes::{Node, quiesce, site};
 use trellis_replication::store::ApplyOutcome;
 
 /// Histories that are tried.
-const SEEDS: std::ops::Range<u64> = 0..12;
+const SEEDS: std::ops::Range<u64> = 0..8;
 
 /// Statements and deliveries of a history.
 const STEPS: u64 = 60;
