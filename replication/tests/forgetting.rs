@@ -4,12 +4,16 @@
 
 mod transfer;
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::{ProptestConfig, Strategy, prop_assert_eq, proptest};
 use tempfile::TempDir;
 use transfer::{deliver, transfer};
-use trellis_replication::store::{LogLimits, StateOutcome, Store, StoreOptions, TableSpec};
+use trellis_replication::store::{
+    LogLimits, StateOutcome, Store, StoreOptions, TableSpec, retire, roster_table,
+};
 use trellis_replication::types::{ColumnId, DbVersion, Heads, SiteId, TableId};
 
 const NODES: usize = 3;
@@ -50,6 +54,8 @@ enum Step {
     Overflow {
         node: usize,
     },
+    /// Node 2 is expelled.
+    Expel,
     /// A node joins.
     Join {
         from: usize,
@@ -68,6 +74,9 @@ struct World {
     stores: Vec<Arc<Store>>,
     told: Told,
     forgotten: u64,
+    /// The node that is expelled, and the version of node 0 that says so.
+    expelled: Option<(usize, DbVersion)>,
+    create: &'static str,
 }
 
 fn site(node: usize) -> SiteId {
@@ -78,13 +87,33 @@ fn head(heads: &Heads, site: SiteId) -> DbVersion {
     heads.get(&site).copied().unwrap_or_default()
 }
 
+fn open(directory: &Path, node: usize, create: &str) -> Arc<Store> {
+    let options = StoreOptions { site_id: Some(site(node)), ..StoreOptions::default() };
+    let store = Store::open(directory, options).unwrap();
+    let columns = vec![(ColumnId(1), "id".to_owned()), (ColumnId(2), "a".to_owned())];
+    let (name, key) = ("t".to_owned(), vec![ColumnId(1)]);
+    let spec = TableSpec { id: TableId(7), name, columns, key, system: false };
+    let (roster, roster_spec) = roster_table();
+    let mut connection = store.connect().unwrap();
+    connection.begin(store.lease().acquire_uncancelled()).unwrap();
+    connection.sqlite().execute_batch(create).unwrap();
+    connection.sqlite().execute_batch(roster).unwrap();
+    connection.register_table(&spec).unwrap();
+    connection.register_table(&roster_spec).unwrap();
+    drop(connection.commit().unwrap());
+    drop(connection);
+    store
+}
+
 impl World {
-    fn new(create: &str) -> Self {
+    fn new(create: &'static str) -> Self {
         let mut world = Self {
             _directories: Vec::new(),
             stores: Vec::new(),
             told: Told::default(),
             forgotten: 0,
+            expelled: None,
+            create,
         };
         (0..NODES).for_each(|_| world.add(create));
         world
@@ -93,19 +122,7 @@ impl World {
     /// Adds an empty node.
     fn add(&mut self, create: &str) {
         let directory = tempfile::tempdir().unwrap();
-        let site_id = Some(site(self.stores.len()));
-        let options = StoreOptions { site_id, ..StoreOptions::default() };
-        let store = Store::open(directory.path(), options).unwrap();
-        let columns = vec![(ColumnId(1), "id".to_owned()), (ColumnId(2), "a".to_owned())];
-        let (name, key) = ("t".to_owned(), vec![ColumnId(1)]);
-        let spec = TableSpec { id: TableId(7), name, columns, key, system: false };
-        let mut connection = store.connect().unwrap();
-        connection.begin(store.lease().acquire_uncancelled()).unwrap();
-        connection.sqlite().execute_batch(create).unwrap();
-        connection.register_table(&spec).unwrap();
-        drop(connection.commit().unwrap());
-        drop(connection);
-        self.stores.push(store);
+        self.stores.push(open(directory.path(), self.stores.len(), create));
         self._directories.push(directory);
     }
 
@@ -121,22 +138,64 @@ impl World {
 
     fn deliver(&self, from: usize, to: usize, origin: SiteId, bytes: usize) {
         let outcome = deliver(&self.stores[from], &self.stores[to], origin, bytes);
-        assert!(matches!(outcome, StateOutcome::Adopted | StateOutcome::TooEarly), "{outcome:?}");
+        let away = self.expelled.is_some_and(|(node, _)| from == node || to == node);
+        match outcome {
+            // Of an expelled node nothing more is taken until who has more has said so.
+            StateOutcome::Adopted | StateOutcome::TooEarly | StateOutcome::Rejected { .. } => {}
+            StateOutcome::Stale if away => {}
+            other => panic!("{other:?}"),
+        }
+        // What a node has of an expelled one beyond what was said, it says.
+        for (site, version) in self.stores[to].expelled().unwrap() {
+            let here = head(&self.stores[to].heads(), site);
+            if here > version && site != self.stores[to].site_id() {
+                self.stores[to].expel(site, here).unwrap();
+            }
+        }
     }
 
     /// A node joins, with the state of another.
     fn join(&mut self, create: &str, from: usize) {
-        if self.stores.len() < NODES_MAX {
+        if self.stores.len() < NODES_MAX && self.members().any(|member| member == from) {
             self.add(create);
             let joined = self.stores.last().unwrap();
             assert_eq!(transfer(&self.stores[from], joined, 1), StateOutcome::Adopted);
         }
     }
 
+    fn members(&self) -> impl Iterator<Item = usize> + use<> {
+        let expelled = self.expelled.map(|(node, _)| node);
+        (0..self.stores.len()).filter(move |node| Some(*node) != expelled)
+    }
+
+    /// The members go on without node 2.
+    fn expel(&mut self) {
+        if self.expelled.is_none() {
+            self.stores[0].expel(site(2), head(&self.stores[0].heads(), site(2))).unwrap();
+            self.expelled = Some((2, head(&self.stores[0].heads(), site(0))));
+            self.told = Told::default();
+        }
+    }
+
+    /// The expelled node comes back: it begins anew and does again what only it knows.
+    fn readmit(&mut self) {
+        let Some((node, _)) = self.expelled.take() else { return };
+        let elsewhere = tempfile::tempdir().unwrap();
+        let store = Store::open(elsewhere.path(), StoreOptions::default()).unwrap();
+        let directory = std::mem::replace(&mut self._directories[node], elsewhere);
+        drop(Arc::into_inner(std::mem::replace(&mut self.stores[node], store)).unwrap());
+        let aside = retire(directory.path()).unwrap();
+        self.stores[node] = open(directory.path(), NODES_MAX + node, self.create);
+        self._directories[node] = directory;
+        assert_eq!(transfer(&self.stores[0], &self.stores[node], 1), StateOutcome::Adopted);
+        assert_eq!(self.stores[node].resend(&aside).unwrap().left, 0);
+    }
+
     fn tell(&mut self) {
-        let heads: Vec<_> = self.stores.iter().map(|store| store.heads()).collect();
+        let heads: Vec<_> = self.members().map(|node| self.stores[node].heads()).collect();
         let mut told = Told::default();
-        for origin in (0..self.stores.len()).map(site) {
+        let keys = heads.iter().flat_map(|heads| heads.keys().copied());
+        for origin in keys.collect::<BTreeSet<_>>() {
             let known = heads.iter().map(|heads| head(heads, origin));
             told.all.insert(origin, known.clone().min().unwrap());
             told.any.insert(origin, known.max().unwrap());
@@ -146,14 +205,17 @@ impl World {
 
     fn trim(&mut self, node: usize) {
         let heads = self.stores[node].heads();
-        if self.told.any.iter().all(|(site, told)| head(&heads, *site) >= *told) {
+        let knows = self.told.any.iter().all(|(site, told)| head(&heads, *site) >= *told);
+        let said = self.expelled.is_none_or(|(_, said)| head(&self.told.all, site(0)) >= said);
+        if knows && said && self.members().any(|member| member == node) {
             let trimmed = self.stores[node].trim(&self.told.all, &LogLimits::NEEDED).unwrap();
             self.forgotten += trimmed.tombstones;
         }
     }
 
     fn step(&mut self, create: &str, step: &Step) {
-        let known = |node: usize| node % self.stores.len();
+        let nodes = self.stores.len();
+        let known = |node: usize| node % nodes;
         match *step {
             Step::Write { node, key, value } => self.sql(
                 known(node),
@@ -174,15 +236,19 @@ impl World {
                 self.stores[known(node)].trim(&Heads::new(), &limits).unwrap();
             }
             Step::Join { from } => self.join(create, known(from)),
+            Step::Expel => self.expel(),
         }
     }
 
     /// Everything reaches everyone.
     fn quiesce(&self) {
-        let nodes = self.stores.len();
-        for _ in 0..nodes {
-            for (from, to) in (0..nodes).flat_map(|from| (0..nodes).map(move |to| (from, to))) {
-                (0..nodes).for_each(|origin| self.deliver(from, to, site(origin), usize::MAX));
+        for _ in self.members() {
+            for (from, to) in
+                self.members().flat_map(|from| self.members().map(move |to| (from, to)))
+            {
+                for origin in self.stores[from].heads().into_keys() {
+                    self.deliver(from, to, origin, usize::MAX);
+                }
             }
         }
     }
@@ -216,6 +282,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             13..22 => Step::Deliver { from: node, to: other, origin },
             22..24 => Step::Tell,
             24..28 => Step::Trim { node },
+            28 if key == 0 => Step::Expel,
             28 => Step::Overflow { node },
             _ => Step::Join { from: node },
         },
@@ -238,6 +305,8 @@ proptest! {
         let mut world = World::new(create);
         steps.iter().for_each(|step| world.step(create, step));
         world.quiesce();
+        world.readmit();
+        world.quiesce();
         let agree = |world: &World| {
             let digests = world.stores.iter().map(|store| store.digest().unwrap());
             digests.collect::<Vec<_>>().windows(2).all(|pair| pair[0] == pair[1])
@@ -247,6 +316,7 @@ proptest! {
         world.tell();
         (0..NODES - 1).for_each(|node| world.trim(node));
         world.join(create, 0);
+        world.quiesce();
         prop_assert_eq!(agree(&world), true);
         for key in 0..KEYS {
             let node = usize::try_from(key).unwrap() + world.stores.len() - 2;

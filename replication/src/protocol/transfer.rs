@@ -14,7 +14,7 @@
 //!
 //! # Bounds
 //! One transfer at a time, and of it as many bytes as one pull asks for and one chunk. A peer that is away for
-//! [`STATE_PATIENCE`](super::limits::STATE_PATIENCE) is given up.
+//! [`STATE_PATIENCE`] is given up.
 
 use crate::types::{SiteId, StateChunk, TransferId};
 

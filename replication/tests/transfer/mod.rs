@@ -42,10 +42,11 @@ pub fn deliver(from: &Arc<Store>, to: &Arc<Store>, origin: SiteId, bytes: usize)
     match from.read_log(origin, after, bytes).unwrap() {
         LogSlice::Changesets(log) => {
             for outcome in to.apply(&log) {
-                assert!(
-                    matches!(outcome, ApplyOutcome::Applied | ApplyOutcome::Staged),
-                    "{outcome:?}"
-                );
+                match outcome {
+                    ApplyOutcome::Applied | ApplyOutcome::Staged => {}
+                    ApplyOutcome::Rejected { reason } => return StateOutcome::Rejected { reason },
+                    other => panic!("{other:?}"),
+                }
             }
             StateOutcome::Adopted
         }
