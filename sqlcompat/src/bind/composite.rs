@@ -54,6 +54,10 @@ impl Binder<'_> {
             match access {
                 AccessExpr::Subscript(subscript) => {
                     let container = self.types.base(value.type_oid);
+                    let is_open = matches!(container, Oid::JSONB | Oid::NAME);
+                    if !is_open && self.types.element(container).is_none() {
+                        return Err(self.cannot_subscript(&value));
+                    }
                     indexes.push(self.subscript(subscript, container)?);
                 }
                 AccessExpr::Dot(field) => {
@@ -111,6 +115,15 @@ impl Binder<'_> {
         }
     }
 
+    fn cannot_subscript(&self, value: &Expr) -> SqlError {
+        let found = self.types.format(value.type_oid);
+        SqlError::new(
+            SqlState::DATATYPE_MISMATCH,
+            format!("cannot subscript type {found} because it does not support subscripting"),
+        )
+        .at(value.at.position())
+    }
+
     fn subscripted(&mut self, array: Expr, indexes: Vec<SubscriptIndex>) -> Result<Expr, SqlError> {
         if indexes.is_empty() {
             return Ok(array);
@@ -132,12 +145,7 @@ impl Binder<'_> {
             return self.coerce(letter, Oid::CHAR, -1, CastContext::Explicit);
         }
         let Some(element) = self.types.element(base) else {
-            let found = self.types.format(array.type_oid);
-            return Err(SqlError::new(
-                SqlState::DATATYPE_MISMATCH,
-                format!("cannot subscript type {found} because it does not support subscripting"),
-            )
-            .at(array.at.position()));
+            return Err(self.cannot_subscript(&array));
         };
         let slice = indexes.iter().any(|index| matches!(index, SubscriptIndex::Slice(..)));
         let (type_oid, typmod, at) = (if slice { base } else { element }, array.typmod, array.at);

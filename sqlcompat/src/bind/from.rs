@@ -257,7 +257,7 @@ impl Binder<'_> {
                         "a column definition list is only allowed for functions returning \
                          \"record\"",
                     )
-                    .at(at.position()));
+                    .at(self.span_start(definition.name.span).position()));
                 }
                 column.name = Self::name(&definition.name);
             }

@@ -68,19 +68,6 @@ impl Binder<'_> {
         self.resolve_call(Written::plain(name, arguments, at))
     }
 
-    /// As [`Self::call_named`], of a set-returning function as a `FROM` item.
-    ///
-    /// # Errors
-    /// As [`Self::call_named`].
-    pub(crate) fn call_in_from(
-        &mut self,
-        name: &str,
-        arguments: Vec<Expr>,
-        at: At,
-    ) -> Result<Expr, SqlError> {
-        self.resolve_call(Written { in_from: true, ..Written::plain(name, arguments, at) })
-    }
-
     /// A call as the text has it.
     pub(crate) fn function(&mut self, function: &ast::Function) -> Result<Expr, SqlError> {
         let ast::Function {

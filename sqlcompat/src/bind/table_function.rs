@@ -51,9 +51,11 @@ impl Binder<'_> {
         self.expect_table_function = false;
         self.scope().calls = rules;
         let columns = std::mem::take(&mut self.table_function_columns);
-        let call = call?;
-        if let Some(id) = self.record_function(&local, &call, ordinality, alias, at)? {
-            return Ok(id);
+        let mut call = call?;
+        if columns.is_empty()
+            && let Some(fields) = self.row_fields(&mut call, alias, at)?
+        {
+            return self.row_function((local, call), fields, ordinality, alias, at);
         }
         let named: Vec<(String, Oid)> = if columns.is_empty() {
             let own = alias.map_or_else(|| local.clone(), |alias| Self::name(&alias.name));

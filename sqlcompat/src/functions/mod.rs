@@ -107,8 +107,8 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
         json::build::FUNCTIONS,
         json::edit::FUNCTIONS,
         json::path::calls::FUNCTIONS,
-        json::populate::FUNCTIONS,
         json::read::FUNCTIONS,
+        json::record::FUNCTIONS,
         numeric::FUNCTIONS,
         pattern::FUNCTIONS,
         regex::FUNCTIONS,
@@ -161,6 +161,7 @@ pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] = &[
 pub(crate) const SET_RETURNING_TABLES: &[&[SetReturningFunction]] = &[
     array::SET_RETURNING,
     json::path::calls::SET_RETURNING,
+    json::record::SET_RETURNING,
     json::rows::SET_RETURNING,
     kept::SET_RETURNING,
     multirange::SET_RETURNING,

@@ -3,18 +3,18 @@
 //! # Map
 //! - [`assign`]: `j['a'] = …`.
 //! - [`build`]: `to_json`, `row_to_json`, the builders and the aggregates' elements.
-//! - [`populate`]: members as values of types, for `json_to_record` and its kin.
 //! - [`read`]: operators `-> ->> #> #>> @> ?`, lengths, types, casts.
 //! - [`edit`]: `||`, `-`, `#-`, `jsonb_set`, `jsonb_insert`, `strip_nulls`.
 //! - [`path`]: SQL/JSON paths.
+//! - [`record`]: rows of a type from objects.
 //! - [`rows`]: the set-returning functions.
 
 pub(super) mod assign;
 pub(super) mod build;
 pub(super) mod edit;
 pub(super) mod path;
-pub(super) mod populate;
 pub(super) mod read;
+pub(super) mod record;
 pub(super) mod rows;
 
 use crate::datum::Datum;

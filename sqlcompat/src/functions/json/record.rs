@@ -1,0 +1,315 @@
+//! Rows from JSON objects: `json_to_record`, `json_populate_record` and their kin.
+//!
+//! A member becomes a column by its type: JSON takes it as it is, arrays and rows are built part by part, anything else is
+//! read from its text as a literal would be. `jsonb` is stored as its canonical text, so both kinds are read alike.
+//!
+//! # Sources
+//! PostgreSQL 15 manual, 9.16 (table 9.47).
+
+use super::read::raw_parts;
+use crate::datum::Datum;
+use crate::error::{SqlError, SqlState};
+use crate::functions::{Call, Rows, ScalarFunction, SetReturningFunction};
+use crate::oid::Oid;
+use crate::types::array::{Array, DIMENSIONS_MAX, datum_to_json};
+use crate::types::json::Json;
+use crate::types::{TypeContext, TypeShape, codec, failure, record};
+
+type Answer = Result<Datum, SqlError>;
+
+/// A column of the row to build.
+struct Column {
+    name: String,
+    type_oid: Oid,
+    typmod: i32,
+}
+
+/// Columns from the definitions that the binder passes.
+fn definitions(text: &str) -> Result<Vec<Column>, SqlError> {
+    let parsed: Vec<(String, u32, i32)> = serde_json::from_str(text)
+        .map_err(|error| SqlError::new(SqlState::INTERNAL_ERROR, error.to_string()))?;
+    let column = |(name, oid, typmod)| Column { name, type_oid: Oid(oid), typmod };
+    Ok(parsed.into_iter().map(column).collect())
+}
+
+/// Columns of a row type.
+fn columns_of(type_oid: Oid, cx: &TypeContext) -> Option<Vec<Column>> {
+    let (base, _) = codec::base_type(type_oid, -1, cx);
+    let Some(TypeShape::Composite(types)) = cx.names.shape(base) else { return None };
+    let names = cx.names.field_names(base)?;
+    let column = |(name, type_oid)| Column { name, type_oid, typmod: -1 };
+    Some(names.into_iter().zip(types).map(column).collect())
+}
+
+/// What a text starts with tells what it is, once it is known to be JSON.
+fn starts(raw: &str, with: char) -> bool {
+    raw.trim_start().starts_with(with)
+}
+
+fn is_null(raw: &str) -> bool {
+    raw.trim() == "null"
+}
+
+/// The members of an object; `function` is what an error names.
+fn object<'a>(raw: &'a str, function: &str) -> Result<Vec<(String, &'a str)>, SqlError> {
+    if starts(raw, '{') {
+        return Ok(raw_parts(raw));
+    }
+    let what = if starts(raw, '[') { "an array" } else { "a scalar" };
+    Err(failure::invalid_parameter(format!("cannot call {function} on {what}")))
+}
+
+/// The row that an object is, on top of `base`.
+fn row(
+    raw: &str,
+    columns: &[Column],
+    base: &[Datum],
+    cx: &TypeContext,
+) -> Result<Vec<Datum>, SqlError> {
+    let members = object(raw, "populate_composite")?;
+    let field = |(at, column): (usize, &Column)| match members
+        .iter()
+        .rev()
+        .find(|(name, _)| *name == column.name)
+    {
+        Some((_, raw)) => value(raw, column, cx),
+        None => Ok(base.get(at).cloned().unwrap_or(Datum::Null)),
+    };
+    columns.iter().enumerate().map(field).collect()
+}
+
+/// A member as a value of the column's type.
+fn value(raw: &str, column: &Column, cx: &TypeContext) -> Answer {
+    if is_null(raw) {
+        return Ok(Datum::Null);
+    }
+    let (base, _) = codec::base_type(column.type_oid, -1, cx);
+    if matches!(base, Oid::JSON | Oid::JSONB) {
+        return codec::decode_text(base, -1, raw, cx);
+    }
+    if !starts(raw, '"') {
+        if let Some(element) = codec::element_type(base, cx) {
+            return array(raw, element, column, cx);
+        }
+        if let Some(columns) = columns_of(base, cx) {
+            let fields = row(raw, &columns, &[], cx)?;
+            let items = fields.iter().map(|field| datum_to_json(field.as_ref())).collect();
+            return Ok(Datum::Text(serde_json::Value::Array(items).to_string()));
+        }
+    }
+    let text = match Json::parse(raw)? {
+        Json::String(text) => text,
+        _ => raw.trim().to_owned(),
+    };
+    codec::decode_text(column.type_oid, column.typmod, &text, cx)
+}
+
+/// Builds an array; nested JSON arrays are its dimensions.
+fn array(raw: &str, element: Oid, column: &Column, cx: &TypeContext) -> Answer {
+    let mut built = Builder { element, column, cx, dimensions: Vec::new(), elements: Vec::new() };
+    if !starts(raw, '[') {
+        return Err(built.not_an_array());
+    }
+    built.take(raw, 0)?;
+    let Builder { mut dimensions, elements, .. } = built;
+    if elements.is_empty() {
+        dimensions.clear();
+    }
+    Ok(Datum::Text(Array { dimensions, elements }.to_storage()))
+}
+
+struct Builder<'a> {
+    element: Oid,
+    column: &'a Column,
+    cx: &'a TypeContext<'a>,
+    dimensions: Vec<usize>,
+    elements: Vec<Datum>,
+}
+
+impl Builder<'_> {
+    fn not_an_array(&self) -> SqlError {
+        SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected JSON array")
+            .with_hint(format!("See the value of key \"{}\".", self.column.name))
+    }
+
+    fn mismatch() -> SqlError {
+        SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "malformed JSON array")
+            .with_detail("Multidimensional arrays must have sub-arrays with matching dimensions.")
+    }
+
+    fn take(&mut self, raw: &str, depth: usize) -> Result<(), SqlError> {
+        let parts = raw_parts(raw);
+        if depth >= DIMENSIONS_MAX {
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!(
+                    "number of array dimensions ({}) exceeds the maximum allowed (6)",
+                    depth + 1
+                ),
+            ));
+        }
+        match self.dimensions.get(depth) {
+            None => self.dimensions.push(parts.len()),
+            Some(size) if *size != parts.len() => return Err(Self::mismatch()),
+            Some(_) => {}
+        }
+        for (_, part) in parts {
+            let is_deeper = self.dimensions.len() > depth + 1;
+            // The first part tells how deep the array is; below that, an array is an element.
+            if starts(part, '[') && (is_deeper || self.elements.is_empty()) {
+                self.take(part, depth + 1)?;
+            } else if is_deeper {
+                return Err(if is_null(part) { Self::mismatch() } else { self.not_an_array() });
+            } else {
+                let column = Column {
+                    name: self.column.name.clone(),
+                    type_oid: self.element,
+                    typmod: self.column.typmod,
+                };
+                self.elements.push(value(part, &column, self.cx)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stored(columns: &[Column], fields: Vec<Datum>) -> Datum {
+    let types = columns.iter().map(|column| column.type_oid);
+    let fields: Vec<(Oid, Datum)> = types.zip(fields).collect();
+    Datum::Text(record::anonymous_to_storage(&fields))
+}
+
+fn to_record(call: &Call, function: &str) -> Answer {
+    if call.len() < 2 {
+        let message = format!("could not determine row type for result of {function}");
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).with_hint(
+            "Provide a non-null record argument, or call the function in the FROM clause using a \
+             column definition list.",
+        ));
+    }
+    let columns = definitions(call.text(1)?)?;
+    let fields = call.session.with_types(|cx| row(call.text(0)?, &columns, &[], cx))?;
+    Ok(stored(&columns, fields))
+}
+
+/// The objects of an array of them.
+fn objects<'a>(raw: &'a str, function: &str) -> Result<Vec<&'a str>, SqlError> {
+    if !starts(raw, '[') {
+        let what = match (function.starts_with("jsonb"), starts(raw, '{')) {
+            (true, _) => "a non-array",
+            (false, true) => "an object",
+            (false, false) => "a scalar",
+        };
+        return Err(failure::invalid_parameter(format!("cannot call {function} on {what}")));
+    }
+    let parts: Vec<&str> = raw_parts(raw).into_iter().map(|(_, part)| part).collect();
+    if parts.iter().all(|part| starts(part, '{')) {
+        return Ok(parts);
+    }
+    let message = format!("argument of {function} must be an array of objects");
+    Err(failure::invalid_parameter(message))
+}
+
+fn to_record_set(call: &Call, function: &str) -> Result<Rows, SqlError> {
+    if call.is_null(0) {
+        return Ok(Box::new(std::iter::empty()));
+    }
+    let columns = definitions(call.text(1)?)?;
+    let found = call.session.with_types(|cx| {
+        let fields = |raw: &&str| Ok(vec![stored(&columns, row(raw, &columns, &[], cx)?)]);
+        objects(call.text(0)?, function)?.iter().map(fields).collect::<Result<Vec<_>, SqlError>>()
+    })?;
+    Ok(Box::new(found.into_iter().map(Ok)))
+}
+
+/// The type of the row argument, its columns, and the fields it has.
+fn given(
+    call: &Call,
+    function: &str,
+    cx: &TypeContext,
+) -> Result<(Vec<Column>, Vec<Datum>), SqlError> {
+    let type_oid = call.oid(call.len().saturating_sub(1))?;
+    let columns = columns_of(type_oid, cx).ok_or_else(|| {
+        let message = format!("first argument of {function} must be a row type");
+        SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+    })?;
+    let fields = if call.is_null(0) {
+        Vec::new()
+    } else {
+        // A row constructor keeps the form of an anonymous record when it is cast.
+        let stored = call.text(0)?;
+        let found = record::fields(type_oid, stored, cx)
+            .or_else(|_| record::fields(Oid::RECORD, stored, cx))?;
+        found.into_iter().map(|(_, field)| field).collect()
+    };
+    Ok((columns, fields))
+}
+
+fn named(fields: &[Datum]) -> Datum {
+    let items = fields.iter().map(|field| datum_to_json(field.as_ref())).collect();
+    Datum::Text(serde_json::Value::Array(items).to_string())
+}
+
+fn populate(call: &Call, function: &str) -> Answer {
+    if call.is_null(0) && call.is_null(1) {
+        return Ok(Datum::Null);
+    }
+    call.session.with_types(|cx| {
+        let (columns, base) = given(call, function, cx)?;
+        if call.is_null(1) {
+            return Ok(named(&base));
+        }
+        Ok(named(&row(call.text(1)?, &columns, &base, cx)?))
+    })
+}
+
+fn populate_set(call: &Call, function: &str) -> Result<Rows, SqlError> {
+    if call.is_null(1) {
+        return Ok(Box::new(std::iter::empty()));
+    }
+    let found = call.session.with_types(|cx| {
+        let (columns, base) = given(call, function, cx)?;
+        let fields = |raw: &&str| Ok(vec![named(&row(raw, &columns, &base, cx)?)]);
+        objects(call.text(1)?, function)?.iter().map(fields).collect::<Result<Vec<_>, SqlError>>()
+    })?;
+    Ok(Box::new(found.into_iter().map(Ok)))
+}
+
+/// This file's functions.
+pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
+    ScalarFunction::strict("pg_json_to_record", |call| to_record(call, "json_to_record")).stable(),
+    ScalarFunction::strict("pg_jsonb_to_record", |call| to_record(call, "jsonb_to_record"))
+        .stable(),
+    ScalarFunction::lax("pg_json_populate_record", |call| populate(call, "json_populate_record"))
+        .stable(),
+    ScalarFunction::lax("pg_jsonb_populate_record", |call| populate(call, "jsonb_populate_record"))
+        .stable(),
+];
+
+/// This file's set-returning functions.
+pub(in crate::functions) const SET_RETURNING: &[SetReturningFunction] = &[
+    SetReturningFunction {
+        name: "pg_srf_json_to_recordset",
+        columns: 1,
+        strict: false,
+        body: |call| to_record_set(call, "json_to_recordset"),
+    },
+    SetReturningFunction {
+        name: "pg_srf_jsonb_to_recordset",
+        columns: 1,
+        strict: false,
+        body: |call| to_record_set(call, "jsonb_to_recordset"),
+    },
+    SetReturningFunction {
+        name: "pg_srf_json_populate_recordset",
+        columns: 1,
+        strict: false,
+        body: |call| populate_set(call, "json_populate_recordset"),
+    },
+    SetReturningFunction {
+        name: "pg_srf_jsonb_populate_recordset",
+        columns: 1,
+        strict: false,
+        body: |call| populate_set(call, "jsonb_populate_recordset"),
+    },
+];
