@@ -66,8 +66,6 @@ struct State {
     syncing: bool,
     /// Those who sleep until their commit is durable, or it is their turn to sync.
     sleeping: Vec<Sleeper>,
-    /// Those who sleep until the present sync has ended.
-    lingering: Vec<Thread>,
     heads: Heads,
     position: Position,
     failed: Option<String>,
@@ -90,7 +88,6 @@ impl Durability {
             durable: 0,
             syncing: false,
             sleeping: Vec::new(),
-            lingering: Vec::new(),
             heads,
             position,
             failed: None,
@@ -160,20 +157,6 @@ impl Durability {
                 patient = false;
             }
         }
-    }
-
-    /// Sleeps until the present sync has ended, if there is one; for [`GATHER_TIME`] at most, or until woken otherwise. For
-    /// who is about to write and would have to wait for that sync after all: meanwhile others may join them.
-    pub(super) fn linger(&self) {
-        let mut state = self.lock();
-        if !state.syncing {
-            return;
-        }
-        state.lingering.push(std::thread::current());
-        drop(state);
-        std::thread::park_timeout(GATHER_TIME);
-        let me = std::thread::current().id();
-        self.lock().lingering.retain(|thread| thread.id() != me);
     }
 
     /// Why nothing is acknowledged any more, if that is so.
@@ -286,7 +269,6 @@ impl Drop for Turn<'_> {
                 u64::MAX
             }
         };
-        let lingering = std::mem::take(&mut state.lingering);
         let sleeping = std::mem::take(&mut state.sleeping);
         let (done, mut rest): (Vec<_>, Vec<_>) =
             sleeping.into_iter().partition(|sleeper| sleeper.number <= durable);
@@ -294,8 +276,7 @@ impl Drop for Turn<'_> {
         state.sleeping = rest;
         drop(state);
         // The next sync goes first: the disk is idle.
-        let threads = next.into_iter().chain(done).map(|sleeper| sleeper.thread);
-        threads.chain(lingering).for_each(|thread| thread.unpark());
+        next.into_iter().chain(done).for_each(|sleeper| sleeper.thread.unpark());
     }
 }
 

@@ -159,12 +159,6 @@ impl Store {
         self.core.durability.failure()
     }
 
-    /// Sleeps until the sync of the write-ahead log that is under way has ended, if one is; not for long, and not if the
-    /// thread is unparked. Who is about to write for several may let more join them meanwhile.
-    pub fn linger(&self) {
-        self.core.durability.linger();
-    }
-
     /// Frames in the write-ahead log, of one page each. It starts over at a checkpoint that no reader is in the way of.
     #[must_use]
     pub fn log_frames(&self) -> usize {
