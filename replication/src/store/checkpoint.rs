@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use super::core::{CHECKPOINT_FRAMES, CheckpointRequest, Core};
 
 /// Frames from which on writers are held up for the rest of a checkpoint: 4,000 pages, 16 MB.
-const RESTART_FRAMES: usize = 4 * CHECKPOINT_FRAMES;
+const RESTART_FRAMES: usize = 2 * CHECKPOINT_FRAMES;
 
 /// Size to which the log's file is laid out, bytes: [`RESTART_FRAMES`] and some.
 const WAL_BYTES: u64 = 18 << 20;
