@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Spanned};
+use sqlparser::ast::{BinaryOperator, CastKind, Expr, Ident, ObjectName, ObjectNamePart, Spanned};
 use sqlparser::tokenizer::{Location, Span};
 
 use super::context::{BindContext, Parameters};
@@ -210,18 +210,61 @@ impl<'a> Binder<'a> {
             last = right;
         }
         let end = self.place(last.span().end);
-        let Some(before) = end.0.checked_sub(1) else {
+        let Some(rest) = self.text_from(end) else {
             return At(0);
-        };
-        let before = before as usize;
-        let rest = if self.ascii {
-            self.text.get(before..).unwrap_or_default()
-        } else {
-            let start = self.text.char_indices().nth(before).map_or(self.text.len(), |(at, _)| at);
-            self.text.get(start..).unwrap_or_default()
         };
         let skipped = rest.chars().take_while(|c| c.is_whitespace() || *c == ')').count();
         At(end.0.saturating_add(u32::try_from(skipped).unwrap_or(0)))
+    }
+
+    /// The text from a place on.
+    fn text_from(&self, at: At) -> Option<&'a str> {
+        let before = at.0.checked_sub(1)? as usize;
+        if self.ascii {
+            return self.text.get(before..);
+        }
+        let start = self.text.char_indices().nth(before).map_or(self.text.len(), |(at, _)| at);
+        self.text.get(start..)
+    }
+
+    /// Where the last occurrence of a word or operator before a place stands.
+    fn last_before(&self, at: At, wanted: &str) -> Option<At> {
+        let rest = self.text_from(at)?;
+        let before = self.text.get(..self.text.len() - rest.len())?;
+        let found = before.get(..before.to_ascii_lowercase().rfind(wanted)?)?;
+        u32::try_from(found.chars().count() + 1).ok().map(At)
+    }
+
+    /// Where an operator stands. The spans of casts and calls end before what they are about, so behind one of these the operator is
+    /// looked for from its right operand.
+    pub(crate) fn operator_between(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> At {
+        let mut last = left;
+        while let Expr::BinaryOp { right, .. } = last {
+            last = right;
+        }
+        let ends_early = matches!(last, Expr::Cast { .. } | Expr::Function(_));
+        if !ends_early || matches!(right, Expr::UnaryOp { .. }) {
+            return self.operator_after(left);
+        }
+        let found = self.last_before(self.expr_start(right), &op.to_string().to_ascii_lowercase());
+        found.unwrap_or_else(|| self.operator_after(left))
+    }
+
+    /// Where a cast stands: its `::`, or its CAST.
+    pub(crate) fn cast_place(&self, kind: &CastKind, operand: &Expr) -> Option<u32> {
+        if *kind != CastKind::DoubleColon {
+            return self.last_before(self.expr_start(operand), "cast")?.position();
+        }
+        let (mut innermost, mut casts) = (operand, 0);
+        while let Expr::Cast { kind: CastKind::DoubleColon, expr, .. } = innermost {
+            innermost = expr;
+            casts += 1;
+        }
+        let end = self.place(innermost.span().end);
+        let rest = self.text_from(end)?;
+        let (before, _) = rest.match_indices("::").nth(casts)?;
+        let skipped = rest.get(..before)?.chars().count();
+        At(end.0.saturating_add(u32::try_from(skipped).ok()?)).position()
     }
 
     /// Notes the use of `$n` and gives its type so far.

@@ -37,7 +37,12 @@ impl Binder<'_> {
                 {
                     return Err(SqlError::unsupported("this form of CAST"));
                 }
-                self.cast(operand, data_type)
+                self.cast(operand, data_type).map_err(|mut error| {
+                    if error.state == SqlState::CANNOT_COERCE && error.position.is_some() {
+                        error.position = self.cast_place(kind, operand).or(error.position);
+                    }
+                    error
+                })
             }
             Ast::TypedString(ast::TypedString { data_type, value, uses_odbc_syntax: _ }) => {
                 self.typed_string(data_type, value)
@@ -349,7 +354,7 @@ impl Binder<'_> {
         op: &BinaryOperator,
         right: &ast::Expr,
     ) -> Result<Expr, SqlError> {
-        let at = self.operator_after(left_ast);
+        let at = self.operator_between(left_ast, op, right);
         if let (Node::Row(_), ast::Expr::Subquery(query)) = (&left.node, right) {
             return self.compare_row_with_query(operator_name(op)?, left, query, at);
         }

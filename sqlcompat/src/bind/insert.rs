@@ -221,7 +221,10 @@ impl<'a> Binder<'a> {
             let expr = values.rows.first().and_then(|row| row.content.get(index));
             expr.map_or(At(0), |expr| binder.expr_start(expr))
         };
-        let at = place(self, named.len().min(width.saturating_sub(1)));
+        let at = match named.get(width) {
+            Some(missing) => missing.at,
+            None => place(self, named.len().min(width.saturating_sub(1))),
+        };
         require_width(named.len(), width, explicit, at)?;
         let named = &named[..width];
         let columns = different_columns(named);
@@ -317,7 +320,8 @@ impl<'a> Binder<'a> {
         overriding: Overriding,
     ) -> Result<Rows<'a>, SqlError> {
         let width = query.columns.len();
-        require_width(named.len(), width, explicit, At(0))?;
+        let at = named.get(width).map_or(At(0), |missing| missing.at);
+        require_width(named.len(), width, explicit, at)?;
         let named = &named[..width];
         for (index, Place { column, part, at: _ }) in named.iter().enumerate() {
             require_writable(column, overriding)?;

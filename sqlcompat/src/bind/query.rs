@@ -243,8 +243,9 @@ impl Binder<'_> {
         for index in 0..left.columns.len() {
             let one = (left.columns[index].type_oid, left.columns[index].typmod);
             let other = (right.columns[index].type_oid, right.columns[index].typmod);
+            let place = output_place(&right, index).unwrap_or(right_at);
             let common = select_common_type(self.types, &[one.0, other.0], name)
-                .map_err(|error| error.at(right_at.position()))?;
+                .map_err(|error| error.at(place.position()))?;
             let typmod = select_common_typmod(common, &[one, other]);
             for query in [&mut left, &mut right] {
                 if query.columns[index].type_oid != common {
@@ -658,6 +659,16 @@ fn is_all(quantifier: SetQuantifier) -> Result<bool, SqlError> {
             Err(SqlError::unsupported("set operations BY NAME"))
         }
     }
+}
+
+/// Where an output of a query stands.
+fn output_place(query: &Query, index: usize) -> Option<At> {
+    let item = match &query.body {
+        Body::Select(select) => select.items.get(index),
+        Body::Values(rows) => rows.first()?.get(index),
+        Body::SetOperation(_) => None,
+    };
+    item.map(|item| item.at).filter(|at| at.0 > 0)
 }
 
 /// A query of nothing but its body.
