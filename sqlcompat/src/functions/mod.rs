@@ -68,6 +68,7 @@ mod system_privileges;
 mod system_rows;
 mod system_visibility;
 mod text;
+mod type_modifier;
 
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -137,6 +138,7 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
         statistics::COUNTERS,
         statistics::DURATIONS,
         statistics::NEVER,
+        type_modifier::FUNCTIONS,
     ],
 ];
 
