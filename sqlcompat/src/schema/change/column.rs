@@ -123,7 +123,13 @@ impl Edit<'_> {
             definition.default =
                 Some(self.checked_default(text, &column.name, column.data_type)?);
         }
-        let id = self.create(ObjectKind::Column, target.id, &column.name, &definition);
+        // A generated column has no values of its own: it is never the same as one with values that another node makes.
+        let identity = match column.generated {
+            Some(_) => format!("{}\0generated", column.name),
+            None => column.name.clone(),
+        };
+        let names = (column.name.as_str(), identity.as_str());
+        let id = self.create_identified(ObjectKind::Column, target.id, names, &definition);
         if column.serial || column.identity.is_some() {
             let options = column.identity.as_ref().map(|it| it.options.clone());
             let internal = column.identity.is_some();
