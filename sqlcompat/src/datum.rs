@@ -19,7 +19,7 @@
 //! | arrays | `Text`, a JSON array of the elements' storage forms (nested per dimension); blobs as hex strings; collation `pg_array` |
 //! | enum | `Text`, the label; compared with collation `pg_enum_<oid>` |
 //! | domain | as its base type |
-//! | composite types | `Text`, a JSON array of the fields' storage forms |
+//! | composite types | `Text`, a JSON array of the fields' storage forms, with the type where that does not order by itself ([`crate::types::record`]); collation `pg_record` |
 //! | record | `Text`, a JSON array of one object per field: type OID to storage form |
 //! | inet, cidr | `Blob`: family, network, netmask length, address ([`crate::types::network`]) |
 //! | macaddr, macaddr8 | `Blob` of 6 or 8 bytes |

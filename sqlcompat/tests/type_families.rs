@@ -6,12 +6,15 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use trellis_sqlcompat::functions::ordering;
 use trellis_sqlcompat::settings::FormatSettings;
+use trellis_sqlcompat::types::array::Array;
 use trellis_sqlcompat::types::multirange::Multirange;
 use trellis_sqlcompat::types::network::{Family, Network, NetworkKind};
 use trellis_sqlcompat::types::range::{Bound, Range, RangeType};
 use trellis_sqlcompat::types::range_math::Gaps;
+use trellis_sqlcompat::types::record;
 use trellis_sqlcompat::types::{
-    NoNames, TypeContext, decode_binary, decode_text, encode_binary, encode_text,
+    NoNames, ObjectClass, TypeContext, TypeNames, TypeShape, decode_binary, decode_text,
+    encode_binary, encode_text,
 };
 use trellis_sqlcompat::{Datum, DatumRef, Oid};
 
@@ -91,7 +94,116 @@ fn members_of_all(set: &Multirange) -> BTreeSet<i64> {
     set.ranges.iter().flat_map(members).collect()
 }
 
+/// Knows one composite type, with fields whose order their storage form does not give, and a type in which it is nested.
+struct Composites;
+
+const ROW: Oid = Oid(20_000);
+const NESTED: Oid = Oid(20_001);
+const ROWS: Oid = Oid(20_002);
+
+impl TypeNames for Composites {
+    fn shape(&self, type_oid: Oid) -> Option<TypeShape> {
+        let fields = |oids: &[Oid]| TypeShape::Composite(oids.iter().map(|it| (*it, -1)).collect());
+        match type_oid {
+            ROW => Some(fields(&[Oid::TEXT, Oid::NUMERIC, Oid::FLOAT8, Oid::BYTEA])),
+            NESTED => Some(fields(&[Oid::INT4, ROW, ROWS, Oid::NUMRANGE, Oid::NUMERIC_ARRAY])),
+            ROWS => Some(TypeShape::Array(ROW)),
+            _ => None,
+        }
+    }
+    fn enum_position(&self, _: Oid, _: &str) -> Option<usize> {
+        None
+    }
+    fn enum_label(&self, _: Oid, _: usize) -> Option<String> {
+        None
+    }
+    fn type_name(&self, _: Oid) -> Option<String> {
+        None
+    }
+    fn field_names(&self, _: Oid) -> Option<Vec<String>> {
+        None
+    }
+    fn object_name(&self, _: ObjectClass, _: Oid) -> Option<String> {
+        None
+    }
+    fn object_oid(&self, _: ObjectClass, _: &str) -> Option<Oid> {
+        None
+    }
+}
+
+fn with_composites<T>(work: impl FnOnce(&TypeContext) -> T) -> T {
+    let settings = FormatSettings::default();
+    work(&TypeContext { settings: &settings, names: &Composites, now_us: 0 })
+}
+
+fn row_fields() -> impl Strategy<Value = Vec<(Oid, Datum)>> {
+    let text = prop_oneof![Just(Datum::Null), "[a-zäß(),\\\\\" \\n]{0,6}".prop_map(Datum::Text)];
+    let number = prop_oneof![
+        Just(Datum::Null),
+        "-?[1-9]{1,3}(\\.[0-9]{1,3})?".prop_map(Datum::Text),
+        Just(Datum::Text("NaN".to_owned())),
+    ];
+    let float = prop_oneof![
+        Just(Datum::Text("NaN".to_owned())),
+        Just(Datum::Real(f64::INFINITY)),
+        any::<i16>().prop_map(|it| Datum::Real(f64::from(it) / 4.0)),
+    ];
+    let bytes = proptest::collection::vec(any::<u8>(), 0..4).prop_map(Datum::Blob);
+    (text, number, float, bytes).prop_map(|(text, number, float, bytes)| {
+        vec![(Oid::TEXT, text), (Oid::NUMERIC, number), (Oid::FLOAT8, float), (Oid::BYTEA, bytes)]
+    })
+}
+
+/// Both formats of a type give back the stored value.
+fn row_round_trips(type_oid: Oid, stored: &Datum) {
+    with_composites(|cx| {
+        let (mut text, mut binary) = (Vec::new(), Vec::new());
+        encode_text(type_oid, stored.as_ref(), cx, &mut text).expect("stored rows have a text");
+        encode_binary(type_oid, stored.as_ref(), cx, &mut binary).expect("and a binary form");
+        let text = String::from_utf8(text).expect("text is UTF-8");
+        assert_eq!(decode_text(type_oid, -1, &text, cx).as_ref(), Ok(stored), "{text}");
+        assert_eq!(decode_binary(type_oid, -1, &binary, cx).as_ref(), Ok(stored), "{text}");
+    });
+}
+
 proptest! {
+    #[test]
+    fn composites_round_trip(
+        row in row_fields(),
+        rows in proptest::collection::vec(row_fields(), 0..3),
+        range in range_of(RangeType::of(Oid::NUMRANGE).expect("a range type")),
+    ) {
+        with_composites(|cx| {
+            let stored = Datum::Text(record::to_storage(&row, cx));
+            row_round_trips(ROW, &stored);
+            let elements = rows.iter().map(|row| Datum::Text(record::to_storage(row, cx))).collect();
+            let rows = Array::from_elements(elements).to_storage();
+            row_round_trips(ROWS, &Datum::Text(rows.clone()));
+            let nested = [
+                (Oid::INT4, Datum::Integer(1)),
+                (ROW, stored),
+                (ROWS, Datum::Text(rows)),
+                (Oid::NUMRANGE, Datum::Text(range.to_storage())),
+                (Oid::NUMERIC_ARRAY, Datum::Text("[\"1.50\",null]".to_owned())),
+            ];
+            row_round_trips(NESTED, &Datum::Text(record::to_storage(&nested, cx)));
+        });
+    }
+
+    #[test]
+    fn composites_are_stored_in_order(left in row_fields(), right in row_fields()) {
+        with_composites(|cx| {
+            let stored = [&left, &right].map(|row| record::to_storage(row, cx));
+            let [left, right] = &stored;
+            let (_, by_collation) = ordering::COLLATIONS
+                .iter()
+                .find(|(name, _)| *name == "pg_record")
+                .expect("rows have a collation");
+            let known = ordering::compare(ROW, DatumRef::Text(left), DatumRef::Text(right), cx);
+            assert_eq!(by_collation(left, right), known, "{left} {right}");
+        });
+    }
+
     #[test]
     fn networks_round_trip(network in network()) {
         round_trips(Oid::INET, &Datum::Blob(network.to_storage()));

@@ -47,12 +47,61 @@ impl Binder<'_> {
         {
             return Ok(literal);
         }
+        if expr.type_oid == Oid::RECORD && self.types.is_composite(target) {
+            return self.coerce_record(expr, target, context);
+        }
+        if target == Oid::RECORD && self.types.is_composite(expr.type_oid) {
+            return Ok(expr);
+        }
         let from = (expr.type_oid, expr.typmod);
         let at = expr.at;
         let Some(coercion) = plan_coercion(self.types, from, (target, typmod), context) else {
             return Err(self.cannot_coerce(from.0, target, context).at(at.position()));
         };
         self.apply(expr, &coercion, target, typmod, context)
+    }
+
+    /// A record whose fields are known becomes a row of a named type, field by field.
+    fn coerce_record(
+        &mut self,
+        record: Expr,
+        target: Oid,
+        context: CastContext,
+    ) -> Result<Expr, SqlError> {
+        let at = record.at;
+        let refused = cast_error(self.types, Oid::RECORD, target).at(at.position());
+        let base = self.types.base(target);
+        let given = match record.node {
+            Node::Row(fields) => fields,
+            Node::WholeRow(relation) => {
+                let columns = self.relations.get(relation).columns.clone();
+                let plain = (0u16..).zip(columns).filter(|(_, column)| !column.system);
+                plain.map(|(index, _)| self.column(relation, index, at)).collect()
+            }
+            _ => return Err(refused),
+        };
+        let declared = self.types.fields(base).unwrap_or_default();
+        if given.len() < declared.len() {
+            return Err(refused.with_detail("Input has too few columns."));
+        }
+        if given.len() > declared.len() {
+            return Err(refused.with_detail("Input has too many columns."));
+        }
+        let mut fields = Vec::with_capacity(given.len());
+        for (number, (field, (_, oid, typmod))) in (1..).zip(given.into_iter().zip(declared)) {
+            let found = field.type_oid;
+            fields.push(self.coerce(field, oid, typmod, context).map_err(|error| {
+                if !matches!(error.state, SqlState::CANNOT_COERCE | SqlState::DATATYPE_MISMATCH) {
+                    return error;
+                }
+                let (found, wanted) = (self.types.format(found), self.types.format(oid));
+                refused.clone().with_detail(format!(
+                    "Cannot cast type {found} to {wanted} in column {number}."
+                ))
+            })?);
+        }
+        let row = Expr::new(Node::Composite(fields), base).at(at);
+        if base == target { Ok(row) } else { self.check_domain(row, target) }
     }
 
     /// An implicit coercion.

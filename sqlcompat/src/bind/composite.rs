@@ -278,20 +278,16 @@ impl Binder<'_> {
                 .at(value.at.position())
             });
         }
-        let info = self.types.info(value.type_oid);
-        let table = info.and_then(|info| self.cx.catalog.tables.get(&info.relation));
-        let found = table.and_then(|table| {
-            let index = table.columns.iter().position(|column| column.name == name)?;
-            let column = &table.columns[index];
-            Some((u16::try_from(index).ok()?, column.type_oid, column.typmod))
-        });
+        let fields = self.types.fields(self.types.base(value.type_oid)).unwrap_or_default();
+        let found = (0u16..).zip(fields).find(|(_, (field, ..))| *field == name);
+        let found = found.map(|(index, (_, type_oid, typmod))| (index, type_oid, typmod));
         let Some((index, type_oid, typmod)) = found else {
             let shown = self.types.format(value.type_oid);
             return Err(SqlError::new(
                 SqlState::UNDEFINED_COLUMN,
                 format!("column \"{name}\" not found in data type {shown}"),
             )
-            .at(self.span_start(ident.span).position()));
+            .at(value.at.position()));
         };
         let at = value.at;
         Ok(Expr { node: Node::Field(Box::new(value), index), type_oid, typmod, at })

@@ -61,10 +61,8 @@ impl Binder<'_> {
 
     /// The columns of a row type.
     fn row_type_columns(&self, type_oid: Oid) -> Option<Vec<Field>> {
-        let info = self.types.info(type_oid)?;
-        let table = self.cx.catalog.tables.get(&info.relation)?;
-        let columns = table.columns.iter();
-        Some(columns.map(|it| (it.name.clone(), it.type_oid, it.typmod)).collect())
+        let fields = self.types.fields(self.types.base(type_oid))?.into_iter();
+        Some(fields.map(|(name, oid, typmod)| (name.to_owned(), oid, typmod)).collect())
     }
 
     /// Adds the call as a relation with those columns.
@@ -79,7 +77,7 @@ impl Binder<'_> {
         alias: Option<&TableAlias>,
         at: At,
     ) -> Result<RelationId, SqlError> {
-        let row_type = call.type_oid;
+        let row_type = self.types.base(call.type_oid);
         let mut definitions = alias.iter().flat_map(|alias| &alias.columns);
         if let Some(first) = definitions.find(|it| it.data_type.is_some()).filter(|_| ordinality) {
             let message = "WITH ORDINALITY cannot be used with a column definition list";
@@ -111,10 +109,14 @@ impl Binder<'_> {
         let relation = self.relations.get_mut(id);
         let qualifier = relation.qualifier.clone();
         for (number, column) in relation.columns.iter_mut().take(width).enumerate() {
-            column.sql = ColumnSql::Constant(format!(
-                "pg_row_field(\"{qualifier}\".value, {row_type}, {})",
-                number + 1
-            ));
+            column.sql = if row_type == Oid::RECORD {
+                ColumnSql::Constant(format!(
+                    "pg_row_field(\"{qualifier}\".value, {row_type}, {})",
+                    number + 1
+                ))
+            } else {
+                ColumnSql::RowField(number, row_type)
+            };
         }
         Ok(id)
     }

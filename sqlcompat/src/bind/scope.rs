@@ -6,7 +6,7 @@
 use sqlparser::ast::Ident;
 
 use super::binder::Binder;
-use super::tree::{At, Expr, Node, OutputColumn, RelationId};
+use super::tree::{At, ColumnSql, Expr, Node, OutputColumn, RelationId};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 
@@ -379,6 +379,9 @@ impl Binder<'_> {
             .filter(|(_, column)| !column.system)
             .map(|(index, _)| index)
             .collect();
+        if let Some(ColumnSql::RowField(_, row_type)) = found.columns.last().map(|it| &it.sql) {
+            return Expr::new(Node::WholeRow(relation), *row_type).at(at);
+        }
         let is_function = matches!(found.source, super::tree::Source::Function(_));
         if let ([only], true) = (&plain[..], is_function) {
             return self.column(relation, *only, at);

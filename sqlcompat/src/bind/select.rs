@@ -303,17 +303,14 @@ impl Binder<'_> {
             }
             return Ok(());
         }
-        let info = self.types.info(self.types.base(row.type_oid));
-        let table = info.and_then(|info| self.cx.catalog.tables.get(&info.relation));
-        let Some(table) = table else {
+        let Some(fields) = self.types.fields(self.types.base(row.type_oid)) else {
             let found = self.types.format(row.type_oid);
             let message = format!("type {found} is not composite");
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(at.position()));
         };
-        for (index, column) in (0u16..).zip(&table.columns) {
+        for (index, (name, type_oid, typmod)) in (0u16..).zip(fields) {
             let node = Node::Field(Box::new(row.clone()), index);
-            let (type_oid, typmod) = (column.type_oid, column.typmod);
-            targets.names.push(column.name.clone());
+            targets.names.push(name.to_owned());
             targets.items.push(Expr { node, type_oid, typmod, at });
         }
         Ok(())

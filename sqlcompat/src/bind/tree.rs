@@ -116,6 +116,8 @@ pub enum Node {
     Array(Vec<Expr>),
     /// `ROW(…)`.
     Row(Vec<Expr>),
+    /// A row of a named type, by its fields.
+    Composite(Vec<Expr>),
     /// Comparison of rows, column by column.
     RowCompare(RowCompare),
     /// `array[…]`, or a slice.
@@ -582,6 +584,8 @@ pub enum ColumnSql {
     Constant(String),
     /// An element of the JSON array in this column of an expanded lateral subquery.
     JsonElement(usize),
+    /// A field of the rows of a type that a function yields.
+    RowField(usize, Oid),
 }
 
 /// Where a relation's rows come from.

@@ -18,7 +18,7 @@ impl BinderNames<'_> {
     fn labels(&self, type_oid: Oid) -> Option<&[(Oid, String)]> {
         match self.catalog.types.get(&type_oid)? {
             UserType::Enum(found) => Some(&found.labels),
-            UserType::Domain(_) => None,
+            UserType::Domain(_) | UserType::Composite(_) => None,
         }
     }
 }
@@ -33,8 +33,9 @@ impl TypeNames for BinderNames<'_> {
             TypeKind::Enum => Some(TypeShape::Enum),
             TypeKind::Domain => Some(TypeShape::Domain(info.base, info.base_typmod)),
             TypeKind::Composite => {
-                let table = self.catalog.tables.get(&info.relation)?;
-                Some(TypeShape::Composite(table.columns.iter().map(|it| it.type_oid).collect()))
+                let fields = self.types.fields(type_oid)?;
+                let types = fields.into_iter().map(|(_, oid, typmod)| (oid, typmod));
+                Some(TypeShape::Composite(types.collect()))
             }
             TypeKind::Base | TypeKind::Multirange | TypeKind::Pseudo | TypeKind::Range => None,
         }
@@ -53,8 +54,8 @@ impl TypeNames for BinderNames<'_> {
     }
 
     fn field_names(&self, type_oid: Oid) -> Option<Vec<String>> {
-        let table = self.catalog.tables.get(&self.types.info(type_oid)?.relation)?;
-        Some(table.columns.iter().map(|column| column.name.clone()).collect())
+        let fields = self.types.fields(type_oid)?;
+        Some(fields.into_iter().map(|(name, _, _)| name.to_owned()).collect())
     }
 
     fn object_name(&self, _: ObjectClass, _: Oid) -> Option<String> {

@@ -38,6 +38,7 @@ impl Expr {
             | Node::Extreme(_, terms)
             | Node::Array(terms)
             | Node::Row(terms)
+            | Node::Composite(terms)
             | Node::InQuery(terms, _, _) => terms.iter().collect(),
             Node::Between(parts, _) => parts.iter().collect(),
             Node::InList(operand, list, _) => [&**operand].into_iter().chain(list).collect(),
@@ -88,6 +89,7 @@ impl Expr {
             | Node::Extreme(_, terms)
             | Node::Array(terms)
             | Node::Row(terms)
+            | Node::Composite(terms)
             | Node::InQuery(terms, _, _) => terms.iter_mut().collect(),
             Node::Between(parts, _) => parts.iter_mut().collect(),
             Node::InList(operand, list, _) => {

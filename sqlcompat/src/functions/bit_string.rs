@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 
 use super::call::{count, integer, text};
-use super::cast::sent;
 use super::{Accumulator, AggregateFunction, Call, ScalarFunction};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
-use crate::oid::Oid;
 use crate::types::bit_string::{BITS_MAX, BitKind, to_number};
 use crate::types::failure;
 
@@ -199,8 +197,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         let bits = to_number(call.text(0)?, 64);
         Ok(integer(bits.ok_or_else(|| failure::out_of_range("bigint"))?.cast_signed()))
     }),
-    f("pg_bit_send", |call| sent(call, Oid::BIT)),
-    f("pg_varbit_send", |call| sent(call, Oid::VARBIT)),
 ];
 
 /// `bit_and`, `bit_or`, `bit_xor` of bit strings.

@@ -8,8 +8,11 @@
 //! | `pg_array_cast(value, source, target, typmod)` | casts each element as `source`'s element to `target`'s |
 //! | `pg_row(value, …, type, …)` | an anonymous record |
 //! | `pg_named_row(value, …, type, …, name, …)` | an anonymous record whose fields have names |
+//! | `pg_composite(value, …, type, …)` | a row of a named type |
+//! | `pg_row_is_null(row, type, negated)` | whether all, or none, of the fields are NULL |
 //! | `pg_row_field(row, type, position)` | a field of a row, from 1 |
 
+use super::call::boolean;
 use super::{Call, ScalarFunction};
 use crate::builtin::{self, CastMethod};
 use crate::datum::{Datum, DatumRef};
@@ -30,13 +33,6 @@ fn input(call: &Call) -> Answer {
 fn output(call: &Call) -> Answer {
     let type_oid = call.oid(1)?;
     call.session.with_types(|cx| codec::to_text(type_oid, call.datum(0), cx)).map(Datum::Text)
-}
-
-/// The binary form of a value: what the `send` functions answer.
-pub(super) fn sent(call: &Call, type_oid: Oid) -> Answer {
-    let mut bytes = Vec::new();
-    call.session.with_types(|cx| codec::encode_binary(type_oid, call.datum(0), cx, &mut bytes))?;
-    Ok(Datum::Blob(bytes))
 }
 
 fn convert(call: &Call) -> Answer {
@@ -133,6 +129,27 @@ fn named_row(call: &Call) -> Answer {
     Ok(Datum::Text(record::named_to_storage(&fields)))
 }
 
+/// A row of a named type: values, then their types.
+fn composite(call: &Call) -> Answer {
+    let width = call.len() / 2;
+    let fields = (0..width)
+        .map(|index| Ok((call.oid(width + index)?, call.datum(index).to_datum())))
+        .collect::<Result<Vec<_>, SqlError>>()?;
+    call.session.with_types(|cx| Ok(Datum::Text(record::to_storage(&fields, cx))))
+}
+
+/// Whether all fields of a row are NULL, or whether none is.
+fn row_is_null(call: &Call) -> Answer {
+    let negated = call.bool(2)?;
+    if call.is_null(0) {
+        return Ok(boolean(!negated));
+    }
+    let (stored, type_oid) = (call.text(0)?, call.oid(1)?);
+    let fields = call.session.with_types(|cx| record::fields(type_oid, stored, cx))?;
+    let mut fields = fields.iter();
+    Ok(boolean(fields.all(|(_, value)| (*value == Datum::Null) != negated)))
+}
+
 fn row_field(call: &Call) -> Answer {
     let (stored, type_oid) = (call.text(0)?, call.oid(1)?);
     let index = usize::try_from(call.i64(2)? - 1).unwrap_or(usize::MAX);
@@ -147,5 +164,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::strict("pg_array_cast", array_cast),
     ScalarFunction::lax("pg_row", row),
     ScalarFunction::lax("pg_named_row", named_row),
+    ScalarFunction::lax("pg_composite", composite).stable(),
+    ScalarFunction::lax("pg_row_is_null", row_is_null),
     ScalarFunction::strict("pg_row_field", row_field),
 ];

@@ -12,7 +12,8 @@ use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::types::array::Array;
-use crate::types::{TypeNames, failure, scalar};
+use crate::types::record::{self, format_type};
+use crate::types::{TypeNames, codec, failure, scalar};
 
 type Answer = Result<Datum, SqlError>;
 
@@ -24,6 +25,37 @@ fn blobs(call: &Call) -> Result<Ordering, SqlError> {
 fn polymorphic(call: &Call) -> Result<Ordering, SqlError> {
     let type_oid = if call.len() > 2 { call.oid(2)? } else { Oid::RECORD };
     Ok(call.session.with_types(|cx| ordering::compare(type_oid, call.datum(0), call.datum(1), cx)))
+}
+
+/// Orders two rows, whose fields may be of different types only where no field decides before.
+fn rows(call: &Call) -> Result<Ordering, SqlError> {
+    let (left, right) = (call.text(0)?, call.text(1)?);
+    let types =
+        if call.len() > 3 { (call.oid(2)?, call.oid(3)?) } else { (Oid::RECORD, Oid::RECORD) };
+    let mismatch = |message: String| SqlError::new(SqlState::DATATYPE_MISMATCH, message);
+    call.session.with_types(|cx| {
+        let left = record::fields(types.0, left, cx)?;
+        let right = record::fields(types.1, right, cx)?;
+        for (number, ((left_type, left), (right_type, right))) in
+            (1..).zip(left.iter().zip(&right))
+        {
+            let base = |oid: Oid| codec::base_type(oid, -1, cx).0;
+            if base(*left_type) != base(*right_type) {
+                let (left, right) = (format_type(*left_type, cx), format_type(*right_type, cx));
+                return Err(mismatch(format!(
+                    "cannot compare dissimilar column types {left} and {right} at record column {number}"
+                )));
+            }
+            let order = ordering::compare(*left_type, left.as_ref(), right.as_ref(), cx);
+            if order.is_ne() {
+                return Ok(order);
+            }
+        }
+        if left.len() == right.len() {
+            return Ok(Ordering::Equal);
+        }
+        Err(mismatch("cannot compare record types with different numbers of columns".to_owned()))
+    })
 }
 
 /// Labels of the enum from one position to another.
@@ -293,7 +325,7 @@ pub(super) const COMPARISONS: &[&[ScalarFunction]] = &[
         "pg_enum_cmp"
     ),
     comparisons!(
-        polymorphic,
+        rows,
         "pg_record_eq",
         "pg_record_ne",
         "pg_record_lt",

@@ -1,11 +1,9 @@
 //! Functions and operators of `money`, and of the identifiers `xid8`, `pg_lsn` and `tid`.
 
 use super::call::{float, integer, text};
-use super::cast::sent;
 use super::{Accumulator, AggregateFunction, Call, ScalarFunction};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
-use crate::oid::Oid;
 use crate::types::failure;
 use crate::types::numeric::{Decimal, Numeric};
 use crate::types::wide_number::from_storage;
@@ -134,7 +132,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_int8_cash", from_units),
     f("pg_cash_numeric", |call| Ok(text(to_numeric(call.i64(0)?)))),
     f("pg_numeric_cash", from_numeric),
-    f("pg_cash_send", |call| sent(call, Oid::MONEY)),
 ];
 
 /// Those of the identifiers.
@@ -154,9 +151,6 @@ pub(super) const IDENTIFIERS: &[ScalarFunction] = &[
     }),
     f("pg_pg_lsn_mi", log_distance),
     f("pg_pg_wal_lsn_diff", log_distance),
-    f("pg_xid8send", |call| sent(call, Oid::XID8)),
-    f("pg_tidsend", |call| sent(call, Oid::TID)),
-    f("pg_pg_lsn_send", |call| sent(call, Oid::PG_LSN)),
 ];
 
 /// `sum` of amounts.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use super::call::{boolean, integer, text};
-use super::cast::sent;
 use super::range::{holds, range, range_type, stored, type_of};
 use super::{Accumulator, AggregateFunction, Call, Rows, ScalarFunction, SetReturningFunction};
 use crate::datum::Datum;
@@ -191,7 +190,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_range_merge_from_multirange", |call| {
         set(call, 0)?.hull(type_of(call, 0)?).map(|range| stored(&range))
     }),
-    f("pg_multirange_send", |call| sent(call, call.oid(1)?)),
 ];
 
 /// Operators between multiranges, ranges and values.

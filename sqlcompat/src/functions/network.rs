@@ -1,11 +1,9 @@
 //! Functions and operators of `inet`, `cidr`, `macaddr` and `macaddr8`.
 
 use super::call::{boolean, integer, text};
-use super::cast::sent;
 use super::{Call, ScalarFunction};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
-use crate::oid::Oid;
 use crate::types::mac_address::{narrow, widen};
 use crate::types::network::{Network, NetworkKind};
 use crate::types::{codec, failure};
@@ -193,8 +191,6 @@ pub(super) const NETWORK: &[ScalarFunction] = &[
         Ok(boolean(left.family == right.family))
     }),
     f("pg_inet_merge", merge),
-    f("pg_inet_send", |call| sent(call, Oid::INET)),
-    f("pg_cidr_send", |call| sent(call, Oid::CIDR)),
 ];
 
 /// Those of the hardware addresses.
@@ -204,13 +200,11 @@ pub(super) const HARDWARE: &[ScalarFunction] = &[
     f("pg_macaddr_not", |call| map_mac(call, |_, byte| !byte)),
     f("pg_macaddr_and", |call| zip_mac(call, |left, right| left & right)),
     f("pg_macaddr_or", |call| zip_mac(call, |left, right| left | right)),
-    f("pg_macaddr_send", |call| sent(call, Oid::MACADDR)),
     f("pg_macaddr8_cmp", three_way),
     f("pg_macaddr8_trunc", truncate_mac),
     f("pg_macaddr8_not", |call| map_mac(call, |_, byte| !byte)),
     f("pg_macaddr8_and", |call| zip_mac(call, |left, right| left & right)),
     f("pg_macaddr8_or", |call| zip_mac(call, |left, right| left | right)),
-    f("pg_macaddr8_send", |call| sent(call, Oid::MACADDR8)),
     f("pg_macaddr8_set7bit", |call| {
         map_mac(call, |index, byte| if index == 0 { byte | 2 } else { byte })
     }),

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::datum::{Datum, DatumRef};
 use crate::oid::Oid;
+use crate::schema::builtin_collation;
 use crate::types::array::{Array, storage_class};
 use crate::types::family::Family;
 use crate::types::json::Json;
@@ -28,6 +29,7 @@ pub const COLLATIONS: &[(&str, Collation)] = &[
     ("pg_array_multirange", |left, right| compare_items(left, right, multirange::compare_stored)),
     ("pg_range", range::compare_stored),
     ("pg_multirange", multirange::compare_stored),
+    ("pg_array_record", |left, right| compare_items(left, right, compare_records)),
     ("pg_record", compare_records),
 ];
 
@@ -113,9 +115,31 @@ fn compare_leaves(left: &Json, right: &Json, texts: Collation) -> Ordering {
     }
 }
 
-/// Rows: field by field; anonymous records carry types, which are skipped.
+/// Rows: field by field, those that carry their type by its collation.
 fn compare_records(left: &str, right: &str) -> Ordering {
-    compare_items(left, right, str::cmp)
+    let (Ok(Json::Array(left_fields)), Ok(Json::Array(right_fields))) =
+        (Json::parse(left), Json::parse(right))
+    else {
+        return left.cmp(right);
+    };
+    let mut orders = left_fields.iter().zip(&right_fields).map(|(l, r)| compare_fields(l, r));
+    let differing = orders.find(|order| order.is_ne());
+    differing.unwrap_or_else(|| left_fields.len().cmp(&right_fields.len()))
+}
+
+fn compare_fields(left: &Json, right: &Json) -> Ordering {
+    let plain = |field: &Json| match field {
+        Json::Object(members) => members.first().map(|(key, value)| (key.clone(), value.clone())),
+        _ => None,
+    };
+    let (Some((key, left)), Some((_, right))) = (plain(left), plain(right)) else {
+        return compare_leaves(left, right, str::cmp);
+    };
+    // The key is the type's OID, perhaps with the field's name after it.
+    let oid = key.split(' ').next().and_then(|digits| digits.parse().ok());
+    let name = oid.and_then(|oid| builtin_collation(Oid(oid)));
+    let collation = COLLATIONS.iter().find(|(known, _)| Some(*known) == name);
+    compare_leaves(&left, &right, collation.map_or(str::cmp, |(_, compare)| *compare))
 }
 
 /// Compares two floats as PostgreSQL does: NaN is equal to itself and above all else.

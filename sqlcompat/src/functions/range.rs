@@ -4,7 +4,6 @@
 //! which have no such arguments, get their result type there.
 
 use super::call::{boolean, integer, text};
-use super::cast::sent;
 use super::{Accumulator, AggregateFunction, Call, ScalarFunction};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
@@ -146,7 +145,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     }),
     f("pg_range_intersect", |call| combined(call, Range::intersection)),
     f("pg_range_minus", |call| combined(call, Range::difference)),
-    f("pg_range_send", |call| sent(call, call.oid(1)?)),
 ];
 
 /// `range_intersect_agg` of ranges.

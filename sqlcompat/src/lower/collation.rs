@@ -32,7 +32,9 @@ fn derived(types: Types<'_>, base: Oid) -> String {
             other => match Family::of(other).and_then(Family::collation) {
                 Some("pg_range") => "pg_array_range",
                 Some("pg_multirange") => "pg_array_multirange",
-                Some(_) | None => "pg_array",
+                Some(_) => "pg_array",
+                None if types.is_composite(other) || other == Oid::RECORD => "pg_array_record",
+                None => "pg_array",
             },
         }
         .to_owned();

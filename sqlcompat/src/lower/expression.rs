@@ -8,7 +8,7 @@ use super::literal::{quote_identifier, write_datum};
 use crate::bind::resolve::Types;
 use crate::bind::tree::{
     Call, ColumnSql, DomainCheck, ELEMENT, Expr, Extreme, Let, Negated, Node, Quantified, Quantity,
-    Query, RelationColumn, RelationId, Relations, Source, Subscript, SubscriptIndex,
+    Query, RelationId, Relations, Subscript, SubscriptIndex,
 };
 use crate::error::SqlError;
 use crate::oid::Oid;
@@ -83,23 +83,9 @@ impl<'a> Lowering<'a> {
                 self.expr(inner)?;
                 self.out.push(')');
             }
-            Node::IsNull(inner, negated) => {
-                self.out.push('(');
-                self.expr(inner)?;
-                self.out.push_str(if *negated == Negated::Yes {
-                    " IS NOT NULL)"
-                } else {
-                    " IS NULL)"
-                });
-            }
+            Node::IsNull(inner, negated) => self.null_test(inner, *negated)?,
             Node::IsTruth(inner, truth, negated) => self.truth_test(inner, *truth, *negated)?,
-            Node::IsDistinct(call, negated) => {
-                let operator = if *negated == Negated::Yes { "IS" } else { "IS NOT" };
-                if !super::is_native_comparison(call.row.oid) {
-                    return Err(SqlError::unsupported("IS DISTINCT FROM over these types"));
-                }
-                self.comparison(operator, call)?;
-            }
+            Node::IsDistinct(call, negated) => self.distinct_test(call, *negated)?,
             Node::Between(parts, negated) => self.between(parts, *negated)?,
             Node::InList(operand, list, negated) => self.in_list(operand, list, *negated)?,
             Node::Case(whens, otherwise) => self.case(whens, otherwise.as_deref())?,
@@ -121,18 +107,52 @@ impl<'a> Lowering<'a> {
             Node::ArrayQuery(query) => self.array_query(query)?,
             Node::Quantified(quantified) => self.quantified(quantified)?,
             Node::Array(elements) => self.array(elements)?,
-            Node::Row(fields) => self.row(fields)?,
+            Node::Row(fields) => self.row("pg_row", fields)?,
+            Node::Composite(fields) => self.row("pg_composite", fields)?,
             Node::RowCompare(compare) => self.row_compare(compare.operator, &compare.pairs)?,
             Node::Subscript(subscript) => self.subscript(subscript)?,
-            Node::Field(inner, index) => {
-                self.open_blob(expr.type_oid);
-                self.out.push('(');
-                self.expr(inner)?;
-                self.push(format_args!(" ->> {index})"));
-            }
+            Node::Field(inner, index) => self.field(inner, *index)?,
             Node::WholeRow(relation) => self.whole_row(*relation)?,
             Node::Aggregate(aggregate) => self.aggregate(aggregate)?,
         }
+        Ok(())
+    }
+
+    /// `IS [NOT] NULL`.
+    fn null_test(&mut self, inner: &Expr, negated: Negated) -> Result<(), SqlError> {
+        if self.is_row(inner.type_oid) {
+            return self.row_is_null(inner, negated);
+        }
+        self.out.push('(');
+        self.expr(inner)?;
+        self.out.push_str(if negated == Negated::Yes { " IS NOT NULL)" } else { " IS NULL)" });
+        Ok(())
+    }
+
+    /// `IS [NOT] DISTINCT FROM`.
+    fn distinct_test(&mut self, call: &Call, negated: Negated) -> Result<(), SqlError> {
+        if !super::is_native_comparison(call.row.oid) {
+            return self.distinct_by_call(call, negated);
+        }
+        self.comparison(if negated == Negated::Yes { "IS" } else { "IS NOT" }, call)
+    }
+
+    /// `IS DISTINCT FROM` of types that a function compares: unequal, or one is NULL and the other not.
+    fn distinct_by_call(&mut self, equality: &Call, negated: Negated) -> Result<(), SqlError> {
+        if equality.arguments.iter().any(|it| it.is_volatile(self.relations)) {
+            return Err(SqlError::unsupported("IS DISTINCT FROM over these types"));
+        }
+        let negated = negated == Negated::Yes;
+        self.out.push_str(if negated { "coalesce(" } else { "coalesce(NOT " });
+        self.call(equality)?;
+        for (index, argument) in equality.arguments.iter().enumerate() {
+            let operator = if negated { " = " } else { " <> " };
+            self.out.push_str(if index == 0 { ", (" } else { operator });
+            self.out.push('(');
+            self.expr(argument)?;
+            self.out.push_str(" IS NULL)");
+        }
+        self.out.push_str("))");
         Ok(())
     }
 
@@ -252,6 +272,11 @@ impl<'a> Lowering<'a> {
                 let type_oid = column.type_oid;
                 self.open_blob(type_oid);
                 self.push(format_args!("({qualifier}.value ->> {element})"));
+            }
+            ColumnSql::RowField(field, row_type) => {
+                let qualifier = quote_identifier(&relation.qualifier);
+                let position = field + 1;
+                self.push(format_args!("pg_row_field({qualifier}.value, {row_type}, {position})"));
             }
         }
     }
@@ -622,13 +647,6 @@ impl<'a> Lowering<'a> {
         self.json_array(elements)
     }
 
-    /// `ROW(…)`: an anonymous record, whose fields' types go with it.
-    fn row(&mut self, fields: &[Expr]) -> Result<(), SqlError> {
-        let types: Vec<Oid> = fields.iter().map(|field| self.types.base(field.type_oid)).collect();
-        self.out.push_str("pg_row");
-        self.arguments(fields, &types)
-    }
-
     fn json_array(&mut self, elements: &[Expr]) -> Result<(), SqlError> {
         self.out.push_str("json_array(");
         for (index, element) in elements.iter().enumerate() {
@@ -650,38 +668,16 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// What a value of the type is wrapped in where it goes into a JSON array: blobs are hex there, arrays and rows JSON.
+    /// What a value of the type is wrapped in where it goes into a JSON array: blobs are hex there, arrays JSON.
     pub(super) fn json_wrapper(&self, type_oid: Oid) -> (&'static str, &'static str) {
         let base = self.types.base(type_oid);
         if is_blob(base) {
             ("pg_binary_encode(", ", 'hex')")
-        } else if self.types.element(base).is_some()
-            || self.types.is_composite(base)
-            || base == Oid::RECORD
-        {
+        } else if self.types.element(base).is_some() {
             ("json(", ")")
         } else {
             ("", "")
         }
-    }
-
-    fn row_compare(&mut self, operator: &str, pairs: &[Call]) -> Result<(), SqlError> {
-        self.out.push_str("((");
-        for (index, pair) in pairs.iter().enumerate() {
-            if index > 0 {
-                self.out.push_str(", ");
-            }
-            self.collated(&pair.arguments[0])?;
-        }
-        self.push(format_args!(") {operator} ("));
-        for (index, pair) in pairs.iter().enumerate() {
-            if index > 0 {
-                self.out.push_str(", ");
-            }
-            self.expr(&pair.arguments[1])?;
-        }
-        self.out.push_str("))");
-        Ok(())
     }
 
     /// `array[i]…`: NULL outside of the array, and for fewer indexes than it has dimensions.
@@ -770,60 +766,6 @@ impl<'a> Lowering<'a> {
         }
         self.out.push(')');
         Ok(())
-    }
-
-    fn whole_row(&mut self, relation: RelationId) -> Result<(), SqlError> {
-        let columns = &self.relations.get(relation).columns;
-        let plain: Vec<_> = (0u16..).zip(columns).filter(|(_, column)| !column.system).collect();
-        let fields: Vec<Expr> = plain
-            .iter()
-            .map(|(index, column)| Expr::new(Node::Column(relation, *index), column.type_oid))
-            .collect();
-        if !self.relations.get(relation).optional || fields.is_empty() {
-            return self.composite(relation, &plain, &fields);
-        }
-        // Without a row to join the value is NULL; a row of nothing but NULLs cannot be told from that.
-        self.out.push_str("CASE WHEN coalesce(");
-        for field in &fields {
-            self.expr(field)?;
-            self.out.push_str(", ");
-        }
-        self.out.push_str("NULL) IS NOT NULL THEN ");
-        self.composite(relation, &plain, &fields)?;
-        self.out.push_str(" END");
-        Ok(())
-    }
-
-    /// The columns of a relation as one value.
-    fn composite(
-        &mut self,
-        relation: RelationId,
-        columns: &[(u16, &RelationColumn)],
-        fields: &[Expr],
-    ) -> Result<(), SqlError> {
-        if self.is_named_row(relation) {
-            return self.json_array(fields);
-        }
-        // An anonymous record carries the types and names of its fields.
-        let types: Vec<Oid> = fields.iter().map(|field| self.types.base(field.type_oid)).collect();
-        self.out.push_str("pg_named_row");
-        self.arguments(fields, &types)?;
-        self.out.pop();
-        for (_, column) in columns {
-            self.out.push_str(", ");
-            self.out.push_str(&super::quote_text(&column.name));
-        }
-        self.out.push(')');
-        Ok(())
-    }
-
-    /// Whether a relation's rows have a type of their own.
-    fn is_named_row(&self, relation: RelationId) -> bool {
-        match &self.relations.get(relation).source {
-            Source::Table(_, oid) => self.types.has_row_type(*oid),
-            Source::Given => true,
-            Source::Query(_) | Source::OnlyRow(_) | Source::Cte(_) | Source::Function(_) => false,
-        }
     }
 
     /// A value out of JSON whose storage is a blob is hex there.

@@ -6,6 +6,7 @@
 //! | `call` | calls: native, or the function library's `pg_…`, or 0A000 |
 //! | `expression` | every other node |
 //! | `query` | queries, joins, lateral subqueries, set operations |
+//! | `row` | rows as values, their fields, whole rows |
 //! | `literal` | names and storage forms |
 //! | [`coverage`] | nothing: it tells what of PostgreSQL's built-ins the tables above cover |
 //!
@@ -22,6 +23,7 @@ mod expression;
 mod literal;
 mod native;
 mod query;
+mod row;
 
 pub use literal::{quote_identifier, quote_text};
 

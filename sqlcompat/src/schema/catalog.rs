@@ -346,6 +346,27 @@ pub enum UserType {
     Enum(EnumType),
     /// CREATE DOMAIN.
     Domain(DomainType),
+    /// CREATE TYPE … AS (…).
+    Composite(CompositeType),
+}
+
+/// A composite type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompositeType {
+    /// Identity.
+    pub id: ObjectId,
+    /// OID.
+    pub oid: Oid,
+    /// OID of its array type.
+    pub array_oid: Oid,
+    /// OID of the relation that `pg_class` shows for it.
+    pub relation_oid: Oid,
+    /// OID of its schema.
+    pub namespace: Oid,
+    /// Name.
+    pub name: String,
+    /// Names, types and type modifiers of its fields, in order.
+    pub fields: Vec<(String, Oid, i32)>,
 }
 
 /// An enum.
@@ -391,12 +412,23 @@ pub struct DomainType {
 }
 
 impl UserType {
+    /// Identity.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        match self {
+            Self::Enum(it) => it.id,
+            Self::Domain(it) => it.id,
+            Self::Composite(it) => it.id,
+        }
+    }
+
     /// OID of the type.
     #[must_use]
     pub fn oid(&self) -> Oid {
         match self {
             Self::Enum(it) => it.oid,
             Self::Domain(it) => it.oid,
+            Self::Composite(it) => it.oid,
         }
     }
 
@@ -406,6 +438,7 @@ impl UserType {
         match self {
             Self::Enum(it) => it.array_oid,
             Self::Domain(it) => it.array_oid,
+            Self::Composite(it) => it.array_oid,
         }
     }
 
@@ -415,6 +448,7 @@ impl UserType {
         match self {
             Self::Enum(it) => &it.name,
             Self::Domain(it) => &it.name,
+            Self::Composite(it) => &it.name,
         }
     }
 
@@ -424,6 +458,7 @@ impl UserType {
         match self {
             Self::Enum(it) => it.namespace,
             Self::Domain(it) => it.namespace,
+            Self::Composite(it) => it.namespace,
         }
     }
 }

@@ -376,7 +376,7 @@ impl Default for SequenceDefinition {
     }
 }
 
-/// A user type: an enum if it has no `base`, a domain otherwise.
+/// A user type: a composite type if it has `fields`, a domain if it has a `base`, an enum otherwise.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct TypeDefinition {
@@ -395,6 +395,9 @@ pub(super) struct TypeDefinition {
     /// CHECK constraints of a domain: name and PostgreSQL text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) checks: Vec<(String, String)>,
+    /// Names and types of the fields of a composite type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fields: Option<Vec<(String, TypeReference)>>,
     #[serde(flatten)]
     pub(super) other: Other,
 }

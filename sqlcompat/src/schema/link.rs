@@ -16,8 +16,8 @@ mod texts;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::{
-    Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, DomainType, EnumType,
-    ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
+    Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, CompositeType, DomainType,
+    EnumType, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
     TableKind, UniqueConstraint, UserType, Using, View,
 };
 use super::definition::{
@@ -186,11 +186,42 @@ impl<'a> Linker<'a> {
             let user_type = self.user_type(row, oid, namespace, name);
             self.catalog.types.insert(oid, user_type);
         }
+        self.composite_fields();
+    }
+
+    /// Gives composite types their fields, when all types are there.
+    fn composite_fields(&mut self) {
+        let live: Vec<_> = self.live(ObjectKind::Type).collect();
+        for row in live {
+            let definition: TypeDefinition = definition::read(&row.definition);
+            let Some(fields) = definition.fields else { continue };
+            let fields = fields.into_iter().map(|(name, reference)| {
+                let (oid, typmod) = self.resolve_type(&reference).unwrap_or((Oid::TEXT, -1));
+                (name, oid, typmod)
+            });
+            let fields = fields.collect();
+            let found = self.types.get(&row.id).and_then(|oid| self.catalog.types.get_mut(oid));
+            if let Some(UserType::Composite(composite)) = found {
+                composite.fields = fields;
+            }
+        }
     }
 
     fn user_type(&mut self, row: &SchemaRow, oid: Oid, namespace: Oid, name: String) -> UserType {
         let definition: TypeDefinition = definition::read(&row.definition);
         let array_oid = self.deal_oid(row.id, "array");
+        if definition.fields.is_some() {
+            // Fields may be of types that are linked later.
+            return UserType::Composite(CompositeType {
+                id: row.id,
+                oid,
+                array_oid,
+                relation_oid: self.deal_oid(row.id, "relation"),
+                namespace,
+                name,
+                fields: Vec::new(),
+            });
+        }
         let Some(base) = definition.base else {
             let labels = definition.labels.into_iter();
             let labels =

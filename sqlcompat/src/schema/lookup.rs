@@ -141,7 +141,7 @@ impl Catalog {
         for _ in 0..=self.types.len() {
             match self.types.get(&current.0) {
                 Some(UserType::Domain(domain)) => current = (domain.base_type, domain.typmod),
-                Some(UserType::Enum(_)) | None => break,
+                Some(UserType::Enum(_) | UserType::Composite(_)) | None => break,
             }
         }
         current

@@ -33,8 +33,8 @@ mod violation;
 mod violation_query;
 
 pub use catalog::{
-    Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, DomainType, EnumType,
-    ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
+    Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, CompositeType, DomainType,
+    EnumType, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
     TableKind, UniqueConstraint, UserType, Using, View,
 };
 pub use definition::OnCommit;
@@ -45,6 +45,7 @@ pub use row::{ObjectId, ObjectKind, SCHEMA_TABLE, SchemaRow};
 pub use statement::{
     SchemaChange, SchemaHost, SchemaNotice, SchemaStatement, SchemaStep, bind_ddl,
 };
+pub(crate) use storage::builtin_collation;
 pub use storage::{StorageForm, storage_form};
 pub use usable::{Unusable, UnusableKind};
 pub use violation::{

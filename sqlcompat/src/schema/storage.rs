@@ -1,6 +1,6 @@
 //! How a PostgreSQL type is stored: SQLite column type and collation (see `crate::datum` for the forms themselves).
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, UserType};
 use super::physical::quote;
 use crate::builtin::{self, TypeKind};
 use crate::oid::Oid;
@@ -20,11 +20,19 @@ pub struct StorageForm {
 #[must_use]
 pub fn storage_form(catalog: &Catalog, oid: Oid) -> StorageForm {
     let (base, _) = catalog.base_type(oid, -1);
-    if let Some((_, is_array)) = catalog.type_by_oid(base) {
+    if let Some((user_type, is_array)) = catalog.type_by_oid(base) {
         // Labels are kept and compared by their bytes: the order of an enum changes with its labels, and a connection that
         // applies remote changes need not know it. Queries that order by an enum say so themselves.
-        let collation = is_array.then(|| "pg_array".to_owned());
-        return StorageForm { sqlite_type: "TEXT", collation };
+        let collation = match (user_type, is_array) {
+            (UserType::Composite(_), false) => Some("pg_record"),
+            (UserType::Composite(_), true) => Some("pg_array_record"),
+            (UserType::Enum(_) | UserType::Domain(_), true) => Some("pg_array"),
+            (UserType::Enum(_) | UserType::Domain(_), false) => None,
+        };
+        return StorageForm { sqlite_type: "TEXT", collation: collation.map(str::to_owned) };
+    }
+    if catalog.tables.values().any(|table| table.row_type_oid == base) {
+        return StorageForm { sqlite_type: "TEXT", collation: Some("pg_record".to_owned()) };
     }
     let (sqlite_type, collation) = builtin_form(base);
     StorageForm { sqlite_type, collation: collation.map(str::to_owned) }
@@ -85,6 +93,17 @@ fn array_collation(row: &'static builtin::TypeRow) -> Option<&'static str> {
         Some("pg_multirange") => "pg_array_multirange",
         Some(_) | None => "pg_array",
     })
+}
+
+/// The collation of a built-in type, of `record`, or of an array over a user's type, which `anyarray` stands for: what orders
+/// it wherever it is stored.
+#[must_use]
+pub(crate) fn builtin_collation(oid: Oid) -> Option<&'static str> {
+    match oid {
+        Oid::RECORD => Some("pg_record"),
+        Oid::ANYARRAY => Some("pg_array"),
+        other => builtin_form(other).1,
+    }
 }
 
 /// Whether no column may have the type.

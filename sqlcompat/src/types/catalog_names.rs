@@ -17,8 +17,8 @@ pub enum TypeShape {
     Enum,
     /// A domain over a base type with a type modifier.
     Domain(Oid, i32),
-    /// A row type: the types of its columns in order.
-    Composite(Vec<Oid>),
+    /// A row type: the types and type modifiers of its columns in order.
+    Composite(Vec<(Oid, i32)>),
 }
 
 /// The catalogs that the reg* types name objects of.
@@ -106,6 +106,10 @@ impl TypeNames for Catalog {
             Some(UserType::Domain(domain)) => {
                 return Some(TypeShape::Domain(domain.base_type, domain.typmod));
             }
+            Some(UserType::Composite(it)) => {
+                let fields = it.fields.iter().map(|(_, oid, typmod)| (*oid, *typmod));
+                return Some(TypeShape::Composite(fields.collect()));
+            }
             None if type_oid.0 < FIRST_USER_OID => return None,
             None => {}
         }
@@ -115,7 +119,7 @@ impl TypeNames for Catalog {
         for table in self.tables.values() {
             if table.row_type_oid == type_oid {
                 return Some(TypeShape::Composite(
-                    table.columns.iter().map(|it| it.type_oid).collect(),
+                    table.columns.iter().map(|it| (it.type_oid, it.typmod)).collect(),
                 ));
             }
             if table.row_array_oid == type_oid {
@@ -123,7 +127,8 @@ impl TypeNames for Catalog {
             }
         }
         let view = self.views.values().find(|it| it.row_type_oid == type_oid)?;
-        Some(TypeShape::Composite(view.columns.iter().map(|(_, oid, _)| *oid).collect()))
+        let columns = view.columns.iter().map(|(_, oid, typmod)| (*oid, *typmod));
+        Some(TypeShape::Composite(columns.collect()))
     }
 
     fn enum_position(&self, type_oid: Oid, label: &str) -> Option<usize> {
@@ -149,6 +154,9 @@ impl TypeNames for Catalog {
     }
 
     fn field_names(&self, type_oid: Oid) -> Option<Vec<String>> {
+        if let Some(UserType::Composite(it)) = self.types.get(&type_oid) {
+            return Some(it.fields.iter().map(|(name, _, _)| name.clone()).collect());
+        }
         let mut tables = self.tables.values();
         if let Some(table) = tables.find(|it| it.row_type_oid == type_oid) {
             return Some(table.columns.iter().map(|it| it.name.clone()).collect());

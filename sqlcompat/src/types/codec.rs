@@ -109,7 +109,10 @@ pub fn decode_text(
         Oid::VOID => Datum::Text(String::new()),
         Oid::INT2VECTOR | Oid::OIDVECTOR => vector_from_text(text, type_oid)?,
         Oid::RECORD => {
-            return Err(SqlError::unsupported("input of anonymous composite types"));
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "input of anonymous composite types is not implemented",
+            ));
         }
         other => return decode_text_other(other, typmod, text, cx),
     })

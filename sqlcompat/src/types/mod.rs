@@ -43,6 +43,7 @@ pub mod network;
 pub mod numeric;
 pub mod numeric_math;
 pub mod object_name;
+mod quoted;
 pub mod range;
 pub mod range_math;
 pub mod record;

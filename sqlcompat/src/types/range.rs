@@ -23,7 +23,7 @@ use std::cmp::Ordering;
 
 use super::array::BinaryReader;
 use super::datetime::{DATE_MAX, DATE_MIN, DAY_END};
-use super::{TypeContext, codec, failure, numeric, scalar};
+use super::{TypeContext, codec, failure, numeric, quoted, scalar};
 use crate::builtin;
 use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
@@ -372,7 +372,7 @@ impl Range {
             if let Some(value) = &bound.value {
                 scratch.clear();
                 codec::encode_text(of.subtype, value.as_ref(), cx, &mut scratch)?;
-                write_bound(&scratch, out);
+                quoted::write(&scratch, b"()[],", out);
             }
             out.push(end);
         }
@@ -489,26 +489,6 @@ pub fn compare_stored(left: &str, right: &str) -> Ordering {
     }
 }
 
-/// Appends the text of a bound, quoted if anything in it has a meaning in a range.
-fn write_bound(text: &[u8], out: &mut Vec<u8>) {
-    let is_special = |byte: &u8| {
-        matches!(byte, b'"' | b'\\' | b'(' | b')' | b'[' | b']' | b',')
-            || scalar::is_space(char::from(*byte))
-    };
-    if !text.is_empty() && !text.iter().any(is_special) {
-        out.extend_from_slice(text);
-        return;
-    }
-    out.push(b'"');
-    for byte in text {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(*byte);
-        }
-        out.push(*byte);
-    }
-    out.push(b'"');
-}
-
 /// Takes a range literal apart.
 struct Reader<'a> {
     text: &'a str,
@@ -548,26 +528,7 @@ impl Reader<'_> {
 
     /// The text of a bound; `None` where nothing stands.
     fn bound(&mut self) -> Result<Option<String>, SqlError> {
-        let ends = |rest: &str| rest.starts_with([',', ')', ']']);
-        if ends(self.rest) {
-            return Ok(None);
-        }
-        let (mut bound, mut in_quotes) = (String::new(), false);
-        while in_quotes || !ends(self.rest) {
-            match self.next()? {
-                '\\' => bound.push(self.next()?),
-                '"' if in_quotes && self.take('"') => bound.push('"'),
-                '"' => in_quotes = !in_quotes,
-                other => bound.push(other),
-            }
-        }
-        Ok(Some(bound))
-    }
-
-    fn next(&mut self) -> Result<char, SqlError> {
-        let mut chars = self.rest.chars();
-        let next = chars.next().ok_or_else(|| self.malformed("Unexpected end of input."));
-        self.rest = chars.as_str();
-        next
+        let bound = quoted::read(&mut self.rest, &[',', ')', ']']);
+        bound.ok_or_else(|| self.malformed("Unexpected end of input."))
     }
 }

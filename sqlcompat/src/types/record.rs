@@ -1,6 +1,9 @@
 //! Rows as values: `ROW(…)`, whole-row references, and type names.
 //!
-//! A row of a named type is stored as a JSON array of its fields' storage forms. An anonymous record has no catalog entry
+//! A row of a named type is stored as a JSON array of its fields' storage forms; one whose storage form does not order by
+//! itself carries its type, `[1, "a", {"1700": "1.50"}]`, so that one collation orders the rows of every type (an enum's
+//! labels are compared by their bytes). Row types and arrays of the user's own, whose OIDs are not everywhere the same, carry
+//! `record` and `anyarray`. An anonymous record has no catalog entry
 //! that would tell its field types, so its stored form carries them: `[{"23": 1}, {"25": "a"}]`; and the names, where the
 //! fields have some: `[{"23 id": 1}]`. No storage form is a JSON object, so the two cannot be confused; a plain value in an
 //! anonymous record reads as `int8`, `float8` or text.
@@ -11,11 +14,12 @@
 use serde_json::Value;
 
 use super::array::{BinaryReader, datum_to_json, json_to_datum, storage_class};
-use super::{TypeContext, codec, failure, scalar};
+use super::{TypeContext, codec, failure, quoted, scalar};
 use crate::builtin;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::schema::builtin_collation;
 
 /// Most fields of a row.
 pub const FIELDS_MAX: usize = 1664;
@@ -25,6 +29,35 @@ pub type Fields = Vec<(Oid, Datum)>;
 
 fn wrong() -> SqlError {
     failure::wrong_storage("record")
+}
+
+/// The stored form of a row of a named type.
+#[must_use]
+pub fn to_storage(fields: &[(Oid, Datum)], cx: &TypeContext) -> String {
+    let items = fields.iter().map(|(oid, value)| {
+        let item = datum_to_json(value.as_ref());
+        match order_mark(*oid, cx) {
+            Some(mark) if !item.is_null() => {
+                let mut field = serde_json::Map::new();
+                field.insert(mark.to_string(), item);
+                Value::Object(field)
+            }
+            _ => item,
+        }
+    });
+    Value::Array(items.collect()).to_string()
+}
+
+/// The type that a stored field carries, if its order needs one.
+fn order_mark(type_oid: Oid, cx: &TypeContext) -> Option<Oid> {
+    let (base, _) = codec::base_type(type_oid, -1, cx);
+    match cx.names.shape(base) {
+        Some(super::TypeShape::Composite(_)) => Some(Oid::RECORD),
+        Some(super::TypeShape::Array(_)) if builtin::type_by_oid(base).is_none() => {
+            Some(Oid::ANYARRAY)
+        }
+        _ => builtin_collation(base).map(|_| base),
+    }
 }
 
 /// The stored form of an anonymous record.
@@ -92,7 +125,11 @@ fn typed_field(item: Value, cx: &TypeContext) -> Option<(Oid, Datum)> {
 ///
 /// # Errors
 /// XX000 if it is not one.
-pub fn from_storage(stored: &str, types: &[Oid], cx: &TypeContext) -> Result<Fields, SqlError> {
+pub fn from_storage(
+    stored: &str,
+    types: &[(Oid, i32)],
+    cx: &TypeContext,
+) -> Result<Fields, SqlError> {
     let Ok(Value::Array(items)) = serde_json::from_str(stored) else { return Err(wrong()) };
     if items.len() != types.len() {
         return Err(wrong());
@@ -100,7 +137,13 @@ pub fn from_storage(stored: &str, types: &[Oid], cx: &TypeContext) -> Result<Fie
     types
         .iter()
         .zip(items)
-        .map(|(oid, item)| Some((*oid, json_to_datum(item, storage_class(*oid, cx))?)))
+        .map(|((oid, _), item)| {
+            let item = match item {
+                Value::Object(marked) => marked.into_iter().next()?.1,
+                plain => plain,
+            };
+            Some((*oid, json_to_datum(item, storage_class(*oid, cx))?))
+        })
         .collect::<Option<_>>()
         .ok_or_else(wrong)
 }
@@ -132,31 +175,10 @@ fn write_fields(
         }
         scratch.clear();
         codec::encode_text(*oid, value.as_ref(), cx, &mut scratch)?;
-        write_field(&scratch, out);
+        quoted::write(&scratch, b"(),", out);
     }
     out.push(b')');
     Ok(())
-}
-
-fn write_field(text: &[u8], out: &mut Vec<u8>) {
-    let special = |byte: &u8| {
-        matches!(
-            byte,
-            b'"' | b'\\' | b'(' | b')' | b',' | b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c
-        )
-    };
-    if !text.is_empty() && !text.iter().any(special) {
-        out.extend_from_slice(text);
-        return;
-    }
-    out.push(b'"');
-    for byte in text {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(*byte);
-        }
-        out.push(*byte);
-    }
-    out.push(b'"');
 }
 
 /// Appends the text form of a row of a named type.
@@ -165,7 +187,7 @@ fn write_field(text: &[u8], out: &mut Vec<u8>) {
 /// XX000, and what the fields' output functions raise; the same holds for its neighbours.
 pub fn write_text(
     stored: &str,
-    types: &[Oid],
+    types: &[(Oid, i32)],
     cx: &TypeContext,
     out: &mut Vec<u8>,
 ) -> Result<(), SqlError> {
@@ -199,7 +221,7 @@ fn encode_fields(
 /// As [`write_text`].
 pub fn encode_binary(
     stored: &str,
-    types: &[Oid],
+    types: &[(Oid, i32)],
     cx: &TypeContext,
     out: &mut Vec<u8>,
 ) -> Result<(), SqlError> {
@@ -218,35 +240,44 @@ pub fn encode_anonymous(stored: &str, cx: &TypeContext, out: &mut Vec<u8>) -> Re
 ///
 /// # Errors
 /// 22P03, 42804, and what the fields' receive functions raise.
-pub fn decode_binary(bytes: &[u8], types: &[Oid], cx: &TypeContext) -> Result<String, SqlError> {
+pub fn decode_binary(
+    bytes: &[u8],
+    types: &[(Oid, i32)],
+    cx: &TypeContext,
+) -> Result<String, SqlError> {
     let mut reader = BinaryReader { rest: bytes };
     if reader.length()? != types.len() {
         return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "wrong number of columns"));
     }
-    let mut items = Vec::with_capacity(types.len());
-    for oid in types {
+    let mut fields = Vec::with_capacity(types.len());
+    for (oid, typmod) in types {
         let sent = Oid(reader.i32()?.cast_unsigned());
         if sent != *oid {
             return Err(SqlError::new(
                 SqlState::DATATYPE_MISMATCH,
-                format!("binary data has type {sent} instead of expected {oid}"),
+                format!(
+                    "binary data has type {sent} ({}) instead of expected {oid} ({}) in record column {}",
+                    format_type(sent, cx),
+                    format_type(*oid, cx),
+                    fields.len() + 1
+                ),
             ));
         }
         let length = reader.i32()?;
         let value = match usize::try_from(length) {
             Err(_) => Datum::Null,
-            Ok(length) => codec::decode_binary(*oid, -1, reader.take(length)?, cx)?,
+            Ok(length) => codec::decode_binary(*oid, *typmod, reader.take(length)?, cx)?,
         };
-        items.push(datum_to_json(value.as_ref()));
+        fields.push((*oid, value));
     }
-    Ok(Value::Array(items).to_string())
+    Ok(to_storage(&fields, cx))
 }
 
 /// Reads the text form of a row of a named type into its stored form.
 ///
 /// # Errors
 /// 22P02 for malformed text, and what the fields' input functions raise.
-pub fn parse(text: &str, types: &[Oid], cx: &TypeContext) -> Result<String, SqlError> {
+pub fn parse(text: &str, types: &[(Oid, i32)], cx: &TypeContext) -> Result<String, SqlError> {
     let bad = |detail: &str| {
         SqlError::new(
             SqlState::INVALID_TEXT_REPRESENTATION,
@@ -254,66 +285,25 @@ pub fn parse(text: &str, types: &[Oid], cx: &TypeContext) -> Result<String, SqlE
         )
         .with_detail(detail)
     };
-    let inner = text
-        .trim_matches(scalar::is_space)
-        .strip_prefix('(')
-        .ok_or_else(|| bad("Missing left parenthesis."))?
-        .strip_suffix(')')
-        .ok_or_else(|| bad("Missing right parenthesis."))?;
-    let parts = if types.is_empty() {
-        Vec::new()
-    } else {
-        split_fields(inner).ok_or_else(|| bad("Unexpected end of input."))?
-    };
-    if parts.len() != types.len() {
-        return Err(bad(if parts.len() < types.len() {
-            "Too few columns."
-        } else {
-            "Too many columns."
-        }));
-    }
-    let mut items = Vec::with_capacity(types.len());
-    for (oid, part) in types.iter().zip(parts) {
-        let value = match part {
-            None => Datum::Null,
-            Some(part) => codec::decode_text(*oid, -1, &part, cx)?,
-        };
-        items.push(datum_to_json(value.as_ref()));
-    }
-    Ok(Value::Array(items).to_string())
-}
-
-/// Splits at commas outside quotes; an empty unquoted field is NULL.
-fn split_fields(text: &str) -> Option<Vec<Option<String>>> {
-    let mut fields = Vec::new();
-    let mut current = String::new();
-    let mut quoted = false;
-    let mut in_quotes = false;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => current.push(chars.next()?),
-            '"' if in_quotes && chars.peek() == Some(&'"') => {
-                chars.next();
-                current.push('"');
-            }
-            '"' => {
-                in_quotes = !in_quotes;
-                quoted = true;
-            }
-            ',' if !in_quotes => {
-                let value = std::mem::take(&mut current);
-                fields.push((quoted || !value.is_empty()).then_some(value));
-                quoted = false;
-            }
-            c => current.push(c),
+    let mut rest = text.trim_start_matches(scalar::is_space);
+    rest = rest.strip_prefix('(').ok_or_else(|| bad("Missing left parenthesis."))?;
+    let mut fields = Vec::with_capacity(types.len());
+    for (oid, typmod) in types {
+        if !fields.is_empty() {
+            rest = rest.strip_prefix(',').ok_or_else(|| bad("Too few columns."))?;
         }
+        let part = quoted::read(&mut rest, &[',', ')']);
+        let value = match part.ok_or_else(|| bad("Unexpected end of input."))? {
+            None => Datum::Null,
+            Some(part) => codec::decode_text(*oid, *typmod, &part, cx)?,
+        };
+        fields.push((*oid, value));
     }
-    if in_quotes {
-        return None;
+    rest = rest.strip_prefix(')').ok_or_else(|| bad("Too many columns."))?;
+    if !rest.chars().all(scalar::is_space) {
+        return Err(bad("Junk after right parenthesis."));
     }
-    fields.push((quoted || !current.is_empty()).then_some(current));
-    Some(fields)
+    Ok(to_storage(&fields, cx))
 }
 
 /// A type's name as `format_type(oid, NULL)` shows it.

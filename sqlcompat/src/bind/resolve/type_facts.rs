@@ -102,6 +102,9 @@ impl<'a> Types<'a> {
         };
         match user {
             UserType::Enum(_) => plain,
+            UserType::Composite(it) => {
+                row_info(it.oid, &it.name, it.namespace, it.relation_oid, it.array_oid)
+            }
             UserType::Domain(domain) => {
                 let base = self.info(domain.base_type);
                 TypeInfo {
@@ -199,6 +202,25 @@ impl<'a> Types<'a> {
     #[must_use]
     pub fn is_composite(self, oid: Oid) -> bool {
         self.info(self.base(oid)).is_some_and(|info| info.kind == TypeKind::Composite)
+    }
+
+    /// Names, types and type modifiers of the fields of a row type.
+    #[must_use]
+    pub fn fields(self, oid: Oid) -> Option<Vec<(&'a str, Oid, i32)>> {
+        if let Some(UserType::Composite(it)) = self.catalog.types.get(&oid) {
+            let fields = it.fields.iter();
+            return Some(
+                fields.map(|(name, oid, typmod)| (name.as_str(), *oid, *typmod)).collect(),
+            );
+        }
+        let relation = self.info(oid)?.relation;
+        if let Some(table) = self.catalog.tables.get(&relation) {
+            let columns = table.columns.iter();
+            return Some(columns.map(|it| (it.name.as_str(), it.type_oid, it.typmod)).collect());
+        }
+        let view = self.catalog.views.get(&relation)?;
+        let columns = view.columns.iter();
+        Some(columns.map(|(name, oid, typmod)| (name.as_str(), *oid, *typmod)).collect())
     }
 
     /// Whether a relation's rows have a type of their own: those of tables do.

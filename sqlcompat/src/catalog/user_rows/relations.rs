@@ -6,7 +6,7 @@ use super::identifiers::columns_named;
 use super::{Dependencies, DerivedOids, PG_ATTRDEF, PG_CLASS, PG_REWRITE};
 use crate::oid::Oid;
 use crate::schema::{
-    Catalog, Column, ColumnGeneration, Sequence, Table, TableKind, UserType, View,
+    Catalog, Column, ColumnGeneration, CompositeType, Sequence, Table, TableKind, UserType, View,
 };
 
 /// A row of `pg_class`; `relfilenode` is the OID of what has storage.
@@ -16,7 +16,7 @@ const CLASS: &str = "INSERT OR IGNORE INTO pg_class(oid, relname, relnamespace, 
         reloftype, relowner, reltablespace, relallvisible, reltoastrelid, relisshared, relhassubclass,
         relrowsecurity, relforcerowsecurity, relispopulated, relispartition, relrewrite)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-        CASE WHEN ?5 <> 'v' THEN ?1 ELSE 0 END, CASE WHEN ?5 IN ('r', 'm') THEN 3 ELSE 0 END, ?5 IN ('r', 'm'),
+        CASE WHEN ?5 NOT IN ('v', 'c') THEN ?1 ELSE 0 END, CASE WHEN ?5 IN ('r', 'm') THEN 3 ELSE 0 END, ?5 IN ('r', 'm'),
         0, 10, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0)";
 
 /// A row of `pg_attribute`, with the facts of its type.
@@ -152,6 +152,48 @@ pub(super) fn insert(connection: &Connection, catalog: &Catalog) -> rusqlite::Re
     }
     for sequence in catalog.sequences.values() {
         insert_sequence(connection, catalog, sequence, &mut attributes)?;
+    }
+    for user_type in catalog.types.values() {
+        if let UserType::Composite(composite) = user_type {
+            insert_composite(connection, composite, &mut attributes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The relation that stands for a composite type.
+fn insert_composite(
+    connection: &Connection,
+    composite: &CompositeType,
+    attributes: &mut Attributes<'_>,
+) -> rusqlite::Result<()> {
+    let relation = composite.relation_oid;
+    ClassRow {
+        oid: relation,
+        name: &composite.name,
+        namespace: composite.namespace,
+        row_type: composite.oid,
+        kind: "c",
+        temporary: false,
+        access_method: 0,
+        attributes: i16::try_from(composite.fields.len()).unwrap_or(i16::MAX),
+        has_index: false,
+        checks: 0,
+        has_rules: false,
+        has_triggers: false,
+        size: (0, 0),
+    }
+    .insert(connection)?;
+    for ((name, type_oid, typmod), attnum) in composite.fields.iter().zip(1..) {
+        let (type_oid, typmod) = (*type_oid, *typmod);
+        attributes.add(&AttributeRow {
+            relation,
+            name,
+            attnum,
+            type_oid,
+            typmod,
+            ..Default::default()
+        })?;
     }
     Ok(())
 }
@@ -335,10 +377,7 @@ fn insert_view_dependencies(
         .chain(catalog.views.values().map(|it| (it.id, it.oid)))
         .chain(catalog.sequences.values().map(|it| (it.id, it.oid)))
         .map(|(id, oid)| (id, PG_CLASS, oid));
-    let types = catalog.types.values().map(|it| match it {
-        UserType::Enum(it) => (it.id, super::PG_TYPE, it.oid),
-        UserType::Domain(it) => (it.id, super::PG_TYPE, it.oid),
-    });
+    let types = catalog.types.values().map(|it| (it.id(), super::PG_TYPE, it.oid()));
     for (id, class, oid) in relations.chain(types) {
         if view.depends_on.contains(&id) {
             depend.add((PG_REWRITE, rule, 0), (class, oid, 0), "n")?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::{Dependencies, PG_CLASS, PG_TYPE, numbers};
 use crate::oid::Oid;
-use crate::schema::{Catalog, CheckConstraint, DomainType, EnumType, UserType};
+use crate::schema::{Catalog, CheckConstraint, CompositeType, DomainType, EnumType, UserType};
 
 /// Bytes that a name may have.
 const NAME_BYTES_MAX: usize = 63;
@@ -57,6 +57,9 @@ pub(super) fn insert(connection: &Connection, catalog: &Catalog) -> rusqlite::Re
     for it in catalog.types.values() {
         if let UserType::Enum(it) = it {
             insert_enum(connection, it)?;
+        }
+        if let UserType::Composite(it) = it {
+            insert_composite(connection, it)?;
         }
     }
     insert_rows(connection, catalog, &mut elements)?;
@@ -110,6 +113,19 @@ fn insert_enum(connection: &Connection, it: &EnumType) -> rusqlite::Result<()> {
         labels.execute(params![oid.0, it.oid.0, position, label])?;
     }
     Dependencies::new(connection)?.in_namespace(PG_TYPE, it.oid, it.namespace)
+}
+
+fn insert_composite(connection: &Connection, it: &CompositeType) -> rusqlite::Result<()> {
+    connection.prepare_cached(ROW)?.execute(params![
+        it.oid.0,
+        it.name,
+        it.namespace.0,
+        it.array_oid.0,
+        it.relation_oid.0
+    ])?;
+    let mut depend = Dependencies::new(connection)?;
+    depend.in_namespace(PG_TYPE, it.oid, it.namespace)?;
+    depend.add((PG_CLASS, it.relation_oid, 0), (PG_TYPE, it.oid, 0), "i")
 }
 
 fn insert_domain(connection: &Connection, it: &DomainType) -> rusqlite::Result<()> {

@@ -37,7 +37,7 @@ fn columns_of(type_oid: Oid, cx: &TypeContext) -> Option<Vec<Column>> {
     let (base, _) = codec::base_type(type_oid, -1, cx);
     let Some(TypeShape::Composite(types)) = cx.names.shape(base) else { return None };
     let names = cx.names.field_names(base)?;
-    let column = |(name, type_oid)| Column { name, type_oid, typmod: -1 };
+    let column = |(name, (type_oid, typmod))| Column { name, type_oid, typmod };
     Some(names.into_iter().zip(types).map(column).collect())
 }
 
@@ -236,18 +236,16 @@ fn given(
     let fields = if call.is_null(0) {
         Vec::new()
     } else {
-        // A row constructor keeps the form of an anonymous record when it is cast.
-        let stored = call.text(0)?;
-        let found = record::fields(type_oid, stored, cx)
-            .or_else(|_| record::fields(Oid::RECORD, stored, cx))?;
+        let found = record::fields(type_oid, call.text(0)?, cx)?;
         found.into_iter().map(|(_, field)| field).collect()
     };
     Ok((columns, fields))
 }
 
-fn named(fields: &[Datum]) -> Datum {
-    let items = fields.iter().map(|field| datum_to_json(field.as_ref())).collect();
-    Datum::Text(serde_json::Value::Array(items).to_string())
+fn named(columns: &[Column], fields: Vec<Datum>, cx: &TypeContext) -> Datum {
+    let types = columns.iter().map(|column| column.type_oid);
+    let fields: Vec<(Oid, Datum)> = types.zip(fields).collect();
+    Datum::Text(record::to_storage(&fields, cx))
 }
 
 fn populate(call: &Call, function: &str) -> Answer {
@@ -257,9 +255,9 @@ fn populate(call: &Call, function: &str) -> Answer {
     call.session.with_types(|cx| {
         let (columns, base) = given(call, function, cx)?;
         if call.is_null(1) {
-            return Ok(named(&base));
+            return Ok(named(&columns, base, cx));
         }
-        Ok(named(&row(call.text(1)?, &columns, &base, cx)?))
+        Ok(named(&columns, row(call.text(1)?, &columns, &base, cx)?, cx))
     })
 }
 
@@ -269,7 +267,7 @@ fn populate_set(call: &Call, function: &str) -> Result<Rows, SqlError> {
     }
     let found = call.session.with_types(|cx| {
         let (columns, base) = given(call, function, cx)?;
-        let fields = |raw: &&str| Ok(vec![named(&row(raw, &columns, &base, cx)?)]);
+        let fields = |raw: &&str| Ok(vec![named(&columns, row(raw, &columns, &base, cx)?, cx)]);
         objects(call.text(1)?, function)?.iter().map(fields).collect::<Result<Vec<_>, SqlError>>()
     })?;
     Ok(Box::new(found.into_iter().map(Ok)))

@@ -108,6 +108,7 @@ fn lists_columns(out: &[TokenWithSpan], open: usize) -> bool {
                 return before > 0 && word_at(out, before - 1, "INSERT");
             }
             Token::Word(word) if is_word(word, "INSERT") => return before + 1 == open,
+            Token::Word(word) if is_word(word, "VALUES") => return false,
             Token::Word(_) | Token::Period => at = before,
             _ => return false,
         }

@@ -65,6 +65,13 @@ pub enum DdlStatement {
         /// Labels in order.
         labels: Vec<String>,
     },
+    /// `CREATE TYPE … AS (…)`.
+    CreateComposite {
+        /// Name.
+        name: ObjectName,
+        /// Names and types of its fields.
+        fields: Vec<(String, TypeName)>,
+    },
     /// `CREATE DOMAIN`.
     CreateDomain(CreateDomain),
     /// `CREATE EXTENSION`.

@@ -303,7 +303,7 @@ fn create_sequence(cursor: &mut Cursor<'_>, temporary: bool) -> Parsed {
 fn create_type(cursor: &mut Cursor<'_>) -> Parsed {
     let name = cursor.object_name()?;
     if !cursor.words("as enum") {
-        return unsupported("CREATE TYPE other than AS ENUM");
+        return create_composite(cursor, name);
     }
     cursor.expect_symbol(&Token::LParen)?;
     let labels = if cursor.is_symbol(&Token::RParen) {
@@ -313,6 +313,27 @@ fn create_type(cursor: &mut Cursor<'_>) -> Parsed {
     };
     cursor.expect_symbol(&Token::RParen)?;
     ddl(DdlStatement::CreateEnum { name, labels })
+}
+
+/// What follows the name in `CREATE TYPE name AS (field type, …)`.
+fn create_composite(cursor: &mut Cursor<'_>, name: ObjectName) -> Parsed {
+    if !cursor.word("as") || !cursor.is_symbol(&Token::LParen) {
+        return unsupported("CREATE TYPE other than AS ENUM and AS (…)");
+    }
+    cursor.expect_symbol(&Token::LParen)?;
+    let fields = if cursor.is_symbol(&Token::RParen) {
+        Vec::new()
+    } else {
+        cursor.comma_list(|cursor| {
+            let field = (cursor.name()?, TypeName::parse(cursor)?);
+            if cursor.word("collate") {
+                return Err(SqlError::unsupported("COLLATE of a composite type's field"));
+            }
+            Ok(field)
+        })?
+    };
+    cursor.expect_symbol(&Token::RParen)?;
+    ddl(DdlStatement::CreateComposite { name, fields })
 }
 
 fn create_domain(cursor: &mut Cursor<'_>) -> Parsed {

@@ -10,7 +10,7 @@ use super::cursor::Cursor;
 use crate::builtin;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::schema::Catalog;
+use crate::schema::{Catalog, Relation};
 
 /// Longest `varchar(n)` and `char(n)`.
 const LENGTH_MAX: i64 = 10_485_760;
@@ -214,6 +214,16 @@ impl TypeName {
             && let Some(found) = catalog.type_by_name(search_path, schema, element)
         {
             return Ok((found.array_oid(), Oid(0)));
+        }
+        let table = |name: &str| match catalog.relation(search_path, schema, name) {
+            Some(Relation::Table(it)) => Some((it.row_type_oid, it.row_array_oid)),
+            _ => None,
+        };
+        if let Some(found) = table(&self.name) {
+            return Ok(found);
+        }
+        if let Some((_, array)) = self.name.strip_prefix('_').and_then(table) {
+            return Ok((array, Oid(0)));
         }
         match schema {
             Some(schema) if schema != "pg_catalog" && catalog.namespace(schema).is_none() => {

@@ -7,7 +7,7 @@ use crate::bind::ScalarScope;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::utility::{ColumnClause, IdentityClause, SequenceOptions};
-use crate::schema::catalog::{Catalog, Column, ColumnGeneration, UserType};
+use crate::schema::catalog::{Catalog, Column, ColumnGeneration};
 use crate::schema::definition::{ColumnDefinition, TypeReference};
 use crate::schema::row::{ObjectId, ObjectKind};
 
@@ -260,11 +260,7 @@ pub(super) fn type_reference(catalog: &Catalog, (oid, typmod): (Oid, i32)) -> Ty
     let typmod = (typmod >= 0).then_some(typmod);
     match catalog.type_by_oid(oid) {
         Some((user_type, array)) => {
-            let id = match user_type {
-                UserType::Enum(it) => it.id,
-                UserType::Domain(it) => it.id,
-            };
-            TypeReference { oid: 0, user: Some(id.0), array, typmod }
+            TypeReference { oid: 0, user: Some(user_type.id().0), array, typmod }
         }
         None => TypeReference { oid: oid.0, user: None, array: false, typmod },
     }

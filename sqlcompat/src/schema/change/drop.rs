@@ -91,8 +91,8 @@ impl Edit<'_> {
         let path = &self.statement.search_path;
         match self.catalog.type_by_name(path, name.schema.as_deref(), &name.name) {
             Some(UserType::Domain(it)) => Ok(it.id),
-            Some(UserType::Enum(it)) if kind == DropKind::Type => Ok(it.id),
-            Some(UserType::Enum(_)) => {
+            Some(found) if kind == DropKind::Type => Ok(found.id()),
+            Some(UserType::Enum(_) | UserType::Composite(_)) => {
                 let message = format!("\"{}\" is not a domain", name.display());
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
             }
@@ -336,6 +336,13 @@ impl Edit<'_> {
             {
                 found.add(domain.id, type_id(base), false);
             }
+            if let UserType::Composite(composite) = user_type {
+                for (_, field, _) in &composite.fields {
+                    if let Some((of, _)) = catalog.type_by_oid(*field) {
+                        found.add(composite.id, type_id(of), false);
+                    }
+                }
+            }
         }
         found.dependents
     }
@@ -454,10 +461,7 @@ fn is_missing(error: &SqlError) -> bool {
 
 /// Id of a user type.
 pub(super) fn type_id(user_type: &UserType) -> ObjectId {
-    match user_type {
-        UserType::Enum(it) => it.id,
-        UserType::Domain(it) => it.id,
-    }
+    user_type.id()
 }
 
 /// Id of an index, of a constraint's too.

@@ -9,7 +9,7 @@ use crate::bind::BindContext;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::utility::ObjectName;
-use crate::schema::catalog::{Catalog, Table};
+use crate::schema::catalog::{Catalog, Table, UserType};
 use crate::schema::definition;
 use crate::schema::link::{PUBLIC_NAMESPACE, TEMPORARY_NAMESPACE, public_id, temporary_id};
 use crate::schema::lookup::Relation;
@@ -255,7 +255,9 @@ impl<'a> Edit<'a> {
 
     /// Whether a relation of this name exists in a schema.
     pub(super) fn relation_exists(&self, namespace: Oid, name: &str) -> bool {
+        let composite = |it: &UserType| matches!(it, UserType::Composite(it) if it.namespace == namespace && it.name == name);
         self.catalog.relation_names.contains_key(&(namespace, name.to_owned()))
+            || self.catalog.types.values().any(composite)
     }
 
     /// Refuses a relation name that is taken; with `if_not_exists`, says so in a notice and answers false.

@@ -62,6 +62,10 @@ pub(super) fn apply(
             edit.create_enum(name, labels)?;
             "CREATE TYPE".to_owned()
         }
+        DdlStatement::CreateComposite { name, fields } => {
+            edit.create_composite(name, fields)?;
+            "CREATE TYPE".to_owned()
+        }
         DdlStatement::CreateDomain(ast) => {
             edit.create_domain(ast)?;
             "CREATE DOMAIN".to_owned()

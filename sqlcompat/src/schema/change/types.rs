@@ -1,11 +1,11 @@
-//! Enums and domains.
+//! Enums, domains and composite types.
 
 use super::edit::Edit;
 use super::expression;
 use crate::bind::ScalarScope;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::parse::utility::{AlterDomain, AlterType, CreateDomain, ObjectName};
+use crate::parse::utility::{AlterDomain, AlterType, CreateDomain, ObjectName, TypeName};
 use crate::schema::catalog::UserType;
 use crate::schema::definition::TypeDefinition;
 use crate::schema::row::{ObjectId, ObjectKind};
@@ -40,6 +40,43 @@ impl Edit<'_> {
             }
         }
         let definition = TypeDefinition { labels: labels.to_vec(), ..TypeDefinition::default() };
+        self.create(ObjectKind::Type, namespace.0, &name.name, &definition);
+        Ok(())
+    }
+
+    /// `CREATE TYPE … AS (…)`.
+    pub(super) fn create_composite(
+        &mut self,
+        name: &ObjectName,
+        fields: &[(String, TypeName)],
+    ) -> Result<(), SqlError> {
+        let namespace = self.target_namespace(name, false)?;
+        let mut user_types = self.catalog.types.values();
+        let is_type = user_types.any(|it| it.namespace() == namespace.1 && it.name() == name.name);
+        if !is_type && self.relation_exists(namespace.1, &name.name) {
+            let message = format!("relation \"{}\" already exists", name.name);
+            return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message));
+        }
+        self.claim_type_name(namespace.1, &name.name)?;
+        let mut references = Vec::with_capacity(fields.len());
+        for (index, (field, type_name)) in fields.iter().enumerate() {
+            if fields.iter().take(index).any(|(it, _)| it == field) {
+                let message = format!("column \"{field}\" specified more than once");
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+            }
+            let data_type =
+                type_name.resolve(&self.catalog, &self.statement.search_path).map_err(|error| {
+                    // PostgreSQL tells no place here.
+                    SqlError { position: None, ..error }
+                })?;
+            if crate::schema::storage::is_pseudo_type(data_type.0) {
+                let message = format!("column \"{field}\" has pseudo-type {}", type_name.name);
+                return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+            }
+            references
+                .push((field.clone(), super::column::type_reference(&self.catalog, data_type)));
+        }
+        let definition = TypeDefinition { fields: Some(references), ..TypeDefinition::default() };
         self.create(ObjectKind::Type, namespace.0, &name.name, &definition);
         Ok(())
     }
