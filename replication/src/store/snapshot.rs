@@ -150,7 +150,7 @@ impl Snapshots {
         let Some(snapshot) = self.0.get_mut(place) else { return Ok(StateSlice::Gone) };
         snapshot.used_at = Instant::now();
         let (mut read, mut bytes) = (Vec::new(), 0);
-        for index in chunks.. {
+        for index in chunks..=u32::MAX {
             let Some(chunk) = snapshot.chunk(index)? else { break };
             bytes += chunk.body.len();
             let is_last = chunk.chunk.is_last;

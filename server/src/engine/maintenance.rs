@@ -136,7 +136,10 @@ impl Keeper {
     fn round(&mut self, database: &Database, now_us: u64) -> Result<(), MaintenanceError> {
         self.look_at_expelled(database)?;
         self.learn(database, now_us)?;
-        self.resend(database)?;
+        // What cannot be made again now, perhaps never, must not keep the file from being looked after.
+        if let Err(error) = self.resend(database) {
+            tracing::error!(%error, "transactions that were put aside were not made again");
+        }
         if self.peers.is_save_due(now_us) {
             self.save_peers(database, now_us)?;
         }
