@@ -96,6 +96,8 @@ impl Node {
         let (directory, create) = self.stop();
         let refused = open(directory.path(), number, create);
         assert!(matches!(refused, Err(StoreError::LostIdentity { .. })));
+        let has_log = |suffix| directory.path().join(format!("{DATABASE_FILE}{suffix}")).exists();
+        assert!(!has_log("-wal") && !has_log("-wal-kept"), "the file is whole by itself");
         let aside = retire(directory.path()).unwrap();
         let node = Self::restart((directory, create), number);
         assert_eq!(transfer(&peer.store, &node.store, 1), StateOutcome::Adopted);

@@ -190,7 +190,8 @@ pub fn retire(directory: &Path) -> Result<PathBuf> {
         return Err(StoreError::TransactionState("no name is left for another retired database"));
     };
     std::fs::create_dir(&retired).map_err(io(&retired))?;
-    // The database goes last: as long as it is here, nothing has happened.
+    // `Store::open` has found it lost and left it at rest: it has all commits by itself. It goes last: as long as it is
+    // here, nothing has happened.
     for suffix in ["-wal", "-wal-kept", ""] {
         let name = format!("{DATABASE_FILE}{suffix}");
         let from = directory.join(&name);

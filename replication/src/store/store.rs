@@ -96,6 +96,9 @@ impl Store {
         let head = log.heads.get(&site).copied().unwrap_or_default();
         let identity = Identity::begin(&sqlite, head)?;
         if let Some(lost) = identity.lost {
+            // Whoever puts it aside moves one file then, which says by itself that it is lost and has all commits.
+            drop(sqlite);
+            seal::close(&file)?;
             return Err(StoreError::LostIdentity { path: directory.to_owned(), lost });
         }
         // What counts as durable from here on must be: earlier commits of a killed process may still be in memory only.
