@@ -4,7 +4,7 @@ use rand::RngExt;
 
 use crate::types::{SiteId, StateChunk, TransferId};
 
-use super::super::limits::{PULL_BYTES, PULL_STALL};
+use super::super::limits::{PULL_BYTES, PULL_STALL, STATE_RETRY_MIN};
 use super::super::message::{Frame, PullStatus};
 use super::super::pull::pieces;
 use super::super::serve::{Asked, Request};
@@ -120,7 +120,11 @@ impl Replica {
             return false;
         }
         let arrived = if status == PullStatus::Done { transfer.store(now) } else { Vec::new() };
-        if arrived.is_empty() {
+        let is_passing = matches!(status, PullStatus::Busy | PullStatus::Failed);
+        if is_passing && transfer.chunks > 0 {
+            // What has come is kept; a peer that never gets over it is forlorn in the end.
+            transfer.stage = Stage::Resting(now + STATE_RETRY_MIN);
+        } else if arrived.is_empty() {
             tracing::debug!(peer = %transfer.peer, ?status, "state refused");
             self.transfer = None;
             self.patience.fail(now);
