@@ -130,3 +130,56 @@ fn what_waits_is_not_run_in_a_batch() -> Result<()> {
     );
     cluster.finish()
 }
+
+/// Each job is judged by itself: a row whose parent only another session's job brings is refused.
+#[test]
+fn deferred_constraints_are_checked_job_by_job() -> Result<()> {
+    let cluster = Cluster::start("deferred", 1)?;
+    let node = cluster.node(1);
+    node.query("CREATE TABLE parent (id int PRIMARY KEY)")?;
+    node.query(
+        "CREATE TABLE child (id serial PRIMARY KEY,
+            parent int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",
+    )?;
+    in_sessions(node, |number, session| {
+        for round in 0..ROUNDS {
+            let id = round * SESSIONS + number;
+            let child = format!("INSERT INTO child (parent) VALUES ({id})");
+            let state = error_of(session, &child)?;
+            ensure!(state == "23503", "SQLSTATE {state}");
+            session.execute(&format!("INSERT INTO parent VALUES ({id})"))?;
+            session.execute(&child)?;
+        }
+        Ok(())
+    })?;
+    let rows = (SESSIONS * ROUNDS).to_string();
+    cluster.all_answer("SELECT count(*) FROM child JOIN parent ON parent.id = parent", &[&rows])?;
+    cluster.finish()
+}
+
+/// A statement that takes long is stopped in the batch and run by its session; those who came with it lose nothing.
+#[test]
+fn a_long_statement_takes_no_other_along() -> Result<()> {
+    let cluster = Cluster::start("long", 1)?;
+    let node = cluster.node(1);
+    node.query("CREATE TABLE t (id bigint PRIMARY KEY, n int)")?;
+    in_sessions(node, |number, session| {
+        for round in 0..ROUNDS {
+            let id = number * 1_000 + round;
+            if number == 0 && round % 20 == 0 {
+                let from = 1_000_000 + round * 100_000;
+                let sql = format!(
+                    "INSERT INTO t SELECT g, 0 FROM generate_series({from}, {}) g",
+                    from + 19_999
+                );
+                session.execute(&sql)?;
+            }
+            session.execute(&format!("INSERT INTO t VALUES ({id}, 1)"))?;
+        }
+        Ok(())
+    })?;
+    let expected = format!("{} {}", 3 * 20_000, SESSIONS * ROUNDS);
+    let sql = "SELECT count(*) FILTER (WHERE n = 0) || ' ' || count(*) FILTER (WHERE n = 1) FROM t";
+    cluster.all_answer(sql, &[&expected])?;
+    cluster.finish()
+}

@@ -237,6 +237,12 @@ impl StoreConnection {
         self.capture.fold()
     }
 
+    /// Whether a foreign key that is checked at COMMIT is violated at the moment.
+    #[must_use]
+    pub fn has_deferred_violations(&self) -> bool {
+        ffi::has_deferred_violations(&self.sqlite)
+    }
+
     /// Undoes the write transaction, if there is one, and hands the lease on.
     pub fn rollback(&mut self) {
         if self.lease.is_none() {

@@ -25,7 +25,12 @@
 //! 2. There is at most one leader; whoever ends leading wakes another one if jobs wait.
 //!
 //! # Bounds
-//! [`JOBS_MAX`] jobs and [`BATCH_TIME`] per batch, one if others wait for the lease; each session waits with one job.
+//! [`JOBS_MAX`] jobs and [`BATCH_TIME`] per batch, one if others wait for the lease; each session waits with one job. A job that
+//! takes longer than `JOB_TIME` (`batch_writer.rs`) is stopped. SQLite then undoes the whole batch, so its other jobs
+//! are run by their sessions; the long one's session runs that statement itself from then on.
+//!
+//! # Left out
+//! A session under `synchronous_commit = off` that happens to lead waits for the sync that others of its batch wait for.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,6 +80,8 @@ pub(super) enum Outcome {
     Committed(Done),
     /// Nothing of it remains: it is to be run by its session.
     Refused,
+    /// The same; and it is of a kind that had better not be handed in again.
+    Unsuited,
 }
 
 /// A job's result.
@@ -149,7 +156,7 @@ impl Batches {
             if queue.leader == Leader::Nobody && !queue.waiting.is_empty() {
                 queue.leader = Leader::Somebody;
                 drop(queue);
-                self.lead(database, &entry.job, deadline);
+                self.lead(database, &entry, deadline);
             } else {
                 drop(queue);
                 match left.filter(|left| !left.is_zero()) {
@@ -161,20 +168,28 @@ impl Batches {
         }
     }
 
-    /// Runs a batch, if the lease is to be had while the leader's own job may wait for it.
-    fn lead(&self, database: &Database, own: &Job, deadline: Option<Instant>) {
+    /// Runs a batch, the leader's own job first, if the lease is to be had while that may wait for it.
+    fn lead(&self, database: &Database, own: &Arc<Entry>, deadline: Option<Instant>) {
         let leading = Leading { batches: self };
-        let Ok(lease) = database.lease().acquire(deadline, &own.over) else { return };
+        let Ok(lease) = database.lease().acquire(deadline, &own.job.over) else { return };
         let mut batch = Batch::default();
         let committed = {
-            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut writing = Writing(writer);
             let begun = clock::now();
-            writer.begin(database, lease);
-            while let Some(entry) = self.next(database, &batch, begun) {
-                let ran = writer.run(database, &entry.job);
-                batch.jobs.push((entry, ran));
+            writing.0.begin(database, lease);
+            let mut first = self.lock().remove(own).then(|| Arc::clone(own));
+            while let Some(entry) =
+                first.take().or_else(|| self.next(database, batch.jobs.len(), begun))
+            {
+                // Whatever happens, the batch answers it.
+                batch.jobs.push((Arc::clone(&entry), Outcome::Refused));
+                let ran = writing.0.run(database, &entry.job);
+                if let Some((_, outcome)) = batch.jobs.last_mut() {
+                    *outcome = ran;
+                }
             }
-            writer.commit(database)
+            writing.0.commit(database)
         };
         // The next one leads while this one waits for the disk.
         drop(leading);
@@ -191,8 +206,7 @@ impl Batches {
     }
 
     /// The next job of a batch.
-    fn next(&self, database: &Database, batch: &Batch, begun: Instant) -> Option<Arc<Entry>> {
-        let ran = batch.jobs.len();
+    fn next(&self, database: &Database, ran: usize, begun: Instant) -> Option<Arc<Entry>> {
         let others_wait = database.lease().waiters() > 0;
         let is_late = clock::now().saturating_duration_since(begun) >= BATCH_TIME;
         if ran >= JOBS_MAX || ran > 0 && (others_wait || is_late) {
@@ -228,6 +242,15 @@ impl Queue {
     }
 }
 
+/// The writer while a batch is open. However it ends, the lease does not stay there.
+struct Writing<'a>(MutexGuard<'a, BatchWriter>);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
 /// The turn of the leader, however it ends.
 struct Leading<'a> {
     batches: &'a Batches,
@@ -241,20 +264,20 @@ impl Drop for Leading<'_> {
     }
 }
 
-/// Jobs that are run together and have not been told what became of them, each with its result if it was not refused.
-/// Those that are left when it is dropped are refused: nobody waits for ever.
+/// Jobs that are run together and have not been told what became of them. Those that are left when it is dropped are
+/// refused: nobody waits for ever.
 #[derive(Default)]
 struct Batch {
-    jobs: Vec<(Arc<Entry>, Option<Done>)>,
+    jobs: Vec<(Arc<Entry>, Outcome)>,
 }
 
 impl Batch {
     /// Tells what became of those jobs, and of all that were refused.
     fn settle(&mut self, which: impl Fn(&Job) -> bool) {
-        self.jobs.retain_mut(|(entry, done)| {
-            let is_told = done.is_none() || which(&entry.job);
+        self.jobs.retain_mut(|(entry, outcome)| {
+            let is_told = !matches!(outcome, Outcome::Committed(_)) || which(&entry.job);
             if is_told {
-                entry.settle(done.take().map_or(Outcome::Refused, Outcome::Committed));
+                entry.settle(std::mem::replace(outcome, Outcome::Refused));
             }
             !is_told
         });

@@ -5,10 +5,12 @@
 //! would make others wait (`pg_sleep`, advisory locks) is an error here, and the job is refused.
 //!
 //! # Bounds
-//! [`CACHE_KIB`] of pages. [`ROWS_MAX`] rows and [`ROW_BYTES_MAX`] bytes of `RETURNING`; a job with more is refused.
+//! [`CACHE_KIB`] of pages; [`JOB_TIME`] per job. [`ROWS_MAX`] rows and [`ROW_BYTES_MAX`] bytes of
+//! `RETURNING`; a job with more is refused.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -17,13 +19,14 @@ use trellis_sqlcompat::functions::{self, SessionContext, SessionHost};
 use trellis_sqlcompat::schema::Catalog;
 use trellis_sqlcompat::{Datum, SqlError};
 
-use super::batch::{Done, Job};
+use super::batch::{Done, Job, Outcome};
 use super::database::{Database, DatabaseError};
 use super::schema;
 use super::sequence::Persisted;
 use super::session_engine::as_value;
 use super::unique_id::UniqueIds;
 use super::violation::Watch;
+use crate::clock;
 
 /// Page cache of the connection, KiB. It is the one that most writes go through, and stays valid between batches.
 const CACHE_KIB: i64 = 16 << 10;
@@ -31,21 +34,50 @@ const CACHE_KIB: i64 = 16 << 10;
 /// Rows that a job may return.
 const ROWS_MAX: usize = 100;
 
-/// Bytes of text that a job may return.
-const ROW_BYTES_MAX: usize = 256 << 10;
+/// What a value counts for besides the bytes of its text.
+const VALUE_BYTES: usize = 16;
 
-/// Why a job is not done. What it is does not matter: its session will find out.
-struct Refusal;
+/// Bytes that a job may return: so few that sending them never waits for the client, since it is committed by then.
+const ROW_BYTES_MAX: usize = 8 << 10;
+
+/// How long a job may run: others wait for it.
+const JOB_TIME: Duration = Duration::from_millis(50);
+
+/// Why a job is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// It failed. Why does not matter: its session will find out.
+    Failed,
+    /// It is too much for a batch.
+    Unsuited,
+}
 
 impl From<rusqlite::Error> for Refusal {
     fn from(_error: rusqlite::Error) -> Self {
-        Self
+        Self::Failed
     }
 }
 
 impl From<StoreError> for Refusal {
     fn from(_error: StoreError) -> Self {
-        Self
+        Self::Failed
+    }
+}
+
+/// What stops the present job.
+#[derive(Default)]
+struct Limits {
+    over: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+}
+
+impl Limits {
+    fn are_passed(&self) -> bool {
+        self.over.load(Ordering::Relaxed) || self.is_late()
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| clock::now() > deadline)
     }
 }
 
@@ -54,7 +86,7 @@ pub(super) struct BatchWriter {
     connection: StoreConnection,
     context: SessionContext,
     /// What stops the present job.
-    over: Arc<Mutex<Arc<AtomicBool>>>,
+    limits: Arc<Mutex<Limits>>,
     /// The schema whose enums the connection knows.
     catalog: Arc<Catalog>,
     epoch: u64,
@@ -78,17 +110,15 @@ impl BatchWriter {
         functions::register_enums(connection.sqlite(), None, &catalog)?;
         unique_ids.register(connection.sqlite())?;
         Watch::default().register(connection.sqlite())?;
-        let over: Arc<Mutex<Arc<AtomicBool>>> = Arc::default();
-        let present = Arc::clone(&over);
-        connection.stop_when(move || lock(&present).load(Ordering::Relaxed))?;
+        let limits: Arc<Mutex<Limits>> = Arc::default();
+        let present = Arc::clone(&limits);
+        connection.stop_when(move || lock(&present).are_passed())?;
         let (runs_for, persisted) = (None, Vec::new());
-        Ok(Self { connection, context, over, catalog, epoch, runs_for, persisted })
+        Ok(Self { connection, context, limits, catalog, epoch, runs_for, persisted })
     }
 
     /// Opens a batch. If that fails its jobs are refused.
     pub(super) fn begin(&mut self, database: &Database, lease: WriteLease) {
-        // Only a panic leaves one open.
-        self.connection.rollback();
         self.persisted.clear();
         self.runs_for = None;
         if let Err(error) = self.try_begin(database, lease) {
@@ -98,7 +128,7 @@ impl BatchWriter {
     }
 
     fn try_begin(&mut self, database: &Database, lease: WriteLease) -> Result<(), StoreError> {
-        *lock(&self.over) = Arc::default();
+        *lock(&self.limits) = Limits::default();
         let schema = database.schema();
         if schema.epoch != self.epoch {
             let sqlite = self.connection.sqlite();
@@ -111,17 +141,25 @@ impl BatchWriter {
         Ok(())
     }
 
-    /// Runs a job as a part of the batch; none if nothing of it remains.
-    pub(super) fn run(&mut self, database: &Database, job: &Job) -> Option<Done> {
+    /// Runs a job as a part of the batch.
+    pub(super) fn run(&mut self, database: &Database, job: &Job) -> Outcome {
         if self.runs_for != Some(job.epoch) {
-            return None;
+            return Outcome::Refused;
         }
         self.context.adopt(&job.context, |host| Arc::new(BatchHost(host)));
-        *lock(&self.over) = Arc::clone(&job.over);
+        let (over, deadline) = (Arc::clone(&job.over), Some(clock::now() + JOB_TIME));
+        *lock(&self.limits) = Limits { over, deadline };
         let done = self.run_part(database, job);
         // What comes next, a commit above all, is not to be stopped.
-        *lock(&self.over) = Arc::default();
-        done.or_else(|Refusal| self.undo(job)).ok()
+        let limits = std::mem::take(&mut *lock(&self.limits));
+        match done {
+            Ok(done) => Outcome::Committed(done),
+            Err(refusal) => {
+                self.undo(job);
+                let unsuited = refusal == Refusal::Unsuited || limits.is_late();
+                if unsuited { Outcome::Unsuited } else { Outcome::Refused }
+            }
+        }
     }
 
     fn run_part(&mut self, database: &Database, job: &Job) -> Result<Done, Refusal> {
@@ -131,14 +169,18 @@ impl BatchWriter {
             self.connection.notify(message)?;
         }
         let (sequences, site) = (&database.sequences, database.store.site_id());
-        self.persisted.push(sequences.persist(self.connection.sqlite(), site)?);
+        let persisted = sequences.persist(self.connection.sqlite(), site)?;
+        if self.connection.has_deferred_violations() {
+            return Err(Refusal::Failed);
+        }
         self.connection.end_part(job.tag)?;
         execute(self.connection.sqlite(), "RELEASE trellis_job")?;
+        self.persisted.push(persisted);
         Ok(done)
     }
 
     /// Undoes what a job has done. If SQLite has undone the whole batch, no other job is run.
-    fn undo(&mut self, job: &Job) -> Result<Done, Refusal> {
+    fn undo(&mut self, job: &Job) {
         job.notices.take();
         let _reason = self.context.take_error();
         let sqlite = self.connection.sqlite();
@@ -148,7 +190,11 @@ impl BatchWriter {
             self.runs_for = None;
             self.connection.rollback();
         }
-        Err(Refusal)
+    }
+
+    /// Undoes the batch if it is still open.
+    pub(super) fn give_up(&mut self) {
+        self.connection.rollback();
     }
 
     /// Commits the batch, or undoes it if it is not whole, and hands the lease on; what to wait for, if anything changed.
@@ -171,8 +217,8 @@ impl BatchWriter {
     }
 }
 
-fn lock(over: &Mutex<Arc<AtomicBool>>) -> MutexGuard<'_, Arc<AtomicBool>> {
-    over.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(limits: &Mutex<Limits>) -> MutexGuard<'_, Limits> {
+    limits.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn execute(sqlite: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -193,7 +239,7 @@ fn step(sqlite: &Connection, job: &Job) -> Result<Done, Refusal> {
         let row = (0..job.width).map(|at| datum(row, at, &mut bytes));
         returned.push(row.collect::<Result<Vec<_>, Refusal>>()?);
         if returned.len() > ROWS_MAX || bytes > ROW_BYTES_MAX {
-            return Err(Refusal);
+            return Err(Refusal::Unsuited);
         }
     }
     drop(rows);
@@ -202,13 +248,14 @@ fn step(sqlite: &Connection, job: &Job) -> Result<Done, Refusal> {
 }
 
 fn datum(row: &Row<'_>, at: usize, bytes: &mut usize) -> Result<Datum, Refusal> {
+    *bytes += VALUE_BYTES;
     Ok(match row.get_ref(at)? {
         ValueRef::Null => Datum::Null,
         ValueRef::Integer(integer) => Datum::Integer(integer),
         ValueRef::Real(real) => Datum::Real(real),
         ValueRef::Text(text) => {
             *bytes += text.len();
-            Datum::Text(std::str::from_utf8(text).map_err(|_invalid| Refusal)?.to_owned())
+            Datum::Text(std::str::from_utf8(text).map_err(|_invalid| Refusal::Failed)?.to_owned())
         }
         ValueRef::Blob(blob) => {
             *bytes += blob.len();

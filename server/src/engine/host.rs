@@ -69,6 +69,14 @@ impl SharedDraws {
         self.lock().redo = true;
     }
 
+    /// What was given is of no more use: the statement has ended.
+    pub(super) fn forget(&self) {
+        let mut draws = self.lock();
+        draws.given.clear();
+        draws.before.clear();
+        (draws.overflowed, draws.replaying, draws.redo) = (false, false, false);
+    }
+
     /// Whether the transaction has moved a sequence, which is then told only once.
     pub(super) fn take_unsaved(&self) -> bool {
         std::mem::take(&mut self.lock().unsaved)

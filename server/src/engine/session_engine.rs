@@ -1,8 +1,9 @@
 //! One session's engine.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
 use trellis_replication::store::{SharedConnection, Statement, StoreError, UNLOGGED_WRITE};
@@ -57,6 +58,10 @@ pub struct SqliteEngine {
     pub(super) watch: Watch,
     /// For the client, while the transaction is open.
     pub(super) waited: WaitedFor,
+    /// Since when the statement waits for the lease, if it has begun to wait in a batch.
+    pub(super) waits_since: Option<Instant>,
+    /// Statements that have shown to be too much for a batch.
+    pub(super) unsuited: HashSet<String>,
     /// Frames in the write-ahead log when the present snapshot was taken.
     pub(super) snapshot_frames: usize,
     pub(super) private_epoch: u64,
@@ -116,6 +121,8 @@ impl SqliteEngine {
             draws,
             watch,
             waited: WaitedFor::default(),
+            waits_since: None,
+            unsuited: HashSet::new(),
             snapshot_frames: 0,
             private_epoch: PRIVATE_EPOCHS,
         })
@@ -365,6 +372,7 @@ impl Engine for SqliteEngine {
     fn begin_statement(&mut self, environment: &Environment, now_us: i64) {
         self.follow_schema();
         self.waited.spoken();
+        self.waits_since = None;
         self.cancel.begin_statement(self.limits().statement_timeout);
         self.context.update(|state| {
             state.statement_us = now_us;
@@ -428,6 +436,7 @@ impl Engine for SqliteEngine {
         self.context.keep().clear();
         let count = written.map_err(|error| self.explain_violation(error, write, parameters));
         self.context.keep().clear();
+        self.draws.forget();
         let count = count?;
         self.restart_sequences(&write.restarts)?;
         self.waited.spoken();
@@ -565,6 +574,7 @@ impl Engine for SqliteEngine {
     fn rollback(&mut self) {
         self.notices.take();
         self.draws.take_unsaved();
+        self.draws.forget();
         self.undo();
         self.database.advisory.release(self.identity.pid, LockScope::Transaction);
         if let Some(mut transaction) = self.transaction.take() {

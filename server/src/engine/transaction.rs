@@ -304,7 +304,8 @@ impl SqliteEngine {
 
     pub(super) fn lock_deadline(&self) -> Option<Instant> {
         let timeout = self.limits().lock_timeout;
-        let lock = timeout.map(|timeout| clock::now() + timeout);
+        let since = self.waits_since.unwrap_or_else(clock::now);
+        let lock = timeout.map(|timeout| since + timeout);
         [lock, self.cancel.deadline()].into_iter().flatten().min()
     }
 

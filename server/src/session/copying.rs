@@ -57,6 +57,8 @@ impl<E: Engine> Session<E> {
                 Ok(Ran::CopyIn(Box::new(copy)))
             }
             CopyDirection::ToStdout => {
+                // Its rows are still to be sent when the write is done.
+                self.alone = false;
                 let Ran::Rows(rows, _) = self.run_bound(&Arc::new(statement.plan.clone()), &[])?
                 else {
                     let message = "COPY query must have a RETURNING clause";

@@ -184,6 +184,22 @@ pub(in crate::store) fn second_handle(connection: &Connection) -> rusqlite::Resu
     unsafe { Connection::from_handle(connection.handle()) }
 }
 
+/// Whether a foreign key that is checked at COMMIT is violated at the moment.
+pub(in crate::store) fn has_deferred_violations(connection: &Connection) -> bool {
+    let (mut violations, mut highest) = (0, 0);
+    // SAFETY: the handle is that of an open connection, and the out pointers are valid.
+    let code = unsafe {
+        ffi::sqlite3_db_status(
+            connection.handle(),
+            ffi::SQLITE_DBSTATUS_DEFERRED_FKS,
+            &raw mut violations,
+            &raw mut highest,
+            0,
+        )
+    };
+    code != ffi::SQLITE_OK || violations != 0
+}
+
 unsafe extern "C" fn drop_events(events: *mut c_void) {
     // SAFETY: SQLite calls this once, with the box made in `install`.
     drop(unsafe { Box::from_raw(events.cast::<Events>()) });

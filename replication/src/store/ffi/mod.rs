@@ -19,7 +19,8 @@ mod row_table;
 mod statement;
 
 pub(super) use hooks::{
-    Installed, RowEvent, RowOperation, TransactionEvents, install, second_handle,
+    Installed, RowEvent, RowOperation, TransactionEvents, has_deferred_violations, install,
+    second_handle,
 };
 pub(super) use row_function::{Arguments, RowFunction, register_row_function};
 pub(super) use row_table::{RowCursor, RowTable, register_row_table};
