@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use trellis_replication::store::{LogLimits, StoreError};
 
@@ -173,15 +174,17 @@ fn start(arguments: StartArguments) -> anyhow::Result<()> {
 }
 
 async fn serve(options: NodeOptions) -> anyhow::Result<()> {
-    let mut interrupted = signal(tokio::signal::unix::SignalKind::interrupt())?;
-    let mut terminated = signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut signals = Signals::listen()?;
     let mut options = options;
-    let mut node = Node::start(options.clone()).await.map_err(with_advice)?;
+    // A node that is told to stop while it starts, or waits for the state of another, has nothing to take leave of.
+    let mut node = tokio::select! {
+        () = signals.arrive() => return Ok(()),
+        node = Node::start(options.clone()) => node.map_err(with_advice)?,
+    };
     announce(&node);
     loop {
         let failure = tokio::select! {
-            _ = interrupted.recv() => None,
-            _ = terminated.recv() => None,
+            () = signals.arrive() => None,
             failure = node.failure() => Some(failure),
         };
         // Where it listens it is to be found again, also where the system chose the ports.
@@ -194,7 +197,10 @@ async fn serve(options: NodeOptions) -> anyhow::Result<()> {
             None => return Ok(()),
             Some(Failure::Identity(lost)) => {
                 tracing::warn!("{lost}; the node begins anew");
-                node = restart(&options).await?;
+                node = tokio::select! {
+                    () = signals.arrive() => return Ok(()),
+                    node = restart(&options) => node?,
+                };
             }
             Some(Failure::Storage(reason)) => {
                 anyhow::bail!("the node cannot go on: {reason}; start it again")
@@ -235,8 +241,26 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-fn signal(kind: tokio::signal::unix::SignalKind) -> anyhow::Result<tokio::signal::unix::Signal> {
-    tokio::signal::unix::signal(kind).context("could not listen for signals")
+/// The signals that tell a node to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("could not listen for signals");
+        let interrupt = listen(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Waits for one of them.
+    async fn arrive(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => (),
+            _ = self.terminate.recv() => (),
+        }
+    }
 }
 
 /// One line per endpoint, then `ready`, on standard output, for people and for programs that wait.
