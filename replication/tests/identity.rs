@@ -9,10 +9,10 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use transfer::{deliver, transfer};
 use trellis_replication::store::{
-    ApplyOutcome, DATABASE_FILE, LogLimits, LogSlice, LostIdentity, Resent, StateOutcome, Store,
-    StoreError, StoreOptions, TableSpec, retire, retired, roster_table,
+    ApplyOutcome, DATABASE_FILE, LogLimits, LogSlice, LostIdentity, Resent, StateOutcome,
+    StateSlice, Store, StoreError, StoreOptions, TableSpec, retire, retired, roster_table,
 };
-use trellis_replication::types::{ColumnId, DbVersion, SiteId, TableId};
+use trellis_replication::types::{ColumnId, DbVersion, SiteId, TableId, TransferId};
 
 const TABLES: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER) STRICT",
@@ -175,6 +175,24 @@ fn a_restored_copy_that_did_not_write_fetches_its_past() {
     // Its start is confirmed, so a second copy that goes on at the same time is found out by whom it overtakes.
     two.meet(&copy);
     assert_eq!(two.store.lost_identity(), None);
+}
+
+/// Nobody is let in or expelled under a number that others know.
+#[test]
+fn a_restored_copy_takes_no_number_for_the_roster() {
+    let (copy, two) = restored(TABLES[0], 3);
+    let before = copy.head(1);
+    let read = |reader| copy.store.read_state((site(reader), TransferId(1)), 0, 1).unwrap();
+    copy.store.set_lacks_own_past(true);
+    assert!(!copy.store.expel(site(5), DbVersion(0)).unwrap());
+    assert!(matches!(read(6), StateSlice::Busy));
+    assert_eq!(copy.head(1), before);
+    deliver(&two.store, &copy.store, site(1), usize::MAX);
+    copy.store.set_lacks_own_past(false);
+    assert!(copy.store.expel(site(5), DbVersion(0)).unwrap());
+    assert!(matches!(read(6), StateSlice::Chunks(_)));
+    copy.store.lose_identity(LostIdentity::Forked).unwrap();
+    assert!(!copy.store.expel(site(7), DbVersion(0)).unwrap());
 }
 
 /// What a node wrote while its start was not confirmed is remembered when it starts again.

@@ -90,9 +90,9 @@ impl Node {
         };
         let network = Network::start(config, store).await?;
         database.set_network(network.handle());
-        learn_own_past(&database, &network, joins).await;
         let (tell_failure, failed) = oneshot::channel();
         let watch = tokio::spawn(watch(Arc::downgrade(&database), network.handle(), tell_failure));
+        learn_own_past(&database, &network, joins).await;
         let http = http::start(options.http, Arc::clone(&database), Arc::clone(&registry)).await?;
         let doors =
             Arc::new(Doors { database: Arc::clone(&database), registry: Arc::clone(&registry) });

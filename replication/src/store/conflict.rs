@@ -274,6 +274,10 @@ pub(super) fn resolve_due(applier: &StoreConnection, notes: &mut Notes) -> Resul
 /// Brings back hidden rows whose conflicts have ended. See [`super::Store::resolve_conflicts`].
 pub(super) fn resolve_conflicts(core: &Core, applier: &mut StoreConnection) -> Result<()> {
     applier.begin_mode(core.lease.acquire_uncancelled(), Mode::Suspended)?;
+    if !core.may_number() {
+        applier.rollback();
+        return Ok(());
+    }
     if let Err(error) = resolve_in_log(core, applier) {
         applier.rollback();
         return Err(error);

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::flush::Durability;
@@ -30,6 +30,8 @@ pub(super) struct Core {
     pub lease: WriterLease,
     /// Whether this file may go on as that.
     identity: Mutex<Identity>,
+    /// Peers have transactions of this site that are not here.
+    pub lacks_own_past: AtomicBool,
     /// What the last commit left, durable or not.
     committed: Mutex<Committed>,
     /// Whether sites may be expelled.
@@ -83,6 +85,7 @@ impl Core {
             _lock: lock,
             site,
             identity: Mutex::new(identity),
+            lacks_own_past: AtomicBool::new(false),
             lease: WriterLease::default(),
             committed: Mutex::new(committed),
             expelled: MayBeExpelled::default(),
@@ -102,6 +105,11 @@ impl Core {
     /// What is known of this file's identity.
     pub(super) fn identity(&self) -> MutexGuard<'_, Identity> {
         self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether new transactions of this site may be made: others may know different ones of the next numbers.
+    pub(super) fn may_number(&self) -> bool {
+        self.identity().lost.is_none() && !self.lacks_own_past.load(Ordering::SeqCst)
     }
 
     pub(super) fn registry(&self) -> Arc<Registry> {

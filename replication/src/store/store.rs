@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -280,7 +281,7 @@ impl Store {
     }
 
     /// Shows hidden rows whose conflicts have ended by local changes. Applying remote changes does so as well. Who listens
-    /// is told by a transaction of this site.
+    /// is told by a transaction of this site; where none may be made ([`Self::may_number`]) nothing is done.
     ///
     /// # Errors
     /// If SQLite refuses; nothing changed then.
@@ -331,8 +332,8 @@ impl Store {
         chunks: u32,
         max_bytes: usize,
     ) -> Result<StateSlice> {
-        if chunks == 0 {
-            self.admit(reader.0)?;
+        if chunks == 0 && !self.admit(reader.0)? {
+            return Ok(StateSlice::Busy);
         }
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         snapshots.read(&self.core, reader, chunks, max_bytes)
@@ -404,6 +405,17 @@ impl Store {
         self.core.identity().lost
     }
 
+    /// Says whether peers have transactions of this site that are not here: new ones would take their numbers.
+    pub fn set_lacks_own_past(&self, lacks: bool) {
+        self.core.lacks_own_past.store(lacks, Ordering::SeqCst);
+    }
+
+    /// Whether transactions of this site may be made: neither is its identity lost, nor does it lack its own past.
+    #[must_use]
+    pub fn may_number(&self) -> bool {
+        self.core.may_number()
+    }
+
     /// Notes that this file must not go on under its site. It cannot be opened any more.
     ///
     /// # Errors
@@ -426,27 +438,33 @@ impl Store {
         applier.commit()?.map_or(Ok(()), Pending::wait)
     }
 
-    /// Lets a site in that is about to be given the state.
-    fn admit(&self, site: SiteId) -> Result<()> {
+    /// Lets a site in that is about to be given the state. Returns whether it is.
+    fn admit(&self, site: SiteId) -> Result<bool> {
         let listed = {
             let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
             roster::is_listed(&reader, &self.core.registry(), site)?
         };
         if listed {
-            return Ok(());
+            return Ok(true);
         }
         self.write_roster(|sqlite| roster::admit(sqlite, (site, self.core.site)))
     }
 
-    fn write_roster(&self, write: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+    /// Makes a transaction of this site, unless none may be made now. Returns whether it is made, and durable.
+    fn write_roster(&self, write: impl FnOnce(&Connection) -> Result<()>) -> Result<bool> {
         let mut applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
         applier.begin_mode(self.core.lease.acquire_uncancelled(), Mode::Tracking)?;
+        if !self.core.may_number() {
+            applier.rollback();
+            return Ok(false);
+        }
         self.core.expelled.touch();
         if let Err(error) = write(applier.sqlite()) {
             applier.rollback();
             return Err(error);
         }
-        applier.commit()?.map_or(Ok(()), Pending::wait)
+        applier.commit()?.map_or(Ok(()), Pending::wait)?;
+        Ok(true)
     }
 
     /// Sites that were let in and not expelled.
@@ -459,10 +477,11 @@ impl Store {
     }
 
     /// Expels a site: nothing of it counts any more beyond `version`, or what anyone has of it when it hears of this.
+    /// Returns whether it is expelled; it is not while this site may not make transactions ([`Self::may_number`]).
     ///
     /// # Errors
     /// If SQLite refuses.
-    pub fn expel(&self, site: SiteId, version: DbVersion) -> Result<()> {
+    pub fn expel(&self, site: SiteId, version: DbVersion) -> Result<bool> {
         self.write_roster(|sqlite| roster::expel(sqlite, (site, self.core.site), version))
     }
 

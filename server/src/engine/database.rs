@@ -147,6 +147,7 @@ impl Database {
     /// Says whether peers have transactions of this node that it lacks itself. As long as they do nothing can be written: it
     /// would take their numbers.
     pub fn set_lacks_own_past(&self, lacks: bool) {
+        self.store.set_lacks_own_past(lacks);
         if self.lacks_own_past.swap(lacks, Ordering::SeqCst) != lacks {
             tracing::warn!(lacks, "whether peers have transactions of this node that it lacks");
         }

@@ -135,7 +135,10 @@ impl Keeper {
 
     fn round(&mut self, database: &Database, now_us: u64) -> Result<(), MaintenanceError> {
         self.look_at_expelled(database)?;
-        self.learn(database, now_us)?;
+        // Nothing more is forgotten while nobody can be expelled.
+        if database.store.may_number() {
+            self.learn(database, now_us)?;
+        }
         // What cannot be made again now, perhaps never, must not keep the file from being looked after.
         if let Err(error) = self.resend(database) {
             tracing::error!(%error, "transactions that were put aside were not made again");
@@ -171,7 +174,9 @@ impl Keeper {
                 self.stable = told.all;
             }
             Some(_) | None => {
-                self.leave_out(database, self.peers.silent(now_us, lease_us))?;
+                if !self.leave_out(database, self.peers.silent(now_us, lease_us))? {
+                    return Ok(());
+                }
                 let heads = database.store.heads();
                 self.told = Some((now_us, self.peers.told(now_us, lease_us, &heads)));
             }
@@ -185,24 +190,26 @@ impl Keeper {
         self.left_out.is_empty() || own >= self.expelled_at
     }
 
-    /// Expels members that are silent, before anything is forgotten that they may lack.
+    /// Expels members that are silent, before anything is forgotten that they may lack. Returns whether they are expelled.
     fn leave_out(
         &mut self,
         database: &Database,
         silent: BTreeMap<SiteId, DbVersion>,
-    ) -> Result<(), MaintenanceError> {
+    ) -> Result<bool, MaintenanceError> {
         if silent.keys().any(|site| !self.left_out.contains(site)) {
             let heads = database.store.heads();
             for (&site, &told) in &silent {
                 let here = heads.get(&site).copied().unwrap_or_default();
                 tracing::warn!(%site, "a member is expelled: it was silent for longer than the lease");
-                database.store.expel(site, told.max(here))?;
+                if !database.store.expel(site, told.max(here))? {
+                    return Ok(false);
+                }
             }
             let own = database.store.site_id();
             self.expelled_at = database.store.heads().get(&own).copied().unwrap_or_default();
         }
         self.left_out = silent.into_keys().collect();
-        Ok(())
+        Ok(true)
     }
 
     /// Finds out whether this node was expelled, and says what it has of others that were.
@@ -222,7 +229,11 @@ impl Keeper {
     /// Makes the transactions again that only databases know that were put aside, once this node has caught up.
     fn resend(&self, database: &Database) -> Result<(), MaintenanceError> {
         let retired = retired(database.store.directory())?;
-        if retired.is_empty() || !database.network().is_some_and(NetHandle::is_caught_up) {
+        let is_ready = database.store.may_number();
+        if !is_ready
+            || retired.is_empty()
+            || !database.network().is_some_and(NetHandle::is_caught_up)
+        {
             return Ok(());
         }
         for directory in retired {
