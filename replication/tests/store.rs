@@ -633,3 +633,21 @@ fn parts_are_committed_together_and_told_one_by_one() {
     assert_eq!(one.store.digest().unwrap(), two.store.digest().unwrap());
     assert_eq!(one.store.check().unwrap(), Vec::<String>::new());
 }
+
+/// A long run of rows so large that the images of a few are enough for one reading.
+#[test]
+fn a_run_of_large_rows_travels_whole() {
+    let create = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT) STRICT";
+    let (one, two) = (Node::new(1, create), Node::new(2, create));
+    one.sql(
+        "INSERT INTO t (id, a, b) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90)
+         SELECT i, i, hex(zeroblob(100000)) || i FROM n",
+    );
+    let outcomes = two.store.apply(&one.own_log());
+    assert_eq!(outcomes.last(), Some(&ApplyOutcome::Applied), "{outcomes:?}");
+    assert_eq!(two.rows().len(), 90);
+    assert_eq!(one.store.digest().unwrap(), two.store.digest().unwrap());
+    for node in [&one, &two] {
+        assert_eq!(node.store.check().unwrap(), Vec::<String>::new());
+    }
+}

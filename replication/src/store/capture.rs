@@ -430,6 +430,7 @@ impl Capture {
             let place = (sqlite, &self.made_images);
             fold::fold(&self.core, place, &registry, (&log, messages), last)
         });
+        self.made_images.shrink_to(KEPT_BYTES_MAX);
         let mut state = self.state();
         state.mode = mode;
         state.log = log;

@@ -18,7 +18,7 @@
 //!
 //! # Bounds
 //! [`IMAGES_BYTES_MAX`] per transaction; rows beyond it have none and are read. [`STORED_IMAGES_ROWS`] rows are read at
-//! once.
+//! once, or as many as fill [`STORED_IMAGES_BYTES`].
 
 use std::ffi::CStr;
 use std::num::NonZeroU32;
@@ -44,6 +44,9 @@ pub(super) const RUN_IMAGES: u64 = 32;
 
 /// Rows whose images are made by one statement.
 const STORED_IMAGES_ROWS: u64 = 256;
+
+/// Bytes of images from which on that statement makes no more.
+const STORED_IMAGES_BYTES: usize = 1 << 20;
 
 /// Most arguments of a SQL function, those of SQLite's own limit that every build has.
 const ARGUMENTS_MAX: usize = 100;
@@ -241,7 +244,9 @@ impl<'c> StoredImages<'c> {
         let (first, end) = self.rest;
         let last = first.saturating_add_unsigned(STORED_IMAGES_ROWS - 1).min(end);
         self.made.lock().clear();
-        self.make.query([first, last])?.next()?;
+        // A row comes only where the images are enough for now: the last one that was made.
+        let enough = self.make.query([first, last])?.next()?.map(|row| row.get(0)).transpose()?;
+        let last = enough.unwrap_or(last);
         let mut made = self.made.lock();
         if last.checked_add(1) != first.checked_add_unsigned(made.rows) {
             return Err(no_image());
@@ -280,6 +285,13 @@ impl SharedImages {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives back memory beyond `bytes`.
+    pub(super) fn shrink_to(&self, bytes: usize) {
+        let mut made = self.lock();
+        made.clear();
+        made.images.shrink_to(bytes);
+    }
+
     /// Registers `trellis_image(keys, …)` on a connection.
     pub(super) fn register(&self, sqlite: &Connection) -> rusqlite::Result<()> {
         register_row_function(sqlite, c"trellis_image", Arc::new(self.clone()))
@@ -287,14 +299,16 @@ impl SharedImages {
 }
 
 impl RowFunction for SharedImages {
-    fn row(&self, values: Arguments<'_>) -> Result<(), &'static CStr> {
+    fn row(&self, values: Arguments<'_>) -> Result<bool, &'static CStr> {
         let mut made = self.lock();
         made.rows += 1;
-        made.images.make(values)
+        made.images.make(values)?;
+        Ok(made.images.len() >= STORED_IMAGES_BYTES)
     }
 }
 
-/// A statement without rows that makes the images of the rows `?1 <= rowid <= ?2`; none if they have too many columns.
+/// A statement that makes the images of the rows `?1 <= rowid <= ?2`, and returns the rowid at which they are enough for
+/// now, if they are before the last; none if they have too many columns.
 pub(super) fn make_images_sql(
     table: &str,
     rowid: &str,
@@ -308,7 +322,7 @@ pub(super) fn make_images_sql(
         std::iter::once(keys.len().to_string()).chain(keys.iter().chain(cells).cloned()).collect();
     // By rowid, and no index that happens to have all columns: the order is that of the rows.
     Some(format!(
-        "SELECT 1 FROM {table} NOT INDEXED WHERE {rowid} BETWEEN ?1 AND ?2 AND trellis_image({})",
+        "SELECT {rowid} FROM {table} NOT INDEXED WHERE {rowid} BETWEEN ?1 AND ?2 AND trellis_image({})",
         arguments.join(", ")
     ))
 }

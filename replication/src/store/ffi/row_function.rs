@@ -1,4 +1,4 @@
-//! A SQL function that is called for what it does with the values of a row, not for its answer, which is 0.
+//! A SQL function that is called for what it does with the values of a row; its answer says whether that is enough.
 //!
 //! rusqlite's functions convert each argument and box each call; this one borrows the values where they are.
 //!
@@ -20,8 +20,8 @@ use crate::types::ValueRef;
 
 /// What is called with the values of rows.
 pub(in crate::store) trait RowFunction: Send + Sync {
-    /// One row's values; an error ends the statement.
-    fn row(&self, values: Arguments<'_>) -> Result<(), &'static CStr>;
+    /// One row's values. Whether it is enough for now is the function's value; an error ends the statement.
+    fn row(&self, values: Arguments<'_>) -> Result<bool, &'static CStr>;
 }
 
 /// The arguments of a call.
@@ -89,7 +89,7 @@ unsafe extern "C" fn call(
     // SAFETY: `context` is that of this call; the message is a C string, which SQLite copies.
     unsafe {
         match done.unwrap_or(Err(c"a row function panicked")) {
-            Ok(()) => ffi::sqlite3_result_int(context, 0),
+            Ok(enough) => ffi::sqlite3_result_int(context, c_int::from(enough)),
             Err(message) => ffi::sqlite3_result_error(context, message.as_ptr(), -1),
         }
     }
