@@ -12,6 +12,7 @@
 //! | `src/bin/bench.rs` | throughput against PostgreSQL, and commit-to-visibility latency |
 //! | `src/bin/large.rs` | how much memory large transactions take |
 //! | `src/bin/clients.rs` | the client matrix: drivers, frameworks and tools of many languages |
+//! | `src/bin/differential.rs` | any psql scripts on a node and on PostgreSQL, and the share of equal answers |
 //! | `src/bin/churn.rs` | how large a file is through which a million rows passed |
 //!
 //! | module | holds |
@@ -23,6 +24,7 @@
 //! | [`oracle`] | a private PostgreSQL 15 |
 //! | [`wire`] | a bare protocol client that shows every message |
 //! | [`script`] | SQL scripts with recorded answers |
+//! | [`psql_script`], [`differential`] | scripts as psql reads them, and the answers of two servers compared |
 //! | [`churn`] | rows that come and go, and the size of the file they leave |
 //! | [`large`] | transactions of any size, and the memory of the nodes that carry them |
 //! | [`clients`] | psql, and Python with its drivers, installed once under `target/` |
@@ -40,11 +42,13 @@ pub mod churn;
 pub mod clients;
 pub mod cluster;
 pub mod compat;
+pub mod differential;
 pub mod kill;
 pub mod large;
 pub mod matrix;
 pub mod node;
 pub mod oracle;
+pub mod psql_script;
 pub mod relay;
 pub mod script;
 pub mod server_binary;

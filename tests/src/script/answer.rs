@@ -4,7 +4,7 @@ use crate::wire::{Column, Fields, Message};
 
 /// How the values of rows are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ValueFormat {
+pub enum ValueFormat {
     /// As the text that they are.
     Text,
     /// In hexadecimal.
@@ -90,7 +90,7 @@ const TYPE_NAMES: [(u32, &str); 72] = [
 ];
 
 /// The lines of an answer, from its messages.
-pub(crate) fn render(messages: &[Message], format: ValueFormat, sorted: bool) -> Vec<String> {
+pub fn render(messages: &[Message], format: ValueFormat, sorted: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rows = Vec::new();
     for message in messages {

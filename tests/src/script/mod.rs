@@ -31,5 +31,6 @@ mod answer;
 mod case;
 mod run;
 
+pub use answer::{ValueFormat, render};
 pub use case::{Case, Script};
 pub use run::{Runner, Tally};
