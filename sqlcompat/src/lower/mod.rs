@@ -8,6 +8,7 @@
 //! | `query` | queries, joins, lateral subqueries, set operations |
 //! | `row` | rows as values, their fields, whole rows |
 //! | `literal` | names and storage forms |
+//! | `refusal` | nothing: it words what SQLite refuses |
 //! | [`coverage`] | nothing: it tells what of PostgreSQL's built-ins the tables above cover |
 //!
 //! # Invariants
@@ -23,9 +24,11 @@ mod expression;
 mod literal;
 mod native;
 mod query;
+mod refusal;
 mod row;
 
 pub use literal::{quote_identifier, quote_text};
+pub use refusal::refusal;
 
 pub(crate) use expression::Lowering;
 pub(crate) use native::is_native_comparison;
