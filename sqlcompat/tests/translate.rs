@@ -3,175 +3,93 @@
 //! `> statement` prints a statement's parameter types, result columns and SQLite text, or its error; DDL is applied instead.
 //! `run:> statement` runs it on SQLite with the function library and prints its rows in PostgreSQL's text form.
 
+mod session;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
 
-use rusqlite::Connection;
-use rusqlite::functions::{Context, FunctionFlags};
-use rusqlite::types::ValueRef;
 use trellis_sqlcompat::bind::resolve::Types;
-use trellis_sqlcompat::bind::{self, BindContext, Parameters};
-use trellis_sqlcompat::functions::{SessionContext, register};
 use trellis_sqlcompat::plan::{Plan, PlanKind, ResultColumn, Step};
-use trellis_sqlcompat::schema::{Catalog, SchemaHost, SchemaStatement, TableStep, materialize};
-use trellis_sqlcompat::settings::FormatSettings;
 use trellis_sqlcompat::types::{NoNames, TypeContext, encode_text};
-use trellis_sqlcompat::{Datum, DatumRef, SqlError, parse};
+use trellis_sqlcompat::{DatumRef, SqlError, bind, parse};
 
-/// One session: its schema and its tables.
-struct Session {
-    catalog: Catalog,
-    search_path: Vec<String>,
-    settings: FormatSettings,
-    sqlite: Connection,
-    functions: SessionContext,
+use session::{Session, datum, steps};
+
+/// The plan of the last statement of a text.
+fn plan(session: &Session, sql: &str) -> Result<Plan, SqlError> {
+    let statement = parse::split(sql)?.pop().expect("a statement");
+    bind::plan(&statement, &session.context())
 }
 
-/// No script changes a table that has rows.
-struct NoRows;
-
-impl SchemaHost for NoRows {
-    fn evaluate(&mut self, _: &str) -> Result<Datum, SqlError> {
-        Ok(Datum::Null)
+fn translate(session: &mut Session, sql: &str) -> Result<String, SqlError> {
+    let plan = plan(session, sql)?;
+    if let PlanKind::Schema(statement) = &plan.kind {
+        return session.define(statement).map(|tag| format!("{tag}\n"));
     }
-}
-
-impl Session {
-    fn new() -> Self {
-        let sqlite = Connection::open_in_memory().expect("a database in memory");
-        let functions = SessionContext::default();
-        register(&sqlite, &functions).expect("the function library");
-        // The engine's, which gives out the hidden keys of rows.
-        let keys = AtomicI64::new(1);
-        let next = move |_: &Context<'_>| Ok(keys.fetch_add(1, Ordering::Relaxed));
-        let flags = FunctionFlags::SQLITE_UTF8;
-        let registered = sqlite.create_scalar_function("trellis_unique_id", 0, flags, next);
-        registered.expect("a function of the engine");
-        Self {
-            catalog: Catalog::from_rows([]),
-            search_path: vec!["public".to_owned()],
-            settings: FormatSettings::default(),
-            sqlite,
-            functions,
-        }
+    let types = Types::new(&session.catalog, &session.search_path);
+    let mut output = String::new();
+    if !plan.parameters.is_empty() {
+        let names: Vec<_> = plan.parameters.iter().map(|oid| types.format(*oid)).collect();
+        writeln!(output, "parameters: {}", names.join(", ")).expect("a String takes everything");
     }
-
-    fn plan(&self, sql: &str) -> Result<Plan, SqlError> {
-        let cx = BindContext {
-            catalog: &self.catalog,
-            search_path: &self.search_path,
-            user: "alice",
-            database: "app",
-            settings: &self.settings,
-            parameters: Parameters::Inferred(&[]),
+    if let Some(columns) = &plan.columns {
+        let describe = |column: &ResultColumn| {
+            let type_name = types.format_with_typmod(column.type_oid, column.typmod);
+            format!("{} {type_name}", column.name)
         };
-        let statement = parse::split(sql)?.pop().expect("a statement");
-        bind::plan(&statement, &cx)
+        let columns: Vec<_> = columns.iter().map(describe).collect();
+        writeln!(output, "columns: {}", columns.join(", ")).expect("a String takes everything");
     }
-
-    /// Applies DDL to the schema and to SQLite.
-    fn define(&mut self, statement: &SchemaStatement) -> Result<String, SqlError> {
-        let change = statement.apply(&self.catalog, &mut NoRows)?;
-        let mut rows = self.catalog.rows.clone();
-        rows.extend(change.rows.into_iter().map(|row| (row.id, row)));
-        let new = Catalog::from_rows(rows.into_values());
-        for sql in materialize(&self.catalog, &new)?.iter().map(TableStep::sql) {
-            self.sqlite.execute_batch(&sql).expect("DDL for SQLite");
-        }
-        self.catalog = new;
-        Ok(format!("{}\n", change.tag))
+    for step in steps(&plan.kind) {
+        writeln!(output, "{}", step.sql).expect("a String takes everything");
+        // What SQLite cannot prepare is no translation.
+        session.sqlite.prepare(&step.sql).unwrap_or_else(|error| panic!("{}: {error}", step.sql));
     }
-
-    fn translate(&mut self, sql: &str) -> Result<String, SqlError> {
-        let plan = self.plan(sql)?;
-        if let PlanKind::Schema(statement) = &plan.kind {
-            return self.define(statement);
-        }
-        let types = Types::new(&self.catalog, &self.search_path);
-        let mut output = String::new();
-        if !plan.parameters.is_empty() {
-            let names: Vec<_> = plan.parameters.iter().map(|oid| types.format(*oid)).collect();
-            writeln!(output, "parameters: {}", names.join(", "))
-                .expect("a String takes everything");
-        }
-        if let Some(columns) = &plan.columns {
-            let describe = |column: &ResultColumn| {
-                let type_name = types.format_with_typmod(column.type_oid, column.typmod);
-                format!("{} {type_name}", column.name)
-            };
-            let columns: Vec<_> = columns.iter().map(describe).collect();
-            writeln!(output, "columns: {}", columns.join(", ")).expect("a String takes everything");
-        }
-        for step in steps(&plan.kind) {
-            writeln!(output, "{}", step.sql).expect("a String takes everything");
-            // What SQLite cannot prepare is no translation.
-            self.sqlite.prepare(&step.sql).unwrap_or_else(|error| panic!("{}: {error}", step.sql));
-        }
-        Ok(output)
-    }
-
-    fn execute(&self, sql: &str) -> Result<String, SqlError> {
-        let plan = self.plan(sql)?;
-        let columns = plan.columns.clone().unwrap_or_default();
-        let mut output = String::new();
-        for step in steps(&plan.kind) {
-            match self.rows(step, &columns) {
-                Ok(rows) => output.push_str(&rows),
-                Err(error) => {
-                    let error = self
-                        .functions
-                        .take_error()
-                        .map_or_else(|| format!("SQLite: {error}"), |error| describe(&error));
-                    writeln!(output, "{error}").expect("a String takes everything");
-                }
-            }
-        }
-        Ok(output)
-    }
-
-    fn rows(&self, step: &Step, columns: &[ResultColumn]) -> rusqlite::Result<String> {
-        let cx = TypeContext { settings: &self.settings, names: &NoNames, now_us: 0 };
-        let mut statement = self.sqlite.prepare(&step.sql)?;
-        let mut rows = statement.raw_query();
-        let mut output = String::new();
-        while let Some(row) = rows.next()? {
-            for (index, column) in columns.iter().enumerate() {
-                if index > 0 {
-                    output.push('|');
-                }
-                let mut text = Vec::new();
-                let value = datum(row.get_ref(index)?);
-                if value == DatumRef::Null {
-                    output.push_str("NULL");
-                    continue;
-                }
-                encode_text(column.type_oid, value, &cx, &mut text).expect("a value of its type");
-                output.push_str(&String::from_utf8_lossy(&text));
-            }
-            output.push('\n');
-        }
-        Ok(output)
-    }
+    Ok(output)
 }
 
-fn datum(value: ValueRef<'_>) -> DatumRef<'_> {
-    match value {
-        ValueRef::Null => DatumRef::Null,
-        ValueRef::Integer(value) => DatumRef::Integer(value),
-        ValueRef::Real(value) => DatumRef::Real(value),
-        ValueRef::Text(text) => DatumRef::Text(std::str::from_utf8(text).expect("text is UTF-8")),
-        ValueRef::Blob(blob) => DatumRef::Blob(blob),
+fn execute(session: &Session, sql: &str) -> Result<String, SqlError> {
+    let plan = plan(session, sql)?;
+    let columns = plan.columns.clone().unwrap_or_default();
+    let mut output = String::new();
+    for step in steps(&plan.kind) {
+        match rows(session, step, &columns) {
+            Ok(rows) => output.push_str(&rows),
+            Err(error) => {
+                let error = session
+                    .functions
+                    .take_error()
+                    .map_or_else(|| format!("SQLite: {error}"), |error| describe(&error));
+                writeln!(output, "{error}").expect("a String takes everything");
+            }
+        }
     }
+    Ok(output)
 }
 
-fn steps(kind: &PlanKind) -> &[Step] {
-    match kind {
-        PlanKind::Query(step) => std::slice::from_ref(step),
-        PlanKind::Write(write) => &write.steps,
-        PlanKind::Schema(_) | PlanKind::Session(_) | PlanKind::Empty => &[],
+fn rows(session: &Session, step: &Step, columns: &[ResultColumn]) -> rusqlite::Result<String> {
+    let cx = TypeContext { settings: &session.settings, names: &NoNames, now_us: 0 };
+    let mut statement = session.sqlite.prepare(&step.sql)?;
+    let mut rows = statement.raw_query();
+    let mut output = String::new();
+    while let Some(row) = rows.next()? {
+        for (index, column) in columns.iter().enumerate() {
+            if index > 0 {
+                output.push('|');
+            }
+            let mut text = Vec::new();
+            let value = datum(row.get_ref(index)?);
+            if value == DatumRef::Null {
+                output.push_str("NULL");
+                continue;
+            }
+            encode_text(column.type_oid, value, &cx, &mut text).expect("a value of its type");
+            output.push_str(&String::from_utf8_lossy(&text));
+        }
+        output.push('\n');
     }
+    Ok(output)
 }
 
 /// An error in one line.
@@ -199,8 +117,8 @@ impl goldenscript::Runner for Session {
         context: &goldenscript::Context,
     ) -> Result<String, Box<dyn Error>> {
         let result = match context.prefix.as_deref() {
-            Some("run") => self.execute(&command.name),
-            _ => self.translate(&command.name),
+            Some("run") => execute(self, &command.name),
+            _ => translate(self, &command.name),
         };
         Ok(result.unwrap_or_else(|error| format!("{}\n", describe(&error))))
     }
@@ -256,7 +174,7 @@ fn arbitrary_text_never_panics() {
         if let Ok(statements) = parse::split(&text)
             && !statements.is_empty()
         {
-            let _ = session.plan(&text);
+            let _ = plan(&session, &text);
         }
     }
 }
@@ -268,7 +186,7 @@ fn deep_nesting_is_refused() {
     let nested = format!("SELECT {}1{}", "(".repeat(100_000), ")".repeat(100_000));
     assert_eq!(parse::split(&nested).unwrap_err().state.as_str(), "54001");
     let chain = format!("SELECT 1{}", " + 1".repeat(4_000));
-    assert_eq!(session.plan(&chain).unwrap_err().state.as_str(), "54001");
+    assert_eq!(plan(&session, &chain).unwrap_err().state.as_str(), "54001");
     let wide = format!("SELECT 1 WHERE true{}", " OR true".repeat(3_000));
-    assert!(session.plan(&wide).is_ok());
+    assert!(plan(&session, &wide).is_ok());
 }

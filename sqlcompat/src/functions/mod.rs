@@ -76,6 +76,7 @@ pub mod sqlite;
 pub use call::Call;
 pub use kept::KeptRows;
 pub(crate) use kept::table_name as kept_table;
+pub(crate) use pattern::{like_prefix, successor};
 pub(crate) use regex::check_path_pattern;
 use regex::matches_path_pattern;
 pub use session::{SessionContext, SessionHost, SessionState};

@@ -83,6 +83,36 @@ pub(super) fn like(value: &str, pattern: &str, fold: fn(char) -> char) -> Result
     matches(&chars, &parts)
 }
 
+/// The characters that every match of a LIKE pattern begins with.
+#[must_use]
+pub(crate) fn like_prefix(pattern: &str) -> String {
+    let part = |part| if let Part::Literal(c) = part { Some(c) } else { None };
+    compile(pattern, keep).into_iter().map_while(part).collect()
+}
+
+/// The least text above all that begin with a prefix; `None` if there is none.
+#[must_use]
+pub(crate) fn successor(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    let last = chars.pop()?;
+    // Between them there are no characters, but surrogates.
+    let next =
+        if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
+    chars.push(next?);
+    Some(chars.into_iter().collect())
+}
+
+/// The prefix that a text is, or with `like` that a pattern has.
+fn prefix(call: &Call) -> Result<String, SqlError> {
+    let (pattern, like) = (call.text(0)?, call.i64(1)? == 1);
+    Ok(if like { like_prefix(pattern) } else { pattern.to_owned() })
+}
+
+/// What every text with the prefix is below: without one a blob, which SQLite sorts above all texts.
+fn prefix_end(call: &Call) -> Answer {
+    Ok(successor(&prefix(call)?).map_or_else(|| Datum::Blob(Vec::new()), Datum::Text))
+}
+
 fn keep(c: char) -> char {
     c
 }
@@ -200,6 +230,8 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_nameicnlike", |call| like_call(call, lower_char, false)),
     f("pg_bytealike", |call| byte_like(call, true)),
     f("pg_byteanlike", |call| byte_like(call, false)),
+    f("trellis_prefix", |call| prefix(call).map(Datum::Text)),
+    f("trellis_prefix_end", prefix_end),
     f("pg_like_escape", like_escape),
     f("pg_similar_to_escape_1", similar),
     f("pg_similar_to_escape_2", similar),

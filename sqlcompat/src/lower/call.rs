@@ -2,11 +2,14 @@
 
 use super::expression::Lowering;
 use super::native::{Native, native, native_aggregate};
-use crate::bind::tree::{Aggregate, Call, Expr, Frame, FrameBound, Node, SortBy, SortKey, Window};
+use crate::bind::tree::{
+    Aggregate, Call, ELEMENT, Expr, Frame, FrameBound, Node, RelationId, SortBy, SortKey, Source,
+    Window,
+};
 use crate::builtin::{FunctionRow, implementation_name};
 use crate::datum::Datum;
 use crate::error::SqlError;
-use crate::functions::{DISTINCT_SUFFIX, implemented, sorts_distinct};
+use crate::functions::{DISTINCT_SUFFIX, implemented, like_prefix, sorts_distinct, successor};
 use crate::oid::Oid;
 
 /// `text || any` and `any || text`, which are written in SQL in PostgreSQL.
@@ -21,7 +24,7 @@ impl Lowering<'_> {
             Some(Native::Template(template)) => self.template(template, call),
             None if is_text_any_concatenation(call.row) => self.concatenation(call),
             None => {
-                self.like_range(call)?;
+                self.prefix_range(call)?;
                 self.call_library(call)
             }
         }
@@ -40,7 +43,11 @@ impl Lowering<'_> {
             return Err(missing(call.row));
         };
         self.out.push('(');
-        self.collated(left)?;
+        if matches!(operator, "=" | "<>" | "IS" | "IS NOT") {
+            self.equated(left)?;
+        } else {
+            self.collated(left)?;
+        }
         self.out.push(' ');
         self.out.push_str(operator);
         self.out.push(' ');
@@ -81,32 +88,75 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Opens a range that an index can serve before `column LIKE 'prefix%'`; [`Self::call_library`] writes the match itself.
-    fn like_range(&mut self, call: &Call) -> Result<(), SqlError> {
-        if call.row.source != "textlike" {
+    /// Opens a range that an index can serve before a match with a prefix; [`Self::call_library`] writes the match itself.
+    fn prefix_range(&mut self, call: &Call) -> Result<(), SqlError> {
+        let [operand, pattern] = &call.arguments[..] else { return Ok(()) };
+        let Some(kind) = PatternKind::of(call.row) else { return Ok(()) };
+        if !self.may_be_indexed(operand) {
             return Ok(());
         }
-        let [operand, pattern] = &call.arguments[..] else { return Ok(()) };
-        let (Node::Column(..), Some(prefix)) = (innermost(operand), like_prefix(pattern)) else {
-            return Ok(());
-        };
-        self.range(operand, &prefix)
+        match &pattern.node {
+            Node::Literal(Datum::Text(pattern)) => {
+                let Some((low, high)) = kind.prefix(pattern).and_then(bounds) else {
+                    return Ok(());
+                };
+                self.open_range(operand, |lowering, end| {
+                    lowering.out.push_str(&super::quote_text(if end { &high } else { &low }));
+                    Ok(())
+                })
+            }
+            _ if kind != PatternKind::Regex && self.is_constant(pattern) => {
+                self.open_range(operand, |lowering, end| {
+                    let function = if end { "trellis_prefix_end(" } else { "trellis_prefix(" };
+                    lowering.out.push_str(function);
+                    lowering.expr(pattern)?;
+                    lowering.out.push_str(if kind == PatternKind::Like { ", 1)" } else { ", 0)" });
+                    Ok(())
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// `(x >= 'abc' AND x < 'abd' AND …`; closed by the caller of [`Self::call_library`].
-    fn range(&mut self, operand: &Expr, prefix: &str) -> Result<(), SqlError> {
-        let Some(end) = successor(prefix) else { return Ok(()) };
+    fn open_range(
+        &mut self,
+        operand: &Expr,
+        bound: impl Fn(&mut Self, bool) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
         self.out.push('(');
-        self.expr(operand)?;
-        self.out.push_str(" >= ");
-        self.out.push_str(&super::quote_text(prefix));
-        self.out.push_str(" AND ");
-        self.expr(operand)?;
-        self.out.push_str(" < ");
-        self.out.push_str(&super::quote_text(&end));
-        self.out.push_str(" AND ");
+        for (end, operator) in [(false, " >= "), (true, " < ")] {
+            self.expr(operand)?;
+            self.out.push_str(operator);
+            bound(self, end)?;
+            self.out.push_str(" AND ");
+        }
         self.open_range = true;
         Ok(())
+    }
+
+    /// Whether an index may be over the expression: a column, or what a table has an index of.
+    fn may_be_indexed(&self, expr: &Expr) -> bool {
+        if let Node::Column(..) = innermost(expr) {
+            return true;
+        }
+        let relation = |relation: RelationId| match &self.relations.get(relation).source {
+            Source::Table(_, oid) => self.types.has_expression_index(*oid),
+            Source::Query(_) | Source::OnlyRow(_) | Source::Cte(_) => false,
+            Source::Function(_) | Source::Given => false,
+        };
+        !expr.is_volatile(self.relations)
+            && expr.any(
+                &mut |it| matches!(it.node, Node::Column(id, _) if id != ELEMENT && relation(id)),
+            )
+    }
+
+    /// Whether an expression has one value for the whole statement.
+    fn is_constant(&self, expr: &Expr) -> bool {
+        !expr.is_volatile(self.relations)
+            && !expr.any(&mut |it| {
+                it.query().is_some() || matches!(it.node, Node::Column(..) | Node::Aggregate(_))
+            })
     }
 
     /// `pg_…(arguments, type OIDs)`.
@@ -323,20 +373,54 @@ fn innermost(expr: &Expr) -> &Node {
     }
 }
 
-/// The text before the first wildcard of a literal pattern, if there is some.
-fn like_prefix(pattern: &Expr) -> Option<String> {
-    let Node::Literal(Datum::Text(pattern)) = &pattern.node else { return None };
-    let prefix: String = pattern.chars().take_while(|c| !matches!(c, '%' | '_' | '\\')).collect();
-    (!prefix.is_empty()).then_some(prefix)
+/// Functions whose second argument tells how the first begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PatternKind {
+    /// `LIKE`.
+    Like,
+    /// `starts_with`.
+    Prefix,
+    /// `~`.
+    Regex,
 }
 
-/// The least text above all that begin with the prefix.
-fn successor(prefix: &str) -> Option<String> {
-    let mut chars: Vec<char> = prefix.chars().collect();
-    let last = chars.pop()?;
-    let next = char::from_u32(u32::from(last) + 1)?;
-    chars.push(next);
-    Some(chars.into_iter().collect())
+impl PatternKind {
+    fn of(row: &FunctionRow) -> Option<Self> {
+        match row.source {
+            "textlike" => Some(Self::Like),
+            "text_starts_with" => Some(Self::Prefix),
+            "textregexeq" => Some(Self::Regex),
+            _ => None,
+        }
+    }
+
+    /// How everything begins that a pattern matches.
+    fn prefix(self, pattern: &str) -> Option<String> {
+        match self {
+            Self::Like => Some(like_prefix(pattern)),
+            Self::Prefix => Some(pattern.to_owned()),
+            Self::Regex => regex_prefix(pattern),
+        }
+    }
+}
+
+/// The plain characters that an anchored regular expression without alternatives begins with.
+fn regex_prefix(pattern: &str) -> Option<String> {
+    let rest = pattern.strip_prefix('^').filter(|it| !it.contains('|'))?;
+    let plain =
+        |c: &char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '-' | '/' | ':' | '@');
+    let mut prefix: String = rest.chars().take_while(plain).collect();
+    // What may be there any number of times is no part of it.
+    if rest.get(prefix.len()..).is_some_and(|it| it.starts_with(['*', '?', '{'])) {
+        prefix.pop();
+    }
+    Some(prefix)
+}
+
+/// A prefix that is not empty, and the least text above all that begin with it.
+fn bounds(prefix: String) -> Option<(String, String)> {
+    let end = successor(&prefix)?;
+    Some((prefix, end))
 }
 
 fn missing(row: &FunctionRow) -> SqlError {

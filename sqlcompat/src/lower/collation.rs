@@ -1,6 +1,11 @@
-//! Which collation gives SQLite a type's order.
+//! Which collation gives SQLite a type's order, and where it has to be said.
+//!
+//! A column of a table is declared with its type's collation, which SQLite then uses by itself; said again it would keep SQLite
+//! from recognizing the column in comparisons of rows and in `OR`.
 
+use super::expression::Lowering;
 use crate::bind::resolve::Types;
+use crate::bind::tree::{ColumnSql, ELEMENT, Expr, Node, Relation, Source};
 use crate::builtin::TypeKind;
 use crate::oid::Oid;
 use crate::types::family::Family;
@@ -20,6 +25,39 @@ pub(super) fn collation(types: Types<'_>, type_oid: Oid) -> String {
         _ => return derived(types, base),
     };
     fixed.to_owned()
+}
+
+impl Lowering<'_> {
+    /// Whether an expression is a column of a table that is declared with the collation of the expression's type.
+    pub(super) fn collates_itself(&self, expr: &Expr) -> bool {
+        let (relation, index) = match &expr.node {
+            Node::Column(relation, index) if *relation != ELEMENT => (*relation, *index),
+            _ => return false,
+        };
+        let relation = self.relations.get(relation);
+        let column = &relation.columns[usize::from(index)];
+        let named = matches!(column.sql, ColumnSql::Name(_));
+        named && column.type_oid == expr.type_oid && self.has_declared_columns(relation) && {
+            let wanted = collation(self.types, expr.type_oid);
+            !wanted.is_empty() && self.types.declared_collation(expr.type_oid) == Some(wanted)
+        }
+    }
+
+    /// Whether the columns of a relation are those of one of the user's tables.
+    fn has_declared_columns(&self, relation: &Relation) -> bool {
+        match &relation.source {
+            Source::Table(_, oid) => {
+                !self.snapshot.contains_key(oid) && self.types.is_user_table(*oid)
+            }
+            // The target of a write, or the table that an expression of the schema is about; SQLite's `excluded` is no table.
+            Source::Given if relation.qualifier.is_empty() => self.unqualified,
+            Source::Given => {
+                let of_table = relation.columns.first().is_some_and(|it| it.origin.is_some());
+                of_table && relation.qualifier != "excluded"
+            }
+            Source::Query(_) | Source::OnlyRow(_) | Source::Cte(_) | Source::Function(_) => false,
+        }
+    }
 }
 
 fn derived(types: Types<'_>, base: Oid) -> String {

@@ -203,7 +203,7 @@ impl<'a> Lowering<'a> {
             (&equality.arguments[..], super::is_native_comparison(equality.row.oid))
         {
             self.out.push_str("nullif(");
-            self.collated(left)?;
+            self.equated(left)?;
             self.out.push_str(", ");
             self.expr(right)?;
             self.out.push(')');
@@ -237,8 +237,19 @@ impl<'a> Lowering<'a> {
     /// An expression under the collation of its type.
     pub(super) fn collated(&mut self, expr: &Expr) -> Result<(), SqlError> {
         self.expr(expr)?;
-        self.collate(expr.type_oid);
+        if !self.collates_itself(expr) {
+            self.collate(expr.type_oid);
+        }
         Ok(())
+    }
+
+    /// An expression that is asked for equality only, under the collation of its type if that makes a difference: equal
+    /// labels of an enum are equal texts.
+    pub(super) fn equated(&mut self, expr: &Expr) -> Result<(), SqlError> {
+        if self.types.is_enum(self.types.base(expr.type_oid)) {
+            return self.expr(expr);
+        }
+        self.collated(expr)
     }
 
     /// ` COLLATE …`, where the type has one.
@@ -390,7 +401,7 @@ impl<'a> Lowering<'a> {
 
     fn in_list(&mut self, operand: &Expr, list: &[Expr], negated: Negated) -> Result<(), SqlError> {
         self.out.push('(');
-        self.collated(operand)?;
+        self.equated(operand)?;
         self.out.push_str(if negated == Negated::Yes { " NOT IN (" } else { " IN (" });
         self.list(list)?;
         self.out.push_str("))");
@@ -428,7 +439,7 @@ impl<'a> Lowering<'a> {
         otherwise: Option<&Expr>,
     ) -> Result<(), SqlError> {
         self.out.push_str("CASE ");
-        self.collated(operand)?;
+        self.equated(operand)?;
         self.branches(whens, otherwise)
     }
 
@@ -537,7 +548,7 @@ impl<'a> Lowering<'a> {
             if index > 0 {
                 self.out.push_str(", ");
             }
-            self.collated(operand)?;
+            self.equated(operand)?;
         }
         if operands.len() > 1 {
             self.out.push(')');
@@ -618,7 +629,7 @@ impl<'a> Lowering<'a> {
     fn any_equal(&mut self, operand: &Expr, array: &Expr) -> Result<(), SqlError> {
         let hex = is_blob(self.types.base(operand.type_oid));
         self.out.push('(');
-        self.collated(operand)?;
+        self.equated(operand)?;
         self.out.push_str(if hex {
             " IN (SELECT unhex(value) FROM json_each(coalesce("
         } else {

@@ -247,7 +247,7 @@ impl Lowering<'_> {
                 self.expr(item)?;
                 self.out.push_str(", NULL)");
             } else if collated {
-                self.collated(item)?;
+                self.equated(item)?;
             } else {
                 self.expr(item)?;
             }
@@ -271,13 +271,18 @@ impl Lowering<'_> {
         }
         for (index, key) in select.group_by.iter().enumerate() {
             self.out.push_str(if index == 0 { " GROUP BY " } else { ", " });
-            self.sort_expr(key)?;
+            self.group_key(key)?;
         }
         if let Some(having) = &select.having {
             self.out.push_str(" HAVING ");
             self.expr(having)?;
         }
         Ok(())
+    }
+
+    /// A key of GROUP BY.
+    fn group_key(&mut self, expr: &Expr) -> Result<(), SqlError> {
+        if let Node::Literal(_) = expr.node { self.sort_expr(expr) } else { self.equated(expr) }
     }
 
     /// A key of ORDER BY or GROUP BY: an integer literal there would be an ordinal to SQLite.
@@ -734,14 +739,20 @@ impl Lowering<'_> {
             if index > 0 {
                 self.out.push_str(", ");
             }
-            self.collated(key)?;
+            self.equated(key)?;
         }
-        for (index, key) in query.order_by.iter().enumerate() {
-            self.out.push_str(if index == 0 { " ORDER BY " } else { ", " });
+        let mut begun = false;
+        for key in &query.order_by {
             let expr = match &key.by {
                 SortBy::Output(column) => &select.items[*column],
                 SortBy::Expr(expr) => expr,
             };
+            // Within a partition its keys are all the same.
+            if keys.contains(expr) {
+                continue;
+            }
+            self.out.push_str(if begun { ", " } else { " ORDER BY " });
+            begun = true;
             self.sort_expr(expr)?;
             let nullable = self.is_nullable(expr);
             self.direction(key, nullable);

@@ -42,7 +42,11 @@ impl Lowering<'_> {
             if index > 0 {
                 self.out.push_str(", ");
             }
-            self.collated(&pair.arguments[0])?;
+            if matches!(operator, "=" | "<>") {
+                self.equated(&pair.arguments[0])?;
+            } else {
+                self.collated(&pair.arguments[0])?;
+            }
         }
         self.push(format_args!(") {operator} ("));
         for (index, pair) in pairs.iter().enumerate() {
@@ -108,7 +112,7 @@ impl Lowering<'_> {
             return true;
         }
         match &relation.source {
-            Source::Table(_, oid) => self.types.has_row_type(*oid),
+            Source::Table(_, oid) => self.types.is_user_table(*oid),
             Source::Given => true,
             Source::Query(_) | Source::OnlyRow(_) | Source::Cte(_) | Source::Function(_) => false,
         }

@@ -31,7 +31,8 @@ pub fn storage_form(catalog: &Catalog, oid: Oid) -> StorageForm {
         };
         return StorageForm { sqlite_type: "TEXT", collation: collation.map(str::to_owned) };
     }
-    if catalog.tables.values().any(|table| table.row_type_oid == base) {
+    let is_builtin = builtin::type_by_oid(base).is_some();
+    if !is_builtin && catalog.tables.values().any(|table| table.row_type_oid == base) {
         return StorageForm { sqlite_type: "TEXT", collation: Some("pg_record".to_owned()) };
     }
     let (sqlite_type, collation) = builtin_form(base);

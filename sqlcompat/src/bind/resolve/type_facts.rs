@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::builtin::{self, PG_CATALOG, TypeKind};
 use crate::oid::Oid;
-use crate::schema::{Catalog, UserType};
+use crate::schema::{Catalog, UserType, storage_form};
 
 /// Domains over domains are followed this far; deeper nesting cannot be created.
 const DOMAIN_DEPTH_MAX: usize = 64;
@@ -223,10 +223,25 @@ impl<'a> Types<'a> {
         Some(columns.map(|(name, oid, typmod)| (name.as_str(), *oid, *typmod)).collect())
     }
 
-    /// Whether a relation's rows have a type of their own: those of tables do.
+    /// Whether a relation is one of the user's tables, whose rows have a type of their own.
     #[must_use]
-    pub fn has_row_type(self, relation: Oid) -> bool {
+    pub fn is_user_table(self, relation: Oid) -> bool {
         self.catalog.tables.contains_key(&relation)
+    }
+
+    /// Whether a table of the user's has an index over something that is no plain column.
+    #[must_use]
+    pub fn has_expression_index(self, table: Oid) -> bool {
+        let table = self.catalog.tables.get(&table);
+        table.is_some_and(|it| {
+            it.indexes.iter().flat_map(|index| &index.keys).any(|key| key.attnum == 0)
+        })
+    }
+
+    /// The SQLite collation that columns of a type are declared with.
+    #[must_use]
+    pub fn declared_collation(self, oid: Oid) -> Option<String> {
+        storage_form(self.catalog, oid).collation
     }
 
     /// The type with this `typname`, in the given schema or along the `search_path`.
