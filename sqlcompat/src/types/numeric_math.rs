@@ -18,6 +18,8 @@ use crate::error::{SqlError, SqlState};
 const GUARD_DIGITS: i64 = 12;
 /// Powers of e beyond this one are 22003, as in PostgreSQL (`exp_var`), which bounds the work that one call is.
 const EXPONENT_MAX: f64 = 6000.0;
+/// A result of fewer digits before the point is zero: it has at most [`DISPLAY_SCALE_MAX`] after it.
+const UNDERFLOW_DIGITS: f64 = -1100.0;
 /// Significant digits of inexact results.
 const SIGNIFICANT_DIGITS: i64 = 16;
 
@@ -215,7 +217,7 @@ fn exponential_of(
     }
     let bounded = decimal_digits.max(-2000.0) as i64;
     let scale = scale_within(SIGNIFICANT_DIGITS - bounded, operands);
-    if decimal_digits < -1100.0 {
+    if decimal_digits < UNDERFLOW_DIGITS {
         return Ok(Decimal::new(BigInt::zero(), scale));
     }
     let digits = i64::from(scale) + GUARD_DIGITS + bounded.max(0) * 2 + 8;
@@ -246,10 +248,11 @@ pub fn power(base: &Decimal, exponent: &Decimal) -> Result<Decimal, SqlError> {
     if whole && let Some(count) = exponent.to_i64().and_then(|it| i32::try_from(it).ok()) {
         return integer_power(base, count, decimal_digits);
     }
-    let digits = 24 + decimal_digits.abs().min(200_000.0).to_i64().unwrap_or(0);
     if natural_log_estimate(&magnitude) * exponent.to_f64() > EXPONENT_MAX * 1.003 {
         return Err(overflow());
     }
+    // Of a result that is zero to all of its digits nothing need be known.
+    let digits = 24 + decimal_digits.max(UNDERFLOW_DIGITS).abs().to_i64().unwrap_or(0);
     let argument = log_to(&magnitude, digits).multiply(exponent);
     let result = exponential_of(&argument, decimal_digits, &[base, exponent])?;
     let odd = whole && exponent.truncate(0).coefficient.bit(0);

@@ -339,7 +339,8 @@ fn make_day(year: i64, month: i64, day: i64) -> Result<i64, SqlError> {
 }
 
 fn make_time_of(hour: i64, minute: i64, second: f64) -> Result<i64, SqlError> {
-    let total = hour * US_PER_HOUR + minute * US_PER_MINUTE + seconds_us(second);
+    let whole = hour.saturating_mul(US_PER_HOUR).saturating_add(minute * US_PER_MINUTE);
+    let total = whole.saturating_add(seconds_us(second));
     let valid = (0..=24).contains(&hour)
         && (0..60).contains(&minute)
         && (0.0..=60.0).contains(&second)
