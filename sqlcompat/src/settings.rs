@@ -2,6 +2,8 @@
 
 use jiff::tz::{Offset, TimeZone};
 
+use crate::types::datetime::zone;
+
 /// Settings that the types and functions read. The server's settings table is the owner; this is its typed extract.
 #[derive(Clone, Debug)]
 pub struct FormatSettings {
@@ -115,7 +117,7 @@ impl TimeZoneSetting {
         if name.contains(':') {
             return west_of_greenwich(name);
         }
-        TimeZone::get(name).ok().or_else(|| TimeZone::posix(name).ok())
+        zone::time_zone(name)
     }
 
     /// The name to keep for a zone as it was written: a zone name in its own spelling, a POSIX rule for a number of hours
@@ -139,7 +141,7 @@ impl TimeZoneSetting {
                 name.to_owned()
             });
         }
-        TimeZone::posix(written).ok().map(|_zone| written.to_owned())
+        zone::time_zone(written).map(|_zone| written.to_owned())
     }
 }
 
@@ -152,7 +154,7 @@ fn west_of_greenwich(written: &str) -> Option<TimeZone> {
 /// The offset that an interval of at most 15:59 tells, in minutes; `None` if it has days, or seconds beyond a minute.
 fn interval_minutes(text: &str) -> Option<i32> {
     const MINUTE_US: i64 = 60_000_000;
-    let interval = crate::types::interval::parse(text, -1).ok()?;
+    let interval = crate::types::interval::parse(text, -1, IntervalStyle::Postgres).ok()?;
     let whole = interval.months == 0 && interval.days == 0 && interval.us % MINUTE_US == 0;
     let minutes = i32::try_from(interval.us / MINUTE_US).ok()?;
     (whole && minutes.abs() < 16 * 60).then_some(minutes)

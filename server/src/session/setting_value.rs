@@ -8,7 +8,7 @@ use trellis_sqlcompat::settings::{
 };
 use trellis_sqlcompat::{SqlError, SqlState};
 
-/// Reads what was written after `SET name =` into the form that is kept.
+/// Reads what was written after `SET name =` into the form that is kept; `DateStyle` keeps the part that is not named.
 ///
 /// # Errors
 /// 22023 with PostgreSQL's message for a value that the setting does not take.
@@ -16,12 +16,13 @@ pub(super) fn parse(
     key: &str,
     row: Option<&SettingRow>,
     values: &[String],
+    current: &FormatSettings,
 ) -> Result<String, SqlError> {
     match key {
         "search_path" | "temp_tablespaces" | "session_preload_libraries" => {
             return Ok(join_identifiers(values));
         }
-        "datestyle" => return parse_date_style(&values.join(", ")),
+        "datestyle" => return parse_date_style(&values.join(", "), current),
         _ => {}
     }
     let [value] = values else {
@@ -242,21 +243,53 @@ fn unit_factor(given: &str, base: &str) -> Option<f64> {
     Some(size / base_size as f64)
 }
 
-fn parse_date_style(value: &str) -> Result<String, SqlError> {
-    let (mut style, mut order) = ("ISO", "MDY");
+fn parse_date_style(value: &str, current: &FormatSettings) -> Result<String, SqlError> {
+    let (mut style, mut order, mut german) = (None, None, false);
+    let mut base = (
+        match current.date_style {
+            DateStyle::Iso => "ISO",
+            DateStyle::Sql => "SQL",
+            DateStyle::Postgres => "Postgres",
+            DateStyle::German => "German",
+        },
+        match current.date_order {
+            DateOrder::Mdy => "MDY",
+            DateOrder::Dmy => "DMY",
+            DateOrder::Ymd => "YMD",
+        },
+    );
+    let conflict = || {
+        invalid_value("DateStyle", value).with_detail("Conflicting \"datestyle\" specifications.")
+    };
     for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        match word.to_ascii_lowercase().as_str() {
-            "iso" => style = "ISO",
-            "sql" => style = "SQL",
-            word if word.starts_with("postgres") => style = "Postgres",
-            "german" => (style, order) = ("German", "DMY"),
-            "mdy" | "us" | "noneuro" | "noneuropean" => order = "MDY",
-            "dmy" | "euro" | "european" => order = "DMY",
-            "ymd" => order = "YMD",
-            "default" => {}
-            _ => return Err(invalid_value("DateStyle", value)),
+        let lower = word.to_ascii_lowercase();
+        let (wanted, slot) = match lower.as_str() {
+            "iso" => ("ISO", &mut style),
+            "sql" => ("SQL", &mut style),
+            word if word.starts_with("postgres") => ("Postgres", &mut style),
+            "german" => ("German", &mut style),
+            "mdy" | "us" => ("MDY", &mut order),
+            word if word.starts_with("noneuro") => ("MDY", &mut order),
+            "dmy" => ("DMY", &mut order),
+            word if word.starts_with("euro") => ("DMY", &mut order),
+            "ymd" => ("YMD", &mut order),
+            "default" => {
+                base = ("ISO", "MDY");
+                continue;
+            }
+            _ => {
+                let detail = format!("Unrecognized key word: \"{lower}\".");
+                return Err(invalid_value("DateStyle", value).with_detail(detail));
+            }
+        };
+        german |= wanted == "German";
+        if slot.is_some_and(|it| it != wanted) {
+            return Err(conflict());
         }
+        *slot = Some(wanted);
     }
+    let style = style.unwrap_or(base.0);
+    let order = order.unwrap_or(if german { "DMY" } else { base.1 });
     Ok(format!("{style}, {order}"))
 }
 

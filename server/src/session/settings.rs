@@ -114,7 +114,7 @@ impl Settings {
     /// As [`Self::set`]; nothing changed.
     pub fn set_default(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
         let row = find(name)?;
-        let value = setting_value::parse(&key(name), row, &[value.to_owned()])?;
+        let value = setting_value::parse(&key(name), row, &[value.to_owned()], &self.format)?;
         self.defaults.insert(key(name), value);
         self.refresh();
         self.reported = self.current_reported();
@@ -135,7 +135,7 @@ impl Settings {
         check_settable(name, row)?;
         let key = key(name);
         let value = match value {
-            Some(values) => Some(setting_value::parse(&key, row, values)?),
+            Some(values) => Some(setting_value::parse(&key, row, values, &self.format)?),
             None => None,
         };
         match (scope, value) {

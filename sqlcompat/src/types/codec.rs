@@ -99,7 +99,9 @@ pub fn decode_text(
         Oid::TIMETZ => Datum::Text(timetz_text(parse::timetz(text, typmod, cx)?)),
         Oid::TIMESTAMP => Datum::Integer(parse::timestamp(text, typmod, cx)?),
         Oid::TIMESTAMPTZ => Datum::Integer(parse::timestamptz(text, typmod, cx)?),
-        Oid::INTERVAL => Datum::Text(interval::parse(text, typmod)?.to_storage()),
+        Oid::INTERVAL => {
+            Datum::Text(interval::parse(text, typmod, cx.settings.interval_style)?.to_storage())
+        }
         Oid::JSON => {
             Json::parse(text)?;
             Datum::Text(text.to_owned())

@@ -11,9 +11,9 @@ use crate::functions::call::{boolean, integer, text};
 use crate::functions::ordering::compare_timetz;
 use crate::functions::{Call, ScalarFunction};
 use crate::types::datetime::{
-    DATE_MAX, DATE_MIN, DAY_END, DAY_FIRST, TIMESTAMP_MAX, TIMESTAMP_MIN, UNIX_EPOCH_US,
-    US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND, civil, is_infinite, round_us, split,
-    timestamp, zone,
+    DATE_MAX, DATE_MIN, DAY_END, DAY_FIRST, TIMESTAMP_END, TIMESTAMP_FIRST, TIMESTAMP_MAX,
+    TIMESTAMP_MIN, UNIX_EPOCH_US, US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND, civil,
+    is_infinite, round_us, split, timestamp, zone,
 };
 use crate::types::float::write_general;
 use crate::types::interval::{self, Interval};
@@ -41,6 +41,13 @@ fn date_to_timestamp(day: i64) -> Result<i64, SqlError> {
             timestamp(day, 0).ok().ok_or_else(|| out_of_range("date out of range for timestamp"))
         }
     }
+}
+
+/// A date's midnight in the session's time zone.
+fn date_to_instant(call: &Call, day: i64) -> Result<i64, SqlError> {
+    let instant = to_instant(call, date_to_timestamp(day)?);
+    let valid = is_infinite(instant) || (TIMESTAMP_FIRST..TIMESTAMP_END).contains(&instant);
+    if valid { Ok(instant) } else { Err(out_of_range("date out of range for timestamp")) }
 }
 
 /// 22008 in those words.
@@ -367,9 +374,25 @@ fn make_instant(call: &Call) -> Answer {
     let name = call.text(6)?;
     let offset = match zone::parse_offset(name) {
         Some(offset) => offset,
-        None => zone_named(name)?.offset_at_local(local),
+        None => zone_of_maker(name)?.offset_at_local(local),
     };
     Ok(Datum::Integer(checked(local.checked_sub(i64::from(offset) * US_PER_SECOND))?))
+}
+
+/// The zone that `make_timestamptz` is given, if it is no offset.
+fn zone_of_maker(name: &str) -> Result<zone::Zone, SqlError> {
+    if name.starts_with(|it: char| it.is_ascii_digit()) {
+        return Err(failure::invalid_parameter(format!(
+            "invalid input syntax for type numeric time zone: \"{name}\""
+        ))
+        .with_hint("Numeric time zones must have \"-\" or \"+\" as first character."));
+    }
+    if zone::is_offset_out_of_range(name) {
+        return Err(failure::invalid_parameter(format!(
+            "numeric time zone \"{name}\" out of range"
+        )));
+    }
+    zone_named(name)
 }
 
 fn make_interval(call: &Call) -> Answer {
@@ -679,10 +702,8 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
         Ok(text(codec::timetz_text((round_us(time, call.i32(1)?), offset))))
     }),
     f("pg_date_timestamp", |call| date_to_timestamp(call.i64(0)?).map(Datum::Integer)),
-    f("pg_date_timestamptz", |call| {
-        Ok(Datum::Integer(to_instant(call, date_to_timestamp(call.i64(0)?)?)))
-    })
-    .stable(),
+    f("pg_date_timestamptz", |call| date_to_instant(call, call.i64(0)?).map(Datum::Integer))
+        .stable(),
     f("pg_timestamp_date", |call| Ok(Datum::Integer(timestamp_to_date(call.i64(0)?)))),
     f("pg_timestamptz_date", |call| {
         Ok(Datum::Integer(timestamp_to_date(to_local(call, call.i64(0)?))))

@@ -8,8 +8,8 @@ use crate::error::{SqlError, SqlState};
 use crate::functions::call::{float, text};
 use crate::functions::{Call, ScalarFunction};
 use crate::types::datetime::{
-    UNIX_EPOCH_DAY, UNIX_EPOCH_US, US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND, civil,
-    is_infinite, split, timestamp, zone,
+    TIMESTAMP_END, TIMESTAMP_FIRST, UNIX_EPOCH_DAY, UNIX_EPOCH_US, US_PER_DAY, US_PER_HOUR,
+    US_PER_MINUTE, US_PER_SECOND, civil, is_infinite, split, timestamp, zone,
 };
 use crate::types::interval::Interval;
 use crate::types::{codec, failure};
@@ -51,13 +51,11 @@ impl Value {
 
 /// The field's canonical name: plurals and abbreviations as PostgreSQL knows them.
 fn canonical(field: &str) -> Option<&'static str> {
-    Some(match field.to_ascii_lowercase().as_str() {
-        "microsecond" | "microseconds" | "us" | "usec" | "usecs" | "microsec" | "microsecs" => {
-            "microseconds"
-        }
-        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" | "millisec" | "millisecs" => {
-            "milliseconds"
-        }
+    let lower = field.to_ascii_lowercase();
+    // Ten letters of a name count.
+    Some(match lower.get(..10).unwrap_or(&lower) {
+        "microsecon" | "us" | "usec" | "usecs" | "useconds" => "microseconds",
+        "millisecon" | "ms" | "msec" | "msecs" | "mseconds" => "milliseconds",
         "second" | "seconds" | "sec" | "secs" | "s" => "second",
         "minute" | "minutes" | "min" | "mins" | "m" => "minute",
         "hour" | "hours" | "hr" | "hrs" | "h" => "hour",
@@ -76,8 +74,8 @@ fn canonical(field: &str) -> Option<&'static str> {
         "isoyear" => "isoyear",
         "julian" | "jd" => "julian",
         "timezone" => "timezone",
-        "timezone_hour" | "timezone_h" => "timezone_hour",
-        "timezone_minute" | "timezone_m" => "timezone_minute",
+        "timezone_h" => "timezone_hour",
+        "timezone_m" => "timezone_minute",
         _ => return None,
     })
 }
@@ -449,9 +447,13 @@ fn bin(call: &Call) -> Answer {
             "stride must be greater than zero",
         ));
     }
-    let distance =
-        source.checked_sub(origin).ok_or_else(|| failure::datetime_out_of_range("timestamp"))?;
-    Ok(Datum::Integer(origin + distance.div_euclid(width) * width))
+    let distance = source.checked_sub(origin).ok_or_else(crate::types::interval::out_of_range)?;
+    let start = i128::from(origin) + i128::from(distance.div_euclid(width)) * i128::from(width);
+    i64::try_from(start)
+        .ok()
+        .filter(|start| (TIMESTAMP_FIRST..TIMESTAMP_END).contains(start))
+        .map(Datum::Integer)
+        .ok_or_else(|| failure::datetime_out_of_range("timestamp"))
 }
 
 const fn f(name: &'static str, body: fn(&Call) -> Answer) -> ScalarFunction {

@@ -107,8 +107,10 @@ pub(super) fn typed(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usi
         word.quote_style.is_none() && builtin::keyword(&word.value.to_ascii_lowercase()).is_some();
     let string =
         matches!(literal.token, Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_));
-    // sqlparser reads the types that it knows by itself.
-    let known = word.keyword != sqlparser::keywords::Keyword::NoKeyword && !is_word(word, "MONEY");
+    // sqlparser reads the types that it knows by itself; `name` is a type and a keyword that may be one.
+    let name_of_type = is_word(word, "MONEY") || is_word(word, "NAME");
+    let known = word.keyword != sqlparser::keywords::Keyword::NoKeyword && !name_of_type;
+    let keyword = keyword && !is_word(word, "NAME");
     let qualified = matches!(out.last().map(|it| &it.token), Some(Token::Period | Token::Colon));
     if keyword || known || !string || qualified {
         return 0;
@@ -118,6 +120,25 @@ pub(super) fn typed(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usi
     out.extend([put(keyword_token("CAST")), put(Token::LParen), literal.clone()]);
     out.extend([put(keyword_token("AS")), name.clone(), put(Token::RParen)]);
     2
+}
+
+/// `interval(3) 'text'`: a cast.
+pub(super) fn interval(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let [name, open, digits, close, literal, ..] = rest else { return 0 };
+    let precise = open.token == Token::LParen
+        && matches!(digits.token, Token::Number(..))
+        && close.token == Token::RParen;
+    let string =
+        matches!(literal.token, Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_));
+    if !precise || !string {
+        return 0;
+    }
+    let put = |token: Token| TokenWithSpan { token, span: name.span };
+    out.extend([put(keyword_token("CAST")), put(Token::LParen), literal.clone()]);
+    out.push(put(keyword_token("AS")));
+    out.extend([name, open, digits, close].into_iter().cloned());
+    out.push(put(Token::RParen));
+    5
 }
 
 /// `U&'…'` and `U&"…"`, with or without `UESCAPE 'c'`.

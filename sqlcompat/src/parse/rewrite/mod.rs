@@ -13,7 +13,7 @@
 //! | `trim(BOTH FROM x)`, without characters to trim | `btrim(x)`; likewise `ltrim` and `rtrim` |
 //! | `'a'` newline `'b'` | one literal |
 //! | `U&'\0061'`, `U&"\0061" UESCAPE '!'` | the string, or the name |
-//! | `money '1'`: a type that is no keyword | `CAST('1' AS money)` |
+//! | `money '1'`: a type that is no keyword | `CAST('1' AS money)`; likewise `interval(3) '1'` |
 //! | `f(a := 1)` | `f(a => 1)` |
 //! | `INSERT INTO t TABLE u` | `INSERT INTO t SELECT * FROM u` |
 //! | `ROWS FROM (f(), g())` | a function under [`ROWS_FROM`] |
@@ -161,6 +161,7 @@ fn production(
         "TRIM" => trim(rest, out),
         "NO" | "KEY" => key_lock(rest, out),
         "U" => literal::unicode(text, rest, out)?,
+        "INTERVAL" => literal::interval(rest, out),
         "ROWS" => clause::rows_from(rest, out),
         "EXCLUDE" => clause::exclude(rest, out),
         "DEFAULT" => clause::default_values(rest, out),

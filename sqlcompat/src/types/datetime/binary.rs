@@ -25,7 +25,7 @@ pub fn timetz_text((time_us, offset): (i64, i32)) -> String {
 pub fn timetz_parts(text: &str) -> Result<(i64, i32), SqlError> {
     let parts = text.find(['+', '-']).and_then(|at| {
         let (time, offset) = text.split_at(at);
-        Some((parse::interval_time(time)?, zone::parse_offset(offset)?))
+        Some((parse::stored_time(time)?, zone::parse_offset(offset)?))
     });
     parts.ok_or_else(|| failure::wrong_storage("time with time zone"))
 }

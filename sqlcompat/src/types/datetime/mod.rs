@@ -6,8 +6,9 @@
 //!
 //! # Map
 //! - [`civil`]: days to year, month, day and back.
-//! - [`zone`]: offsets of time zones, also beyond the years that the zone database knows.
-//! - [`parse`]: input. [`mod@format`]: output in all `DateStyle`s.
+//! - [`zone`]: offsets of time zones, also beyond the years that the zone database knows; [`abbreviation`]: their short names.
+//! - [`parse`]: input, by way of `field` (cutting), `decode` (meaning), `number` and `word`.
+//! - [`mod@format`]: output in all `DateStyle`s.
 //!
 //! # Bounds
 //! Dates from 4714-11-24 BC to 5874897-12-31, timestamps to 294276-12-31; beyond that 22008.
@@ -15,10 +16,15 @@
 //! # Sources
 //! PostgreSQL 15 manual, 8.5 and appendix B.
 
+pub mod abbreviation;
 pub mod binary;
 pub mod civil;
+mod decode;
+pub(in crate::types) mod field;
 pub mod format;
+pub(in crate::types) mod number;
 pub mod parse;
+pub(in crate::types) mod word;
 pub mod zone;
 
 use super::failure;

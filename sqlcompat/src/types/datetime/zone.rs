@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use super::abbreviation::{self, Meaning};
+use super::field::{Trouble, leading_i32};
 use super::{US_PER_DAY, US_PER_SECOND, civil};
 
 /// Microseconds from 1970 to 2000.
@@ -16,74 +18,6 @@ const ERA_US: i64 = 146_097 * US_PER_DAY;
 /// The time that the zone database is asked for: years 1 to 9600.
 const KNOWN_US: std::ops::Range<i64> = (-1999 * 365 * US_PER_DAY)..(19 * ERA_US);
 
-/// Abbreviations that are read, with their offsets in seconds (manual, B.4; the default set's common part).
-const ABBREVIATIONS: &[(&str, i32)] = &[
-    ("acdt", 37_800),
-    ("acst", 34_200),
-    ("adt", -10_800),
-    ("aedt", 39_600),
-    ("aest", 36_000),
-    ("akdt", -28_800),
-    ("akst", -32_400),
-    ("art", -10_800),
-    ("ast", -14_400),
-    ("awst", 28_800),
-    ("brt", -10_800),
-    ("bst", 3600),
-    ("cadt", 37_800),
-    ("cast", 34_200),
-    ("cat", 7200),
-    ("cdt", -18_000),
-    ("cest", 7200),
-    ("cet", 3600),
-    ("cetdst", 7200),
-    ("clst", -10_800),
-    ("clt", -14_400),
-    ("cot", -18_000),
-    ("cst", -21_600),
-    ("eat", 10_800),
-    ("edt", -14_400),
-    ("eest", 10_800),
-    ("eet", 7200),
-    ("eetdst", 10_800),
-    ("est", -18_000),
-    ("gmt", 0),
-    ("hkt", 28_800),
-    ("hst", -36_000),
-    ("ict", 25_200),
-    ("idt", 10_800),
-    ("ist", 7200),
-    ("jst", 32_400),
-    ("kst", 32_400),
-    ("mdt", -21_600),
-    ("mest", 7200),
-    ("met", 3600),
-    ("msd", 14_400),
-    ("msk", 10_800),
-    ("mst", -25_200),
-    ("myt", 28_800),
-    ("ndt", -9_000),
-    ("nst", -12_600),
-    ("nzdt", 46_800),
-    ("nzst", 43_200),
-    ("pdt", -25_200),
-    ("pht", 28_800),
-    ("pkt", 18_000),
-    ("pst", -28_800),
-    ("sast", 7200),
-    ("sgt", 28_800),
-    ("uct", 0),
-    ("ut", 0),
-    ("utc", 0),
-    ("wast", 7200),
-    ("wat", 3600),
-    ("west", 3600),
-    ("wet", 0),
-    ("wetdst", 3600),
-    ("z", 0),
-    ("zulu", 0),
-];
-
 /// A time zone as it appears in input.
 #[derive(Clone, Debug)]
 pub enum Zone {
@@ -91,6 +25,8 @@ pub enum Zone {
     Fixed(i32),
     /// A named zone.
     Named(TimeZone),
+    /// What a zone uses an abbreviation for, which has changed over the years.
+    Abbreviated(TimeZone, String),
 }
 
 impl Zone {
@@ -100,6 +36,11 @@ impl Zone {
         match self {
             Self::Fixed(offset) => *offset,
             Self::Named(zone) => offset_at_local(zone, local_us),
+            Self::Abbreviated(zone, name) => {
+                let offset = offset_at_local(zone, local_us);
+                let instant = local_us.saturating_sub(i64::from(offset) * US_PER_SECOND);
+                abbreviated(zone, name, instant).unwrap_or(offset)
+            }
         }
     }
 
@@ -109,48 +50,105 @@ impl Zone {
         match self {
             Self::Fixed(offset) => *offset,
             Self::Named(zone) => offset_at(zone, instant_us),
+            Self::Abbreviated(zone, name) => {
+                abbreviated(zone, name, instant_us).unwrap_or_else(|| offset_at(zone, instant_us))
+            }
+        }
+    }
+
+    /// The offset of a zone that never had another one.
+    #[must_use]
+    pub fn fixed_offset(&self) -> Option<i32> {
+        match self {
+            Self::Fixed(offset) => Some(*offset),
+            Self::Named(zone) => zone.to_fixed_offset().ok().map(Offset::seconds).or_else(|| {
+                let now = Timestamp::UNIX_EPOCH;
+                let changes = zone.preceding(now).next().or(zone.following(now).next());
+                changes.is_none().then(|| zone.to_offset(now).seconds())
+            }),
+            Self::Abbreviated(..) => None,
         }
     }
 }
 
-/// The zone of that name, abbreviation or POSIX form.
+/// What a zone uses an abbreviation for at an instant, in seconds east.
+fn abbreviated(zone: &TimeZone, name: &str, instant_us: i64) -> Option<i32> {
+    let unix = within_known(instant_us).saturating_add(UNIX_TO_EPOCH_US);
+    let at = Timestamp::from_microsecond(unix).ok()?;
+    abbreviation::offset_in(zone, name, at).map(Offset::seconds)
+}
+
+/// The zone of that abbreviation, name or POSIX form.
 #[must_use]
 pub fn find(name: &str) -> Option<Zone> {
-    let lower = name.to_ascii_lowercase();
-    if let Ok(index) = ABBREVIATIONS.binary_search_by(|(known, _)| (*known).cmp(lower.as_str())) {
-        return ABBREVIATIONS.get(index).map(|(_, offset)| Zone::Fixed(*offset));
+    match abbreviation::find(name) {
+        Some(Meaning::Offset(seconds, _)) => Some(Zone::Fixed(seconds)),
+        Some(Meaning::Zone(zone)) => {
+            TimeZone::get(zone).ok().map(|it| Zone::Abbreviated(it, name.to_owned()))
+        }
+        None => find_named(name),
     }
+}
+
+/// The zone of that name or POSIX form, abbreviations left out.
+#[must_use]
+pub fn find_named(name: &str) -> Option<Zone> {
     if name.len() > 255 || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
     }
-    TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok().map(Zone::Named)
+    time_zone(name).map(Zone::Named)
+}
+
+/// The zone of a name or of a POSIX rule; one with daylight saving time and no days for it changes as the United States do.
+#[must_use]
+pub fn time_zone(name: &str) -> Option<TimeZone> {
+    const DAYLIGHT_RULE: &str = ",M3.2.0,M11.1.0";
+    if let Ok(zone) = TimeZone::get(name) {
+        return Some(zone);
+    }
+    if let Ok(zone) = TimeZone::posix(name) {
+        return Some(zone);
+    }
+    TimeZone::posix(&format!("{name}{DAYLIGHT_RULE}")).ok()
 }
 
 /// Seconds east written as `+HH[:MM[:SS]]`, `±HHMM` or `±HH`.
+///
+/// # Errors
+/// `Format`, and `OffsetRange` from 16 hours on.
+pub(in crate::types) fn decode_offset(text: &str) -> Result<i32, Trouble> {
+    let digits = text.strip_prefix(['+', '-']).ok_or(Trouble::Format)?;
+    let number = |text| leading_i32(text).map_err(|_range| Trouble::OffsetRange);
+    let (mut hours, mut rest) = number(digits)?;
+    let (mut minutes, mut seconds) = (0, 0);
+    if let Some(after) = rest.strip_prefix(':') {
+        (minutes, rest) = number(after)?;
+        if let Some(after) = rest.strip_prefix(':') {
+            (seconds, rest) = number(after)?;
+        }
+    } else if rest.is_empty() && text.len() > 3 {
+        (hours, minutes) = (hours / 100, hours % 100);
+    }
+    let valid =
+        (0..=15).contains(&hours) && (0..60).contains(&minutes) && (0..60).contains(&seconds);
+    let total = hours * 3600 + minutes * 60 + seconds;
+    let total = i32::try_from(total).ok().filter(|_| valid).ok_or(Trouble::OffsetRange)?;
+    if !rest.is_empty() {
+        return Err(Trouble::Format);
+    }
+    Ok(if text.starts_with('-') { -total } else { total })
+}
+
+/// The same; `None` if it is no offset, or one of 16 hours or more.
 #[must_use]
 pub fn parse_offset(text: &str) -> Option<i32> {
-    let digits = text.strip_prefix(['+', '-'])?;
-    let parts: Vec<&str> = digits.split(':').collect();
-    let number =
-        |part: &str| part.parse::<i32>().ok().filter(|_| part.bytes().all(|b| b.is_ascii_digit()));
-    let (hours, minutes, seconds) = match parts.as_slice() {
-        [all] if all.len() <= 2 => (number(all)?, 0, 0),
-        [all] if all.len() == 3 || all.len() == 4 => {
-            let (hours, minutes) = all.split_at(all.len() - 2);
-            (number(hours)?, number(minutes)?, 0)
-        }
-        [all] if all.len() == 6 => {
-            (number(all.get(..2)?)?, number(all.get(2..4)?)?, number(all.get(4..)?)?)
-        }
-        [hours, minutes] => (number(hours)?, number(minutes)?, 0),
-        [hours, minutes, seconds] => (number(hours)?, number(minutes)?, number(seconds)?),
-        _ => return None,
-    };
-    if hours > 15 || minutes > 59 || seconds > 59 {
-        return None;
-    }
-    let total = hours * 3600 + minutes * 60 + seconds;
-    Some(if text.starts_with('-') { -total } else { total })
+    decode_offset(text).ok()
+}
+
+/// Whether a text is an offset of 16 hours or more.
+#[must_use]
+pub fn is_offset_out_of_range(text: &str) -> bool {
+    decode_offset(text) == Err(Trouble::OffsetRange)
 }
 
 /// The same moment of the calendar within the years that the zone database knows.
