@@ -32,9 +32,11 @@ impl Binder<'_> {
         context: CastContext,
     ) -> Result<Expr, SqlError> {
         if let (Node::Array(elements), CastContext::Explicit, Some(element)) =
-            (&expr.node, context, self.types.element(target))
+            (&expr.node, context, self.types.base_element(target))
         {
-            return self.coerce_array_literal(elements.clone(), element, target, typmod);
+            let (elements, base) = (elements.clone(), self.types.base_with_typmod(target, typmod));
+            let array = self.coerce_array_literal(elements, element, base.0, base.1)?;
+            return if base.0 == target { Ok(array) } else { self.check_domain(array, target) };
         }
         if expr.is_unknown() {
             return self.coerce_unknown(expr, target, typmod, context);
@@ -176,6 +178,9 @@ impl Binder<'_> {
             }
             Node::Unknown(text) => {
                 let literal = self.input_literal(text, target, typmod, at)?;
+                if self.types.sub_element(target).is_some() {
+                    return self.check_elements(literal);
+                }
                 self.check_domain(literal, target)
             }
             Node::Parameter(number) => {
@@ -297,7 +302,7 @@ impl Binder<'_> {
             }
             CoercionMethod::Array { .. } => {
                 let node = Node::ArrayCast(boxed(expr));
-                return Ok(Expr { node, type_oid: base, typmod, at: At(0) });
+                return self.check_elements(Expr { node, type_oid: base, typmod, at: At(0) });
             }
             CoercionMethod::Row => Node::Relabel(boxed(expr)),
         };

@@ -7,6 +7,7 @@ use super::tree::{At, Expr, Node, Subscript, SubscriptIndex};
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::types::array::{DIMENSIONS_MAX, too_many_dimensions};
 
 impl Binder<'_> {
     /// `ARRAY[…]`.
@@ -19,7 +20,7 @@ impl Binder<'_> {
             bound.push(self.expr(element)?);
         }
         let (bound, element, typmod) = self.unify(bound, "ARRAY")?;
-        if self.types.element(element).is_some() {
+        if self.types.sub_element(element).is_some() {
             return Ok(Expr::new(Node::Array(bound), element).at(at));
         }
         let array = self.types.array_of(element).ok_or_else(|| {
@@ -90,7 +91,10 @@ impl Binder<'_> {
     }
 
     /// One pair of brackets after a value of the type `container`.
-    fn subscript(
+    ///
+    /// # Errors
+    /// What binding the expressions reports, and 42804 for what is no subscript.
+    pub(crate) fn subscript(
         &mut self,
         subscript: &ast::Subscript,
         container: Oid,
@@ -124,9 +128,20 @@ impl Binder<'_> {
         .at(value.at.position())
     }
 
-    fn subscripted(&mut self, array: Expr, indexes: Vec<SubscriptIndex>) -> Result<Expr, SqlError> {
+    /// A value's part; the value itself without subscripts.
+    ///
+    /// # Errors
+    /// 42804 for a type without parts, 54000 for more subscripts than an array has dimensions.
+    pub(crate) fn subscripted(
+        &mut self,
+        array: Expr,
+        indexes: Vec<SubscriptIndex>,
+    ) -> Result<Expr, SqlError> {
         if indexes.is_empty() {
             return Ok(array);
+        }
+        if indexes.len() > DIMENSIONS_MAX && self.types.base_element(array.type_oid).is_some() {
+            return Err(too_many_dimensions(indexes.len()));
         }
         let base = self.types.base(array.type_oid);
         if base == Oid::JSONB {
@@ -148,7 +163,12 @@ impl Binder<'_> {
             return Err(self.cannot_subscript(&array));
         };
         let slice = indexes.iter().any(|index| matches!(index, SubscriptIndex::Slice(..)));
-        let (type_oid, typmod, at) = (if slice { base } else { element }, array.typmod, array.at);
+        let container = match base {
+            Oid::INT2VECTOR | Oid::OIDVECTOR => self.types.array_of(element).unwrap_or(base),
+            _ => base,
+        };
+        let (type_oid, typmod, at) =
+            (if slice { container } else { element }, array.typmod, array.at);
         let node = Node::Subscript(Box::new(Subscript { array, indexes, assigned: None }));
         Ok(Expr { node, type_oid, typmod, at })
     }
@@ -169,70 +189,6 @@ impl Binder<'_> {
                 .with_hint("jsonb subscript must be coercible to either integer or text.")
                 .at(at.position())
         })
-    }
-
-    /// A column's value with a part of it replaced: `SET a[1] = value`. `chain` are the subscripts.
-    ///
-    /// # Errors
-    /// 42804 for a type without parts, and for a value that does not fit.
-    pub(crate) fn assign_part(
-        &mut self,
-        whole: Expr,
-        column: &str,
-        chain: &[AccessExpr],
-        value: Expr,
-        at: At,
-    ) -> Result<Expr, SqlError> {
-        let base = self.types.base(whole.type_oid);
-        let mut indexes = Vec::with_capacity(chain.len());
-        for access in chain {
-            match access {
-                AccessExpr::Subscript(subscript) => indexes.push(self.subscript(subscript, base)?),
-                AccessExpr::Dot(_) => {
-                    return Err(SqlError::unsupported("assignment to a field of an array element"));
-                }
-            }
-        }
-        let slice = indexes.iter().any(|index| matches!(index, SubscriptIndex::Slice(..)));
-        let wanted = match self.types.element(base) {
-            Some(_) if slice => base,
-            Some(element) => element,
-            None if base == Oid::JSONB && slice => {
-                let message = "jsonb subscript does not support slices";
-                return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
-            }
-            None if base == Oid::JSONB => base,
-            None => {
-                let found = self.types.format(whole.type_oid);
-                return Err(SqlError::new(
-                    SqlState::DATATYPE_MISMATCH,
-                    format!(
-                        "cannot subscript type {found} because it does not support subscripting"
-                    ),
-                )
-                .at(at.position()));
-            }
-        };
-        let (type_oid, typmod) = (whole.type_oid, whole.typmod);
-        let (found, value_at) = (value.type_oid, if value.at.0 == 0 { at } else { value.at });
-        let value =
-            self.coerce(value, wanted, typmod, CastContext::Assignment).map_err(|error| {
-                if found == Oid::UNKNOWN || error.state != SqlState::DATATYPE_MISMATCH {
-                    return error;
-                }
-                let (wanted, found) = (self.types.format(wanted), self.types.format(found));
-                SqlError::new(
-                SqlState::DATATYPE_MISMATCH,
-                format!(
-                    "subscripted assignment to \"{column}\" requires type {wanted} but expression \
-                     is of type {found}"
-                ),
-            )
-            .with_hint("You will need to rewrite or cast the expression.")
-            .at(value_at.position())
-            })?;
-        let parts = Subscript { array: whole, indexes, assigned: Some(value) };
-        Ok(Expr { node: Node::Subscript(Box::new(parts)), type_oid, typmod, at })
     }
 
     /// `jsonb['a'][0]` is a chain of `->`.
@@ -270,15 +226,18 @@ impl Binder<'_> {
         if let Node::Row(fields) = &value.node {
             let number = name.strip_prefix('f').and_then(|digits| digits.parse::<usize>().ok());
             let field = number.and_then(|number| fields.get(number.checked_sub(1)?));
-            return field.cloned().ok_or_else(|| {
-                SqlError::new(
-                    SqlState::UNDEFINED_COLUMN,
-                    format!("could not identify column \"{name}\" in record data type"),
-                )
-                .at(value.at.position())
-            });
+            return field.cloned().ok_or_else(|| Self::unknown_field(&name, value.at));
         }
-        let fields = self.types.fields(self.types.base(value.type_oid)).unwrap_or_default();
+        if value.type_oid == Oid::RECORD {
+            return self.record_field(value, &name);
+        }
+        let Some(fields) = self.types.fields(self.types.base(value.type_oid)) else {
+            let shown = self.types.format(value.type_oid);
+            let message = format!(
+                "column notation .{name} applied to type {shown}, which is not a composite type"
+            );
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(value.at.position()));
+        };
         let found = (0u16..).zip(fields).find(|(_, (field, ..))| *field == name);
         let found = found.map(|(index, (_, type_oid, typmod))| (index, type_oid, typmod));
         let Some((index, type_oid, typmod)) = found else {

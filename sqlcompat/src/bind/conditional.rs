@@ -50,6 +50,10 @@ impl Binder<'_> {
         };
         let tests = tests.into_iter().map(|field| {
             let field = if field.is_unknown() { self.implicit(field, Oid::TEXT)? } else { field };
+            // A row inside of the row is not looked into.
+            let inner = field.type_oid == Oid::RECORD || self.types.is_composite(field.type_oid);
+            let field =
+                if inner { Expr::new(Node::Output(Box::new(field)), Oid::TEXT) } else { field };
             Ok(Expr::new(Node::IsNull(Box::new(field), negated), Oid::BOOL))
         });
         Ok(Expr::new(Node::And(tests.collect::<Result<_, SqlError>>()?), Oid::BOOL))

@@ -23,10 +23,28 @@ impl<'a> Binder<'a> {
         let mut value = expr;
         for found in self.domain_chain(domain).into_iter().rev() {
             if found.not_null || !found.checks.is_empty() {
-                value = self.constrained(value, found, domain)?;
+                value = self.constrained(value, found, domain, None)?;
             }
         }
         Ok(Expr { node: value.node, type_oid: domain, typmod, at })
+    }
+
+    /// An array whose elements have been made values of a domain's base type, under the domain's constraints; any other
+    /// value as it is.
+    ///
+    /// # Errors
+    /// As [`Self::check_domain`].
+    pub(crate) fn check_elements(&mut self, expr: Expr) -> Result<Expr, SqlError> {
+        let array = expr.type_oid;
+        let Some(domain) = self.types.sub_element(array) else { return Ok(expr) };
+        let (at, typmod) = (expr.at, expr.typmod);
+        let mut value = expr;
+        for found in self.domain_chain(domain).into_iter().rev() {
+            if found.not_null || !found.checks.is_empty() {
+                value = self.constrained(value, found, domain, Some(array))?;
+            }
+        }
+        Ok(Expr { node: value.node, type_oid: array, typmod, at })
     }
 
     /// The domain and the domains under it.
@@ -44,12 +62,14 @@ impl<'a> Binder<'a> {
         chain
     }
 
-    /// The value under the constraints of one domain, which is `named` or under it; errors name that.
+    /// The value, or each element of the array, under the constraints of one domain, which is `named` or under it; errors
+    /// name that.
     fn constrained(
         &mut self,
         value: Expr,
         domain: &DomainType,
         named: Oid,
+        each_of: Option<Oid>,
     ) -> Result<Expr, SqlError> {
         let (type_oid, typmod) = self.types.base_with_typmod(domain.oid, -1);
         let qualifier = self.fresh_qualifier();
@@ -79,6 +99,7 @@ impl<'a> Binder<'a> {
         let checks: Vec<(String, Expr)> = checks?;
         let check = DomainCheck {
             value,
+            each_of,
             qualifier,
             domain: self.types.format(named),
             not_null: domain.not_null,

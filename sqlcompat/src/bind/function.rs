@@ -212,7 +212,7 @@ impl Binder<'_> {
             .at(at.position()));
         }
         let element = bound.columns[0].type_oid;
-        let array = match self.types.element(element) {
+        let array = match self.types.sub_element(element) {
             Some(_) => element,
             None => self.types.array_of(element).ok_or_else(|| {
                 let name = self.types.format(element);

@@ -129,7 +129,7 @@ impl<'a> Binder<'a> {
         for name in names {
             let at = self.start_of(name);
             let parts = Self::names(name)?;
-            let local = match &parts[..] {
+            match &parts[..] {
                 [name] if name == OVERRIDING_SYSTEM => {
                     overriding = Overriding::System;
                     continue;
@@ -138,10 +138,9 @@ impl<'a> Binder<'a> {
                     overriding = Overriding::User;
                     continue;
                 }
-                [name] => name,
-                _ => return Err(SqlError::unsupported("a field of a column in INSERT")),
-            };
-            let place = self.place_of(target, local, "insert into", at)?;
+                _ => {}
+            }
+            let place = self.place_of_names(target, &parts, "insert into", at)?;
             let twice = |it: &Place<'_>| {
                 it.column.attnum == place.column.attnum
                     && (it.part.is_empty() || place.part.is_empty())
@@ -262,7 +261,7 @@ impl<'a> Binder<'a> {
         let Place { column, part, at } = place;
         let before = bound.iter().position(|(it, _)| it.attnum == column.attnum);
         let whole = match before {
-            Some(index) => bound.remove(index).1,
+            Some(index) => super::update::unchecked(bound.remove(index).1),
             None => {
                 let mut null = Expr::new(Node::Literal(Datum::Null), column.type_oid);
                 null.typmod = column.typmod;
@@ -281,8 +280,7 @@ impl<'a> Binder<'a> {
     ) -> Result<(), SqlError> {
         let at = self.expr_start(expr);
         if is_default(expr) {
-            let message = "cannot set an array element to DEFAULT";
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at.position()));
+            return Err(place.no_default());
         }
         let value = self.expr(expr)?;
         let value = if value.at.0 == 0 { value.at(at) } else { value };

@@ -8,6 +8,7 @@
 //! type by the rules of the manual's chapter 10 (`resolve`), and leaves nothing implicit for SQLite to decide. What it does
 //! not translate it refuses with 0A000.
 
+mod assigned_part;
 mod binder;
 mod changes;
 mod coerce;
@@ -34,6 +35,7 @@ mod modifying_with;
 mod operator;
 mod output_name;
 mod query;
+mod record_shape;
 pub mod resolve;
 mod row_function;
 mod scalar;

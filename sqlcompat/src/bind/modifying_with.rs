@@ -146,6 +146,7 @@ impl<'a> Binder<'a> {
             name,
             sql_name: sql_name.clone(),
             columns: columns.clone(),
+            records: Vec::new(),
             used_by_itself: false,
             has_rows,
         });

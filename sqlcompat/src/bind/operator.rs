@@ -92,6 +92,10 @@ impl Binder<'_> {
             return Err(SqlError::unsupported("this row comparison"));
         };
         require_same_width(left.len(), right.len(), at)?;
+        let (Some(first), Some(second)) = (left.first(), right.first()) else {
+            let message = "cannot compare rows of zero length";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at.position()));
+        };
         let operator = match name {
             "=" => "=",
             "<>" | "!=" => "<>",
@@ -99,10 +103,20 @@ impl Binder<'_> {
             "<=" => "<=",
             ">" => ">",
             ">=" => ">=",
+            "~<~" | "~<=~" | "~>~" | "~>=~" => {
+                let what = format!("row comparison with {name}");
+                return Err(SqlError::unsupported(what).at(at.position()));
+            }
             other => {
-                return Err(
-                    SqlError::unsupported(format!("row comparison with {other}")).at(at.position())
+                self.binary_operator(other, first.clone(), second.clone(), at)?;
+                let message = format!(
+                    "could not determine interpretation of row comparison operator {other}"
                 );
+                let hint =
+                    "Row comparison operators must be associated with btree operator families.";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                    .with_hint(hint)
+                    .at(at.position()));
             }
         };
         let mut tests = Vec::with_capacity(left.len());

@@ -395,10 +395,12 @@ impl Binder<'_> {
             (self.plain_cte(query, &column_names, (&name, at))?, false)
         };
         let columns = bound.columns.clone();
+        let records = self.records_of(&bound);
         self.ctes.push(CteEntry {
             name,
             sql_name: sql_name.clone(),
             columns,
+            records,
             used_by_itself: false,
             has_rows: true,
         });
@@ -448,6 +450,7 @@ impl Binder<'_> {
             name: name.to_owned(),
             sql_name: sql_name.to_owned(),
             columns: columns.clone(),
+            records: Vec::new(),
             used_by_itself: false,
             has_rows: true,
         });

@@ -6,6 +6,7 @@
 use sqlparser::ast::Ident;
 
 use super::binder::Binder;
+use super::record_shape::Field;
 use super::tree::{At, ColumnSql, Expr, Node, OutputColumn, RelationId};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -90,6 +91,8 @@ pub(crate) struct CteEntry {
     pub(crate) sql_name: String,
     /// Columns.
     pub(crate) columns: Vec<OutputColumn>,
+    /// The fields of the columns that are anonymous records, where they are known.
+    pub(crate) records: Vec<Option<Vec<Field>>>,
     /// Referenced while its own definition is being bound.
     pub(crate) used_by_itself: bool,
     /// Yields rows: not so a data-modifying statement without RETURNING.

@@ -303,14 +303,17 @@ impl Binder<'_> {
             }
             return Ok(());
         }
-        let Some(fields) = self.types.fields(self.types.base(row.type_oid)) else {
+        let declared = self.types.fields(self.types.base(row.type_oid)).map(|fields| {
+            fields.into_iter().map(|(name, oid, typmod)| (name.to_owned(), oid, typmod)).collect()
+        });
+        let Some(fields) = declared.or_else(|| self.record_fields(&row)) else {
             let found = self.types.format(row.type_oid);
             let message = format!("type {found} is not composite");
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(at.position()));
         };
         for (index, (name, type_oid, typmod)) in (0u16..).zip(fields) {
             let node = Node::Field(Box::new(row.clone()), index);
-            targets.names.push(name.to_owned());
+            targets.names.push(name);
             targets.items.push(Expr { node, type_oid, typmod, at });
         }
         Ok(())

@@ -6,7 +6,7 @@ use super::binder::Binder;
 use super::from::plain_column;
 use super::resolve::ResolvedFunction;
 use super::tree::{
-    At, ColumnSql, Expr, FunctionSource, Relation, RelationColumn, RelationId, Source,
+    At, ColumnSql, Expr, FunctionSource, Node, Relation, RelationColumn, RelationId, Source,
 };
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -105,12 +105,12 @@ impl Binder<'_> {
             return Err(if movable { error.with_hint(hint) } else { error });
         }
         if function.columns.len() > 1 {
-            return Err(SqlError::unsupported(
-                "a set-returning function of several columns in a select list",
-            )
-            .at(at.position()));
+            return self.set_of_rows(call, function);
         }
         if let Some(id) = self.scope().set_returning {
+            if self.is_set_of_rows(id) {
+                return Err(Self::several_sets(at));
+            }
             let index = self.add_lock_step(id, "value", call);
             return Ok(self.column(id, index, at));
         }
@@ -128,6 +128,52 @@ impl Binder<'_> {
         let id = self.relations.add(relation);
         self.scope().set_returning = Some(id);
         Ok(self.column(id, 0, at))
+    }
+
+    /// A set-returning call of several columns in the select list: rows, of which there may be no other set beside them.
+    fn set_of_rows(&mut self, call: Expr, function: &ResolvedFunction) -> Result<Expr, SqlError> {
+        let at = call.at;
+        if let Some(id) = self.scope().set_returning {
+            // The same call once more: `(f(x)).a, (f(x)).b`.
+            let same = match &self.relations.get(id).source {
+                Source::Function(source) => matches!(&source.calls[..], [(it, _)] if *it == call),
+                _ => false,
+            };
+            if !same || !self.is_set_of_rows(id) {
+                return Err(Self::several_sets(at));
+            }
+            return Ok(Expr::new(Node::WholeRow(id), Oid::RECORD).at(at));
+        }
+        let columns = function.columns.iter().enumerate().map(|(index, (name, type_oid))| {
+            let sql = ColumnSql::Name(format!("c{}", index + 1));
+            plain_column((*name).to_owned(), sql, *type_oid)
+        });
+        let columns = columns.collect();
+        let source = FunctionSource { calls: vec![(call, String::new())], ordinality: false };
+        let relation = Relation {
+            alias: String::new(),
+            qualifier: self.fresh_qualifier(),
+            columns,
+            source: Source::Function(Box::new(source)),
+            optional: false,
+        };
+        let id = self.relations.add(relation);
+        self.scope().set_returning = Some(id);
+        Ok(Expr::new(Node::WholeRow(id), Oid::RECORD).at(at))
+    }
+
+    /// Whether the sets of a select list are one set of several columns.
+    fn is_set_of_rows(&self, id: RelationId) -> bool {
+        let relation = self.relations.get(id);
+        match &relation.source {
+            Source::Function(source) => relation.columns.len() > source.calls.len(),
+            _ => false,
+        }
+    }
+
+    fn several_sets(at: At) -> SqlError {
+        let what = "a set-returning function of several columns beside another in a select list";
+        SqlError::unsupported(what).at(at.position())
     }
 
     /// Adds a call to a relation of functions: it advances with the others, and yields NULL once it has no more rows.

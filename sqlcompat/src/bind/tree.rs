@@ -178,8 +178,10 @@ impl PartialEq for Call {
 /// A value that becomes one of a domain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DomainCheck {
-    /// The value, of the base type.
+    /// The value, of the base type; or an array of such values.
     pub value: Expr,
+    /// The array type, where the conditions are on each element of an array.
+    pub each_of: Option<Oid>,
     /// Alias under which the conditions read it in SQLite.
     pub qualifier: String,
     /// Name of the domain.
@@ -251,6 +253,8 @@ pub enum SubscriptIndex {
     Element(Expr),
     /// `[i:j]`.
     Slice(Option<Expr>, Option<Expr>),
+    /// `.field`, by its position from 0: the part of a row that is assigned to.
+    Field(u16),
 }
 
 /// An aggregate or window function.

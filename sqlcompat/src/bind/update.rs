@@ -94,19 +94,28 @@ impl<'a> Binder<'a> {
 
     /// What a name in SET means: a column, or a part of one.
     fn assigned_place(&self, target: Target<'a>, name: &ObjectName) -> Result<Place<'a>, SqlError> {
-        let at = self.start_of(name);
-        let names = Self::names(name)?;
-        if let [first, _, ..] = &names[..] {
-            return Err(SqlError::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!(
-                    "column \"{first}\" of relation \"{}\" does not exist",
-                    self.target_shown(target)
-                ),
-            )
-            .at(at.position()));
-        }
-        self.place_of(target, names.last().map_or("", String::as_str), "update", at)
+        self.place_of_names(target, &Self::names(name)?, "update", self.start_of(name))
+    }
+
+    /// The place that names with dots between them mean: the first is the column's.
+    ///
+    /// # Errors
+    /// As [`Self::place_of`].
+    pub(crate) fn place_of_names(
+        &self,
+        target: Target<'a>,
+        names: &[String],
+        verb: &str,
+        at: At,
+    ) -> Result<Place<'a>, SqlError> {
+        let Some((column, fields)) = names.split_first() else {
+            return Err(SqlError::unsupported("this target of an assignment"));
+        };
+        let mut place = self.place_of(target, column, verb, at)?;
+        let field = |name: &String| ast::Ident::with_quote('"', name.clone());
+        let fields = fields.iter().map(|name| ast::Expr::Identifier(field(name)));
+        place.part.extend(fields.map(ast::AccessExpr::Dot));
+        Ok(place)
     }
 
     /// The column that a name or a marked part means.
@@ -145,9 +154,7 @@ impl<'a> Binder<'a> {
             return push_assignment(bound, place.column, value);
         }
         if is_default(value) {
-            let message = "cannot set an array element to DEFAULT";
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
-                .at(self.expr_start(value).position()));
+            return Err(place.no_default());
         }
         let start = self.expr_start(value);
         let value = self.expr(value)?;
@@ -172,7 +179,7 @@ impl<'a> Binder<'a> {
         let before =
             bound.iter().position(|(it, value)| it.attnum == column.attnum && is_part(value));
         let whole = match before {
-            Some(index) => bound.remove(index).1,
+            Some(index) => unchecked(bound.remove(index).1),
             None => {
                 let columns = &target.table.columns;
                 let index = columns.iter().position(|it| it.attnum == column.attnum).unwrap_or(0);
@@ -307,10 +314,32 @@ impl<'a> Binder<'a> {
 pub(crate) struct Place<'a> {
     /// The column.
     pub(crate) column: &'a Column,
-    /// The subscripts after it; none for the whole column.
+    /// The subscripts and fields after it; none for the whole column.
     pub(crate) part: Vec<ast::AccessExpr>,
     /// Where it stands.
     pub(crate) at: At,
+}
+
+impl Place<'_> {
+    /// 0A000: a part has no default.
+    pub(crate) fn no_default(&self) -> SqlError {
+        let what = match self.part.first() {
+            Some(ast::AccessExpr::Dot(_)) => "a subfield",
+            Some(ast::AccessExpr::Subscript(_)) | None => "an array element",
+        };
+        let message = format!("cannot set {what} to DEFAULT");
+        SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(self.at.position())
+    }
+}
+
+/// A column's value with a part of it replaced, before it is checked as a value of its domain: more parts may follow.
+pub(crate) fn unchecked(value: Expr) -> Expr {
+    let mut value = value;
+    let type_oid = value.type_oid;
+    while let Node::Domain(check) = value.node {
+        value = check.value;
+    }
+    Expr { type_oid, ..value }
 }
 
 /// The fields of `ROW(…)`.
@@ -330,7 +359,11 @@ fn row_fields(expr: &ast::Expr) -> Option<Vec<&ast::Expr>> {
 
 /// Whether a value is a column with a part of it replaced.
 pub(crate) fn is_part(value: &Expr) -> bool {
-    matches!(&value.node, Node::Subscript(it) if it.assigned.is_some())
+    match &value.node {
+        Node::Subscript(it) => it.assigned.is_some(),
+        Node::Domain(check) => is_part(&check.value),
+        _ => false,
+    }
 }
 
 fn push_assignment<'a>(

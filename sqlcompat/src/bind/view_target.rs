@@ -159,11 +159,6 @@ impl<'a> Binder<'a> {
         self.written_views.iter().find(|(id, _)| *id == target.relation).map(|(_, view)| view)
     }
 
-    /// The name of a target as errors show it.
-    pub(crate) fn target_shown(&self, target: Target<'a>) -> &str {
-        self.written_view_of(target).map_or(target.table.name.as_str(), |view| &view.name)
-    }
-
     /// The rows of the target's table by its own columns.
     pub(crate) fn base_rows(&self, target: Target<'_>) -> RelationId {
         self.written_view_of(target).map_or(target.relation, |view| view.base)

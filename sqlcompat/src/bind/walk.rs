@@ -251,6 +251,7 @@ fn subscript_parts(subscript: &Subscript) -> Vec<&Expr> {
         match index {
             SubscriptIndex::Element(index) => parts.push(index),
             SubscriptIndex::Slice(lower, upper) => parts.extend(lower.iter().chain(upper)),
+            SubscriptIndex::Field(_) => {}
         }
     }
     parts

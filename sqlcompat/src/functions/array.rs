@@ -7,7 +7,7 @@
 //! | `pg_array(value, …, element)` | `ARRAY[…]` of elements of that type |
 //! | `pg_array_nest(array, …, element)` | `ARRAY[…]` of arrays: one dimension more |
 //! | `pg_array_subscript(array, type, i, …)` | `a[i][j]…`, NULL outside |
-//! | `pg_array_slice(array, type, l, u, …)` | `a[l:u]…`, NULL for an omitted bound |
+//! | `pg_array_slice(array, type, l, u, …)` | `a[l:u]…`, an empty blob for an omitted bound |
 //! | `pg_array_flat(array, type)` | the array with its elements in one dimension |
 
 use std::cmp::Ordering;
@@ -15,10 +15,10 @@ use std::cmp::Ordering;
 use super::call::{boolean, count, integer, text};
 use super::ordering;
 use super::{Call, Rows, ScalarFunction, SetReturningFunction};
-use crate::datum::Datum;
+use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::types::array::{Array, DIMENSIONS_MAX, ELEMENTS_MAX, storage_class};
+use crate::types::array::{Array, DIMENSIONS_MAX, storage_class, too_many_dimensions};
 use crate::types::{codec, failure};
 
 type Answer = Result<Datum, SqlError>;
@@ -35,7 +35,9 @@ pub(super) fn read(call: &Call, index: usize, type_index: usize) -> Result<(Arra
         };
         let element = vector.or_else(|| codec::element_type(type_oid, cx));
         let element = element.ok_or_else(|| failure::wrong_storage("array"))?;
-        Ok((Array::from_storage(stored, storage_class(element, cx))?, element))
+        let array = Array::from_storage(stored, storage_class(element, cx))?;
+        // The vectors count from 0.
+        Ok((if vector.is_some() { array.with_lowers(&[0])? } else { array }, element))
     })
 }
 
@@ -73,71 +75,64 @@ fn nest(call: &Call) -> Answer {
         let element = call.oid(width)?;
         call.session.with_types(|cx| storage_class(element, cx))
     };
-    let mut result = Array::default();
+    let mut parts = Vec::with_capacity(width);
     for index in 0..width {
-        if call.is_null(index) {
-            return Err(SqlError::unsupported(
-                "a NULL among the arrays of a multidimensional ARRAY[]",
-            ));
+        if !call.is_null(index) {
+            parts.push(Array::from_storage(call.text(index)?, class)?);
         }
-        let inner = Array::from_storage(call.text(index)?, class)?;
-        if index > 0 && result.dimensions.get(1..) != Some(inner.dimensions.as_slice()) {
-            return Err(array_error(
-                "multidimensional arrays must have array expressions with matching dimensions",
-            ));
-        }
-        if index == 0 {
-            result.dimensions.push(0);
-            result.dimensions.extend(&inner.dimensions);
-        }
-        result.elements.extend(inner.elements);
     }
-    if result.elements.is_empty() {
-        return Ok(store(&Array::default()));
-    }
-    if result.dimensions.len() > DIMENSIONS_MAX {
-        return Err(SqlError::new(
-            SqlState::PROGRAM_LIMIT_EXCEEDED,
-            format!(
-                "number of array dimensions ({}) exceeds the maximum allowed ({DIMENSIONS_MAX})",
-                result.dimensions.len()
-            ),
+    parts.retain(|part| !part.is_empty());
+    let Some(first) = parts.first() else { return Ok(store(&Array::default())) };
+    let alike = |it: &Array| it.dimensions == first.dimensions && it.lowers == first.lowers;
+    if parts.len() < width || !parts.iter().all(alike) {
+        return Err(array_error(
+            "multidimensional arrays must have array expressions with matching dimensions",
         ));
     }
-    if let Some(first) = result.dimensions.first_mut() {
-        *first = width;
-    }
-    Ok(store(&result))
+    Ok(store(&stacked(parts)?))
 }
 
-/// Position in row-major order of 1-based subscripts (0-based for the vectors); `None` outside.
-pub(super) fn locate(array: &Array, subscripts: &[i64], lower: i64) -> Option<usize> {
+/// Arrays of the same dimensions as one array with one dimension more.
+///
+/// # Errors
+/// 54000 for more than [`DIMENSIONS_MAX`] dimensions.
+pub(super) fn stacked(parts: Vec<Array>) -> Result<Array, SqlError> {
+    let (mut dimensions, mut lowers) = (vec![parts.len()], vec![1]);
+    if let Some(first) = parts.first() {
+        dimensions.extend(&first.dimensions);
+        lowers.extend(first.all_lowers());
+    }
+    if dimensions.len() > DIMENSIONS_MAX {
+        return Err(too_many_dimensions(dimensions.len()));
+    }
+    let elements = parts.into_iter().flat_map(|part| part.elements).collect();
+    Array::of(dimensions, elements).with_lowers(&lowers)
+}
+
+/// Position in row-major order of subscripts; `None` outside.
+pub(super) fn locate(array: &Array, subscripts: &[i64]) -> Option<usize> {
     if subscripts.len() != array.dimensions.len() {
         return None;
     }
     let mut position = 0;
-    for (subscript, length) in subscripts.iter().zip(&array.dimensions) {
-        let index = usize::try_from(subscript - lower).ok().filter(|index| index < length)?;
-        position = position * length + index;
+    for (dimension, (subscript, length)) in subscripts.iter().zip(&array.dimensions).enumerate() {
+        let index = usize::try_from(subscript - array.lower(dimension)).ok();
+        position = position * length + index.filter(|index| index < length)?;
     }
     Some(position)
-}
-
-fn lower_bound(type_oid: Oid) -> i64 {
-    i64::from(type_oid != Oid::INT2VECTOR && type_oid != Oid::OIDVECTOR)
 }
 
 fn subscript(call: &Call) -> Answer {
     let (array, _) = read(call, 0, 1)?;
     let subscripts = (2..call.len()).map(|index| call.i64(index)).collect::<Result<Vec<_>, _>>()?;
-    let position = locate(&array, &subscripts, lower_bound(call.oid(1)?));
+    let position = locate(&array, &subscripts);
     Ok(position.and_then(|at| array.elements.get(at).cloned()).unwrap_or(Datum::Null))
 }
 
 fn flat(call: &Call) -> Answer {
     let stored = call.text(0)?;
     // An array of one dimension, which nearly all are, need not be read.
-    if !stored.starts_with("[[") {
+    if stored.starts_with('[') && !stored.starts_with("[[") {
         return Ok(text(stored.to_owned()));
     }
     let (array, _) = read(call, 0, 1)?;
@@ -148,20 +143,23 @@ fn slice(call: &Call) -> Answer {
     if call.is_null(0) {
         return Ok(Datum::Null);
     }
+    if (2..call.len()).any(|index| call.is_null(index)) {
+        return Ok(Datum::Null);
+    }
     let (array, _) = read(call, 0, 1)?;
-    let lower_bound = lower_bound(call.oid(1)?);
     let pairs = (call.len() - 2) / 2;
     if pairs > array.dimensions.len() {
         return Ok(store(&Array::default()));
     }
     let mut ranges = Vec::with_capacity(array.dimensions.len());
-    for (dimension, length) in array.dimensions.iter().enumerate() {
+    for dimension in 0..array.dimensions.len() {
         let bound = |index: usize, default: i64| {
-            if dimension >= pairs || call.is_null(index) { Ok(default) } else { call.i64(index) }
+            let given = if dimension < pairs { subscript_bound(call, index)? } else { None };
+            Ok::<_, SqlError>(given.unwrap_or(default))
         };
-        let last = i64::try_from(*length).unwrap_or(i64::MAX) + lower_bound - 1;
-        let from = bound(2 + dimension * 2, lower_bound)?.max(lower_bound) - lower_bound;
-        let to = bound(3 + dimension * 2, last)?.min(last) - lower_bound + 1;
+        let (lower, upper) = (array.lower(dimension), array.upper(dimension));
+        let from = bound(2 + dimension * 2, lower)?.max(lower) - lower;
+        let to = bound(3 + dimension * 2, upper)?.min(upper) - lower + 1;
         if from >= to {
             return Ok(store(&Array::default()));
         }
@@ -180,14 +178,23 @@ fn slice(call: &Call) -> Answer {
         }
     }
     let dimensions = ranges.iter().map(|(from, to)| to - from).collect();
-    Ok(store(&Array { dimensions, elements }))
+    Ok(store(&Array::of(dimensions, elements)))
 }
 
-fn dimension(call: &Call) -> Result<Option<i64>, SqlError> {
+/// A bound of a slice, where it is not omitted.
+pub(super) fn subscript_bound(call: &Call, index: usize) -> Result<Option<i64>, SqlError> {
+    match call.datum(index) {
+        DatumRef::Blob([]) => Ok(None),
+        _ => call.i64(index).map(Some),
+    }
+}
+
+/// What of a dimension, which counts from 1; NULL if there is none of that number.
+fn dimension(call: &Call, what: fn(&Array, usize) -> i64) -> Answer {
     let (array, _) = read(call, 0, 2)?;
     let index = usize::try_from(call.i64(1)? - 1).ok();
-    let length = index.and_then(|index| array.dimensions.get(index).copied());
-    Ok(length.map(|it| i64::try_from(it).unwrap_or(i64::MAX)))
+    let index = index.filter(|index| *index < array.dimensions.len());
+    Ok(index.map_or(Datum::Null, |index| integer(what(&array, index))))
 }
 
 fn dims(call: &Call) -> Answer {
@@ -195,7 +202,8 @@ fn dims(call: &Call) -> Answer {
     if array.dimensions.is_empty() {
         return Ok(Datum::Null);
     }
-    Ok(text(array.dimensions.iter().map(|it| format!("[1:{it}]")).collect::<String>()))
+    let bounds = |at| format!("[{}:{}]", array.lower(at), array.upper(at));
+    Ok(text((0..array.dimensions.len()).map(bounds).collect::<String>()))
 }
 
 fn compare(call: &Call, holds: fn(Ordering) -> bool) -> Answer {
@@ -246,81 +254,96 @@ fn overlap(call: &Call) -> Answer {
 
 fn append(call: &Call) -> Answer {
     let mut array = if call.is_null(0) { Array::default() } else { read(call, 0, 2)?.0 };
-    one_dimensional(&array)?;
+    one_dimensional(&array, array.upper(0) + 1)?;
     array.elements.push(call.datum(1).to_datum());
-    Ok(store(&Array::from_elements(array.elements)))
+    let lowers = array.all_lowers();
+    Ok(store(&Array::from_elements(array.elements).with_lowers(&lowers)?))
 }
 
 fn prepend(call: &Call) -> Answer {
     let mut array = if call.is_null(1) { Array::default() } else { read(call, 1, 3)?.0 };
-    one_dimensional(&array)?;
+    one_dimensional(&array, array.lower(0) - 1)?;
     array.elements.insert(0, call.datum(0).to_datum());
-    Ok(store(&Array::from_elements(array.elements)))
+    let lowers = array.all_lowers();
+    Ok(store(&Array::from_elements(array.elements).with_lowers(&lowers)?))
 }
 
-fn one_dimensional(array: &Array) -> Result<(), SqlError> {
-    if array.dimensions.len() <= 1 {
+/// Refuses more than one dimension, and one that has no place for the subscript `next`.
+fn one_dimensional(array: &Array, next: i64) -> Result<(), SqlError> {
+    if array.dimensions.len() > 1 {
+        let message = "argument must be empty or one-dimensional array";
+        return Err(SqlError::new(SqlState(*b"22000"), message));
+    }
+    if array.is_empty() || i32::try_from(next).is_ok() {
         return Ok(());
     }
-    Err(SqlError::new(SqlState(*b"22000"), "argument must be empty or one-dimensional array"))
+    Err(failure::out_of_range("integer"))
 }
 
 fn concat(call: &Call) -> Answer {
     if call.is_null(0) || call.is_null(1) {
         return Ok(if call.is_null(0) { call.datum(1) } else { call.datum(0) }.to_datum());
     }
-    let ((mut left, _), (right, _)) = (read(call, 0, 2)?, read(call, 1, 3)?);
-    if right.is_empty() {
-        return Ok(store(&left));
+    let ((left, _), (right, _)) = (read(call, 0, 2)?, read(call, 1, 3)?);
+    if left.is_empty() || right.is_empty() {
+        return Ok(store(if right.is_empty() { &left } else { &right }));
     }
-    if left.is_empty() {
-        return Ok(store(&right));
+    let incompatible = |detail: String| {
+        Err(array_error("cannot concatenate incompatible arrays").with_detail(detail))
+    };
+    let (depth, other_depth) = (left.dimensions.len(), right.dimensions.len());
+    if depth.abs_diff(other_depth) > 1 {
+        return incompatible(format!(
+            "Arrays of {depth} and {other_depth} dimensions are not compatible for concatenation."
+        ));
     }
-    let incompatible = || {
-        array_error("cannot concatenate incompatible arrays")
-            .with_detail("Arrays with differing dimensions are not compatible for concatenation.")
+    // An array of fewer dimensions is one element of the other.
+    let outer = if depth >= other_depth { &left } else { &right };
+    let inner = |array: &Array| {
+        let skipped = 1 - (outer.dimensions.len() - array.dimensions.len());
+        let lowers = array.all_lowers().split_off(skipped);
+        (array.dimensions.get(skipped..).unwrap_or(&[]).to_vec(), lowers)
     };
-    let outer = |array: &Array| array.dimensions.first().copied().unwrap_or(0);
-    let dimensions = if left.dimensions.get(1..) == right.dimensions.get(1..) {
-        let mut dimensions = left.dimensions.clone();
-        if let Some(first) = dimensions.first_mut() {
-            *first += outer(&right);
-        }
-        dimensions
-    } else if left.dimensions.get(1..) == Some(right.dimensions.as_slice()) {
-        let mut dimensions = left.dimensions.clone();
-        if let Some(first) = dimensions.first_mut() {
-            *first += 1;
-        }
-        dimensions
-    } else if right.dimensions.get(1..) == Some(left.dimensions.as_slice()) {
-        let mut dimensions = right.dimensions.clone();
-        if let Some(first) = dimensions.first_mut() {
-            *first += 1;
-        }
-        dimensions
-    } else {
-        return Err(incompatible());
+    if inner(&left) != inner(&right) {
+        let what = if depth == other_depth { "element dimensions" } else { "dimensions" };
+        return incompatible(format!(
+            "Arrays with differing {what} are not compatible for concatenation."
+        ));
+    }
+    let count = |array: &Array| match array.dimensions.first() {
+        Some(count) if array.dimensions.len() == outer.dimensions.len() => *count,
+        _ => 1,
     };
-    left.elements.extend(right.elements);
-    Ok(store(&Array { dimensions, elements: left.elements }))
+    let mut dimensions = outer.dimensions.clone();
+    if let Some(first) = dimensions.first_mut() {
+        *first = count(&left) + count(&right);
+    }
+    let lowers = outer.all_lowers();
+    let mut elements = left.elements;
+    elements.extend(right.elements);
+    Ok(store(&Array::of(dimensions, elements).with_lowers(&lowers)?))
 }
 
-/// Positions (from 1) of elements that are not distinct from the second argument.
-fn positions(call: &Call, type_index: usize, start: i64) -> Result<Vec<i64>, SqlError> {
+/// Positions (in row-major order, from 0) of elements that are not distinct from the second argument.
+fn positions(call: &Call, array: &Array, element: Oid) -> Vec<usize> {
+    let wanted = call.datum(1).to_datum();
+    let same = |item: &Datum| {
+        (*item == Datum::Null) == (wanted == Datum::Null) && equal(call, element, item, &wanted)
+    };
+    let numbered = array.elements.iter().enumerate().filter(|(_, item)| same(item));
+    numbered.map(|(position, _)| position).collect()
+}
+
+/// Subscripts, not below `start`, of elements that are not distinct from the second argument.
+fn found(call: &Call, type_index: usize, start: i64) -> Result<Vec<i64>, SqlError> {
     let (array, element) = read(call, 0, type_index)?;
     if array.dimensions.len() > 1 {
         return Err(SqlError::unsupported("searching for elements in multidimensional arrays"));
     }
-    let wanted = call.datum(1).to_datum();
-    let numbered = array.elements.iter().zip(1i64..).filter(|(_, position)| *position >= start);
-    Ok(numbered
-        .filter(|(item, _)| {
-            equal(call, element, item, &wanted)
-                && (**item == Datum::Null) == (wanted == Datum::Null)
-        })
-        .map(|(_, position)| position)
-        .collect())
+    let lower = array.lower(0);
+    let subscripts = positions(call, &array, element).into_iter();
+    let subscripts = subscripts.map(|at| lower + i64::try_from(at).unwrap_or(i64::MAX));
+    Ok(subscripts.filter(|subscript| *subscript >= start).collect())
 }
 
 fn position(call: &Call) -> Answer {
@@ -328,8 +351,12 @@ fn position(call: &Call) -> Answer {
         return Ok(Datum::Null);
     }
     let with_start = call.len() > 4;
-    let start = if with_start { call.i64(2)? } else { 1 };
-    let found = positions(call, if with_start { 3 } else { 2 }, start)?;
+    if with_start && call.is_null(2) {
+        let message = "initial position must not be null";
+        return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message));
+    }
+    let start = if with_start { call.i64(2)? } else { i64::MIN };
+    let found = found(call, if with_start { 3 } else { 2 }, start)?;
     Ok(found.first().map_or(Datum::Null, |it| integer(*it)))
 }
 
@@ -337,7 +364,7 @@ fn all_positions(call: &Call) -> Answer {
     if call.is_null(0) {
         return Ok(Datum::Null);
     }
-    let found = positions(call, 2, 1)?;
+    let found = found(call, 2, i64::MIN)?;
     Ok(store(&Array::from_elements(found.into_iter().map(Datum::Integer).collect())))
 }
 
@@ -345,18 +372,16 @@ fn remove(call: &Call) -> Answer {
     if call.is_null(0) {
         return Ok(Datum::Null);
     }
-    let (array, _) = read(call, 0, 2)?;
+    let (array, element) = read(call, 0, 2)?;
     if array.dimensions.len() > 1 {
         return Err(SqlError::unsupported("removing elements from multidimensional arrays"));
     }
-    let drop = positions(call, 2, 1)?;
-    let kept = array
-        .elements
-        .into_iter()
-        .zip(1i64..)
-        .filter(|(_, at)| !drop.contains(at))
-        .map(|(item, _)| item);
-    Ok(store(&Array::from_elements(kept.collect())))
+    let mut dropped = positions(call, &array, element).into_iter().peekable();
+    let lowers = array.all_lowers();
+    let numbered = array.elements.into_iter().enumerate();
+    let kept = numbered.filter(|(position, _)| dropped.next_if_eq(position).is_none());
+    let kept = Array::from_elements(kept.map(|(_, item)| item).collect());
+    Ok(store(&kept.with_lowers(&lowers)?))
 }
 
 fn replace(call: &Call) -> Answer {
@@ -420,60 +445,31 @@ fn string_to_table(call: &Call) -> Result<Rows, SqlError> {
     Ok(Box::new(parts.into_iter().map(|part| Ok(vec![part]))))
 }
 
-/// `array_fill(value, dimensions [, lower bounds])`.
-fn fill(call: &Call) -> Answer {
-    if call.is_null(1) {
-        return Err(SqlError::new(
-            SqlState::NULL_VALUE_NOT_ALLOWED,
-            "dimension array or low bound array cannot be null",
-        ));
-    }
-    let lengths = Array::from_storage(call.text(1)?, crate::types::array::StorageClass::Integer)?;
-    let mut dimensions = Vec::new();
-    for length in &lengths.elements {
-        let Datum::Integer(length) = length else {
-            return Err(SqlError::new(
-                SqlState::NULL_VALUE_NOT_ALLOWED,
-                "dimension values cannot be null",
-            ));
-        };
-        dimensions.push(usize::try_from(*length).unwrap_or(0));
-    }
-    let total = dimensions.iter().try_fold(1usize, |product, length| product.checked_mul(*length));
-    let total = total
-        .filter(|it| *it <= ELEMENTS_MAX && dimensions.len() <= DIMENSIONS_MAX)
-        .ok_or_else(|| {
-            SqlError::new(
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                "array size exceeds the maximum allowed",
-            )
-        })?;
-    if total == 0 || dimensions.is_empty() {
-        return Ok(store(&Array::default()));
-    }
-    Ok(store(&Array { dimensions, elements: vec![call.datum(0).to_datum(); total] }))
-}
-
 fn trim(call: &Call) -> Answer {
-    let (mut array, _) = read(call, 0, 2)?;
+    let (array, _) = read(call, 0, 2)?;
     let (count, length) = (call.i64(1)?, array.dimensions.first().copied().unwrap_or(0));
     let dropped = usize::try_from(count).ok().filter(|it| *it <= length).ok_or_else(|| {
         array_error(format!("number of elements to trim must be between 0 and {length}"))
     })?;
     let stride = array.elements.len() / length.max(1);
-    array.elements.truncate((length - dropped) * stride);
-    if let Some(first) = array.dimensions.first_mut() {
+    let (mut dimensions, mut elements) = (array.dimensions, array.elements);
+    elements.truncate((length - dropped) * stride);
+    if let Some(first) = dimensions.first_mut() {
         *first -= dropped;
     }
-    if array.is_empty() {
-        array = Array::default();
-    }
-    Ok(store(&array))
+    Ok(store(&Array::of(dimensions, elements)))
 }
 
 /// `width_bucket(operand, thresholds)`.
 fn width_bucket(call: &Call) -> Answer {
     let (array, element) = read(call, 1, 3)?;
+    if array.dimensions.len() > 1 {
+        return Err(array_error("thresholds must be one-dimensional array"));
+    }
+    if array.elements.contains(&Datum::Null) {
+        let message = "thresholds array must not contain NULLs";
+        return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message));
+    }
     let operand = call.datum(0).to_datum();
     let below = |item: &&Datum| {
         call.session
@@ -513,9 +509,8 @@ fn subscripts(call: &Call) -> Result<Rows, SqlError> {
     let (array, _) = read(call, 0, type_index)?;
     let reverse = with_direction && call.bool(2)?;
     let index = usize::try_from(call.i64(1)? - 1).ok();
-    let length = index.and_then(|index| array.dimensions.get(index).copied()).unwrap_or(0);
-    let lower = lower_bound(call.oid(type_index)?);
-    let last = i64::try_from(length).unwrap_or(0) + lower - 1;
+    let index = index.filter(|index| *index < array.dimensions.len());
+    let (lower, last) = index.map_or((1, 0), |index| (array.lower(index), array.upper(index)));
     let row = |value: i64| Ok(vec![Datum::Integer(value)]);
     Ok(if reverse {
         Box::new((lower..=last).rev().map(row))
@@ -540,15 +535,11 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_array_flat", flat),
     lax("pg_array_slice", slice),
     lax("pg_array_any_eq", any_equal),
-    f("pg_array_length", |call| Ok(dimension(call)?.map_or(Datum::Null, integer))),
-    f("pg_array_lower", |call| {
-        let lower = lower_bound(call.oid(2)?);
-        Ok(dimension(call)?.map_or(Datum::Null, |_| integer(lower)))
+    f("pg_array_length", |call| {
+        dimension(call, |array, index| array.upper(index) - array.lower(index) + 1)
     }),
-    f("pg_array_upper", |call| {
-        let lower = lower_bound(call.oid(2)?);
-        Ok(dimension(call)?.map_or(Datum::Null, |length| integer(length + lower - 1)))
-    }),
+    f("pg_array_lower", |call| dimension(call, Array::lower)),
+    f("pg_array_upper", |call| dimension(call, Array::upper)),
     f("pg_array_ndims", |call| {
         let dimensions = read(call, 0, 1)?.0.dimensions.len();
         Ok(if dimensions == 0 { Datum::Null } else { count(dimensions) })
@@ -575,7 +566,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     lax("pg_array_positions", all_positions),
     lax("pg_array_remove", remove),
     lax("pg_array_replace", replace),
-    lax("pg_array_fill", fill),
     f("pg_array_to_text", |call| to_string(call, 2)).stable(),
     lax("pg_array_to_text_null", |call| to_string(call, 3)).stable(),
     lax("pg_text_to_array", string_to_array),

@@ -11,6 +11,7 @@
 //! | `pg_composite(value, …, type, …)` | a row of a named type |
 //! | `pg_row_is_null(row, type, negated)` | whether all, or none, of the fields are NULL |
 //! | `pg_row_field(row, type, position)` | a field of a row, from 1 |
+//! | `pg_row_set(row, type, index, value)` | the row with a field, from 0, replaced; NULL counts as a row of NULLs |
 
 use super::call::boolean;
 use super::{Call, ScalarFunction};
@@ -54,8 +55,8 @@ fn array_cast(call: &Call) -> Answer {
             Datum::Null => Ok(Datum::Null),
             item => cast_value(call, item.as_ref(), from, to, typmod, cx),
         });
-        let elements = elements.collect::<Result<_, _>>()?;
-        Ok(Datum::Text(Array { dimensions: array.dimensions, elements }.to_storage()))
+        let elements = elements.collect::<Result<Vec<_>, _>>()?;
+        Ok(Datum::Text(Array { elements, ..array }.to_storage()))
     })
 }
 
@@ -156,6 +157,21 @@ fn row_field(call: &Call) -> Answer {
     call.session.with_types(|cx| record::field(type_oid, stored, index, cx))
 }
 
+fn row_set(call: &Call) -> Answer {
+    let type_oid = call.oid(1)?;
+    let index = usize::try_from(call.i64(2)?).unwrap_or(usize::MAX);
+    call.session.with_types(|cx| {
+        let mut fields = match call.datum(0) {
+            DatumRef::Null => record::nulls(type_oid, cx),
+            _ => record::fields(type_oid, call.text(0)?, cx)?,
+        };
+        if let Some((_, slot)) = fields.get_mut(index) {
+            *slot = call.datum(3).to_datum();
+        }
+        Ok(Datum::Text(record::to_storage(&fields, cx)))
+    })
+}
+
 /// This file's functions.
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::strict("pg_in", input),
@@ -167,4 +183,5 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::lax("pg_composite", composite).stable(),
     ScalarFunction::lax("pg_row_is_null", row_is_null),
     ScalarFunction::strict("pg_row_field", row_field),
+    ScalarFunction::lax("pg_row_set", row_set).stable(),
 ];

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::array::store;
+use super::array::{stacked, store};
 use super::call::{float, float_of, text};
 use super::json::build::{json_text, key_text};
 use super::ordering;
@@ -116,7 +116,9 @@ impl Accumulator for Arrays {
         if array.dimensions.len() >= DIMENSIONS_MAX {
             return bad("number of array dimensions exceeds the maximum allowed (6)");
         }
-        if self.0.front().is_some_and(|first| first.dimensions != array.dimensions) {
+        let differs =
+            |first: &Array| first.dimensions != array.dimensions || first.lowers != array.lowers;
+        if self.0.front().is_some_and(differs) {
             return bad("cannot accumulate arrays of different dimensionality");
         }
         self.0.push_back(array);
@@ -129,11 +131,10 @@ impl Accumulator for Arrays {
     }
 
     fn finish(&self, _: &Call) -> Answer {
-        let Some(first) = self.0.front() else { return Ok(Datum::Null) };
-        let mut dimensions = vec![self.0.len()];
-        dimensions.extend(&first.dimensions);
-        let elements = self.0.iter().flat_map(|array| array.elements.iter().cloned()).collect();
-        Ok(store(&Array { dimensions, elements }))
+        if self.0.is_empty() {
+            return Ok(Datum::Null);
+        }
+        Ok(store(&stacked(self.0.iter().cloned().collect())?))
     }
 }
 
@@ -345,7 +346,7 @@ impl Accumulator for Sorted {
                 | OrderedSet::ContinuousIntervalMany,
             ) => {
                 let dimensions = Array::from_storage(stored, StorageClass::Real)?.dimensions;
-                Ok(store(&Array { dimensions, elements: picked }))
+                Ok(store(&Array::of(dimensions, picked)))
             }
             _ => Ok(picked.into_iter().next().unwrap_or(Datum::Null)),
         }

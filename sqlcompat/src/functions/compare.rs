@@ -32,29 +32,64 @@ fn rows(call: &Call) -> Result<Ordering, SqlError> {
     let (left, right) = (call.text(0)?, call.text(1)?);
     let types =
         if call.len() > 3 { (call.oid(2)?, call.oid(3)?) } else { (Oid::RECORD, Oid::RECORD) };
+    let (left, right) = call.session.with_types(|cx| {
+        Ok::<_, SqlError>((record::fields(types.0, left, cx)?, record::fields(types.1, right, cx)?))
+    })?;
+    field_by_field(call, &left, &right, |type_oid, left, right| {
+        call.session.with_types(|cx| ordering::compare(type_oid, left.as_ref(), right.as_ref(), cx))
+    })
+}
+
+/// The order that the first pair of fields decides which differ.
+fn field_by_field(
+    call: &Call,
+    left: &record::Fields,
+    right: &record::Fields,
+    order: impl Fn(Oid, &Datum, &Datum) -> Ordering,
+) -> Result<Ordering, SqlError> {
     let mismatch = |message: String| SqlError::new(SqlState::DATATYPE_MISMATCH, message);
-    call.session.with_types(|cx| {
-        let left = record::fields(types.0, left, cx)?;
-        let right = record::fields(types.1, right, cx)?;
-        for (number, ((left_type, left), (right_type, right))) in
-            (1..).zip(left.iter().zip(&right))
-        {
-            let base = |oid: Oid| codec::base_type(oid, -1, cx).0;
-            if base(*left_type) != base(*right_type) {
-                let (left, right) = (format_type(*left_type, cx), format_type(*right_type, cx));
-                return Err(mismatch(format!(
-                    "cannot compare dissimilar column types {left} and {right} at record column {number}"
-                )));
-            }
-            let order = ordering::compare(*left_type, left.as_ref(), right.as_ref(), cx);
-            if order.is_ne() {
-                return Ok(order);
-            }
+    let base = |oid: Oid| call.session.with_types(|cx| codec::base_type(oid, -1, cx).0);
+    let named = |oid: Oid| call.session.with_types(|cx| format_type(oid, cx));
+    for (number, ((left_type, left), (right_type, right))) in (1..).zip(left.iter().zip(right)) {
+        if base(*left_type) != base(*right_type) {
+            let (left, right) = (named(*left_type), named(*right_type));
+            return Err(mismatch(format!(
+                "cannot compare dissimilar column types {left} and {right} at record column {number}"
+            )));
         }
-        if left.len() == right.len() {
-            return Ok(Ordering::Equal);
+        let order = order(*left_type, left, right);
+        if order.is_ne() {
+            return Ok(order);
         }
-        Err(mismatch("cannot compare record types with different numbers of columns".to_owned()))
+    }
+    if left.len() == right.len() {
+        return Ok(Ordering::Equal);
+    }
+    Err(mismatch("cannot compare record types with different numbers of columns".to_owned()))
+}
+
+/// Orders two rows by the bytes that their fields are kept as.
+fn images(call: &Call) -> Result<Ordering, SqlError> {
+    let (left, right) = (call.text(0)?, call.text(1)?);
+    let types =
+        if call.len() > 3 { (call.oid(2)?, call.oid(3)?) } else { (Oid::RECORD, Oid::RECORD) };
+    let image = |left: &Datum, right: &Datum| match (left, right) {
+        (Datum::Null, Datum::Null) => Ordering::Equal,
+        (Datum::Null, _) => Ordering::Greater,
+        (_, Datum::Null) => Ordering::Less,
+        (Datum::Integer(left), Datum::Integer(right)) => {
+            left.cast_unsigned().cmp(&right.cast_unsigned())
+        }
+        (Datum::Real(left), Datum::Real(right)) => left.to_bits().cmp(&right.to_bits()),
+        (Datum::Text(left), Datum::Text(right)) => left.cmp(right),
+        (Datum::Blob(left), Datum::Blob(right)) => left.cmp(right),
+        _ => Ordering::Less,
+    };
+    let fields = |type_oid: Oid, stored: &str| {
+        call.session.with_types(|cx| record::fields(type_oid, stored, cx))
+    };
+    field_by_field(call, &fields(types.0, left)?, &fields(types.1, right)?, |_, left, right| {
+        image(left, right)
     })
 }
 
@@ -333,6 +368,16 @@ pub(super) const COMPARISONS: &[&[ScalarFunction]] = &[
         "pg_record_gt",
         "pg_record_ge",
         "pg_btrecordcmp"
+    ),
+    comparisons!(
+        images,
+        "pg_record_image_eq",
+        "pg_record_image_ne",
+        "pg_record_image_lt",
+        "pg_record_image_le",
+        "pg_record_image_gt",
+        "pg_record_image_ge",
+        "pg_btrecordimagecmp"
     ),
 ];
 

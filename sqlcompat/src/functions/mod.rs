@@ -32,6 +32,7 @@ mod tables;
 mod aggregate;
 mod array;
 mod array_assign;
+mod array_fill;
 mod binary;
 mod bit_string;
 mod cast;
@@ -94,6 +95,7 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
     &[
         array::FUNCTIONS,
         array_assign::FUNCTIONS,
+        array_fill::FUNCTIONS,
         cast::FUNCTIONS,
         compare::FUNCTIONS,
         datetime::arithmetic::FUNCTIONS,

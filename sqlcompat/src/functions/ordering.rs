@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::datum::{Datum, DatumRef};
 use crate::oid::Oid;
 use crate::schema::builtin_collation;
-use crate::types::array::{Array, storage_class};
+use crate::types::array::{self, Array, storage_class};
 use crate::types::family::Family;
 use crate::types::json::Json;
 use crate::types::{TypeContext, TypeShape, codec, interval, multirange, numeric, range, record};
@@ -70,8 +70,13 @@ fn compare_json_arrays(left: &str, right: &str) -> Ordering {
 }
 
 fn compare_items(left: &str, right: &str, texts: Collation) -> Ordering {
-    let parse = |text: &str| Json::parse(text).ok();
-    let (Some(left_items), Some(right_items)) = (parse(left), parse(right)) else {
+    let parse = |text: &str| {
+        let (lowers, items) = array::split_lowers(text)?;
+        Some((lowers, Json::parse(items).ok()?))
+    };
+    let (Some((left_lowers, left_items)), Some((right_lowers, right_items))) =
+        (parse(left), parse(right))
+    else {
         return left.cmp(right);
     };
     let (mut left_flat, mut right_flat) = (Vec::new(), Vec::new());
@@ -83,7 +88,26 @@ fn compare_items(left: &str, right: &str, texts: Collation) -> Ordering {
             return order;
         }
     }
-    left_flat.len().cmp(&right_flat.len()).then_with(|| left_depth.cmp(&right_depth))
+    let sizes = left_flat.len().cmp(&right_flat.len());
+    let shapes = || lengths(&left_items).cmp(&lengths(&right_items));
+    let from = |lowers: &[i32]| (0..left_depth).map(|at| *lowers.get(at).unwrap_or(&1)).collect();
+    let (left_lowers, right_lowers): (Vec<i32>, Vec<i32>) =
+        (from(&left_lowers), from(&right_lowers));
+    sizes
+        .then_with(|| left_depth.cmp(&right_depth))
+        .then_with(shapes)
+        .then_with(|| left_lowers.cmp(&right_lowers))
+}
+
+/// Lengths of the dimensions.
+fn lengths(items: &Json) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let mut level = Some(items);
+    while let Some(Json::Array(items)) = level {
+        lengths.push(items.len());
+        level = items.first();
+    }
+    lengths
 }
 
 /// Collects the leaves; answers the number of dimensions.

@@ -158,11 +158,24 @@ impl<'a> Lowering<'a> {
 
     /// A value under a domain's constraints, from a subquery so that it is computed once.
     fn domain(&mut self, check: &DomainCheck) -> Result<(), SqlError> {
-        let DomainCheck { value, qualifier, domain, not_null, checks } = check;
         self.volatile = true;
-        let alias = quote_identifier(qualifier);
+        let alias = quote_identifier(&check.qualifier);
+        if let Some(array) = check.each_of {
+            return self.domain_elements(check, &alias, array);
+        }
+        self.out.push_str("(SELECT ");
+        self.domain_test(check, &alias)?;
+        self.out.push_str(" FROM (SELECT ");
+        self.expr(&check.value)?;
+        self.push(format_args!(" AS v) AS {alias})"));
+        Ok(())
+    }
+
+    /// The value `alias.v`, or the error of a condition that does not hold for it.
+    fn domain_test(&mut self, check: &DomainCheck, alias: &str) -> Result<(), SqlError> {
+        let DomainCheck { value: _, each_of: _, qualifier: _, domain, not_null, checks } = check;
         let not_null = u8::from(*not_null);
-        self.push(format_args!("(SELECT trellis_domain({alias}.v, "));
+        self.push(format_args!("trellis_domain({alias}.v, "));
         self.out.push_str(&super::quote_text(domain));
         self.push(format_args!(", {not_null}"));
         for (name, condition) in checks {
@@ -171,9 +184,28 @@ impl<'a> Lowering<'a> {
             self.out.push_str(", ");
             self.out.push_str(&super::quote_text(name));
         }
-        self.out.push_str(") FROM (SELECT ");
-        self.expr(value)?;
-        self.push(format_args!(" AS v) AS {alias})"));
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// An array each element of which is tested.
+    fn domain_elements(
+        &mut self,
+        check: &DomainCheck,
+        alias: &str,
+        array: Oid,
+    ) -> Result<(), SqlError> {
+        let whole = quote_identifier(&format!("{}a", check.qualifier));
+        self.push(format_args!("(WITH {whole}(v) AS MATERIALIZED (SELECT "));
+        self.expr(&check.value)?;
+        self.out.push_str(") SELECT CASE WHEN (SELECT count(");
+        self.domain_test(check, alias)?;
+        let element = self.types.element(array).map_or(Oid::TEXT, |it| self.types.base(it));
+        let value = if is_blob(element) { "unhex(value)" } else { "value" };
+        self.push(format_args!(
+            ") FROM (SELECT {value} AS v FROM json_each(pg_array_flat({whole}.v, {array}))) AS {alias}) \
+             >= 0 THEN {whole}.v END FROM {whole})"
+        ));
         Ok(())
     }
 
@@ -561,9 +593,14 @@ impl<'a> Lowering<'a> {
 
     /// `ARRAY(SELECT …)`, in the order of the query.
     fn array_query(&mut self, query: &Query) -> Result<(), SqlError> {
-        self.out.push_str("(SELECT json_group_array(");
-        let (open, close) = self.json_wrapper(query.columns[0].type_oid);
-        self.push(format_args!("{open}c1{close}) FROM "));
+        let type_oid = query.columns[0].type_oid;
+        if self.types.sub_element(type_oid).is_some() {
+            let aggregate = "(SELECT coalesce(pg_agg_array_agg_anyarray(c1";
+            self.push(format_args!("{aggregate}, {type_oid}), '[]') FROM "));
+        } else {
+            let (open, close) = self.json_wrapper(type_oid);
+            self.push(format_args!("(SELECT json_group_array({open}c1{close}) FROM "));
+        }
         self.named_outputs = true;
         self.parenthesized(query)?;
         self.out.push(')');
@@ -643,7 +680,7 @@ impl<'a> Lowering<'a> {
     /// An array with all of its elements in one dimension.
     fn flat_array(&mut self, array: &Expr) -> Result<(), SqlError> {
         if let Node::Array(elements) = &array.node
-            && !elements.iter().any(|it| self.types.element(it.type_oid).is_some())
+            && !elements.iter().any(|it| self.is_array(it))
         {
             return self.expr(array);
         }
@@ -653,12 +690,23 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// `ARRAY[…]`: blobs as hex, arrays inside as JSON.
-    fn array(&mut self, elements: &[Expr]) -> Result<(), SqlError> {
-        self.json_array(elements)
+    /// Whether an expression's values are arrays, other than the vectors.
+    fn is_array(&self, expr: &Expr) -> bool {
+        self.types.sub_element(expr.type_oid).is_some()
     }
 
-    fn json_array(&mut self, elements: &[Expr]) -> Result<(), SqlError> {
+    /// `ARRAY[…]`: blobs as hex; arrays inside are one dimension more.
+    fn array(&mut self, elements: &[Expr]) -> Result<(), SqlError> {
+        if let Some(inner) = elements.first().filter(|first| self.is_array(first)) {
+            let element = self.types.sub_element(inner.type_oid);
+            self.out.push_str("pg_array_nest(");
+            for element in elements {
+                self.expr(element)?;
+                self.out.push_str(", ");
+            }
+            self.push(format_args!("{})", element.unwrap_or(Oid::TEXT)));
+            return Ok(());
+        }
         self.out.push_str("json_array(");
         for (index, element) in elements.iter().enumerate() {
             if index > 0 {
@@ -679,16 +727,16 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// What a value of the type is wrapped in where it goes into a JSON array: blobs are hex there, arrays JSON.
+    /// What a value of the type is wrapped in where it goes into a JSON array: blobs are hex there.
     pub(super) fn json_wrapper(&self, type_oid: Oid) -> (&'static str, &'static str) {
-        let base = self.types.base(type_oid);
-        if is_blob(base) {
-            ("pg_binary_encode(", ", 'hex')")
-        } else if self.types.element(base).is_some() {
-            ("json(", ")")
-        } else {
-            ("", "")
+        if is_blob(self.types.base(type_oid)) {
+            return ("pg_binary_encode(", ", 'hex')");
         }
+        if self.types.base_element(type_oid).is_some() {
+            // As text, not as JSON inside of JSON.
+            return ("(", " || '')");
+        }
+        ("", "")
     }
 
     /// `array[i]…`: NULL outside of the array, and for fewer indexes than it has dimensions.
@@ -729,17 +777,20 @@ impl<'a> Lowering<'a> {
             let (lower, upper) = match index {
                 SubscriptIndex::Element(upper) => (None, Some(upper)),
                 SubscriptIndex::Slice(lower, upper) => (lower.as_ref(), upper.as_ref()),
+                SubscriptIndex::Field(_) => continue,
             };
             self.out.push_str(", ");
             match (index, lower) {
                 (_, Some(lower)) => self.expr(lower)?,
                 (SubscriptIndex::Element(_), None) => self.out.push('1'),
-                (SubscriptIndex::Slice(..), None) => self.out.push_str("NULL"),
+                (SubscriptIndex::Slice(..) | SubscriptIndex::Field(_), None) => {
+                    self.out.push_str("x''");
+                }
             }
             self.out.push_str(", ");
             match upper {
                 Some(upper) => self.expr(upper)?,
-                None => self.out.push_str("NULL"),
+                None => self.out.push_str("x''"),
             }
         }
         Ok(())
@@ -754,6 +805,14 @@ impl<'a> Lowering<'a> {
     ) -> Result<(), SqlError> {
         let base = self.types.base(whole.type_oid);
         let slice = indexes.iter().any(|it| matches!(it, SubscriptIndex::Slice(..)));
+        if let [SubscriptIndex::Field(field)] = indexes {
+            self.out.push_str("pg_row_set(");
+            self.expr(whole)?;
+            self.push(format_args!(", {base}, {field}, "));
+            self.expr(value)?;
+            self.out.push(')');
+            return Ok(());
+        }
         self.out.push_str(match (base == Oid::JSONB, slice) {
             (true, _) => "pg_jsonb_assign(",
             (false, true) => "pg_array_set_slice(",

@@ -186,23 +186,30 @@ impl<'a> Linker<'a> {
             let user_type = self.user_type(row, oid, namespace, name);
             self.catalog.types.insert(oid, user_type);
         }
-        self.composite_fields();
+        self.parts_of_types();
     }
 
-    /// Gives composite types their fields, when all types are there.
-    fn composite_fields(&mut self) {
+    /// Gives composite types their fields, and domains their base types, when all types are there.
+    fn parts_of_types(&mut self) {
         let live: Vec<_> = self.live(ObjectKind::Type).collect();
         for row in live {
             let definition: TypeDefinition = definition::read(&row.definition);
-            let Some(fields) = definition.fields else { continue };
-            let fields = fields.into_iter().map(|(name, reference)| {
-                let (oid, typmod) = self.resolve_type(&reference).unwrap_or((Oid::TEXT, -1));
+            let known =
+                |reference: &TypeReference| self.resolve_type(reference).unwrap_or((Oid::TEXT, -1));
+            let fields = definition.fields.unwrap_or_default().into_iter();
+            let fields = fields.map(|(name, reference)| {
+                let (oid, typmod) = known(&reference);
                 (name, oid, typmod)
             });
             let fields = fields.collect();
+            let base = definition.base.as_ref().map(known);
             let found = self.types.get(&row.id).and_then(|oid| self.catalog.types.get_mut(oid));
-            if let Some(UserType::Composite(composite)) = found {
-                composite.fields = fields;
+            match (found, base) {
+                (Some(UserType::Composite(composite)), _) => composite.fields = fields,
+                (Some(UserType::Domain(domain)), Some((oid, typmod))) => {
+                    (domain.base_type, domain.typmod) = (oid, typmod);
+                }
+                _ => {}
             }
         }
     }

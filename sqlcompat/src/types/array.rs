@@ -1,8 +1,9 @@
 //! Arrays: PostgreSQL's text and binary forms, and the JSON array that is stored.
 //!
 //! `'{{1,2},{3,NULL}}'::int4[]` is stored as `[[1,2],[3,null]]`: nested once per dimension, elements in their storage form,
-//! blobs as hexadecimal digits, non-finite floats as their names. In memory it is the element list in row-major order and
-//! the lengths of the dimensions.
+//! blobs as hexadecimal digits, non-finite floats as their names. Where a dimension does not count from 1, the lower bounds
+//! stand before it: `'[0:1]={7,8}'` is stored as `0=[7,8]`, two dimensions as `0,1=[[7],[8]]`. In memory it is the element list
+//! in row-major order, the lengths of the dimensions and their lower bounds.
 //!
 //! # Bounds
 //! [`ELEMENTS_MAX`] elements, [`DIMENSIONS_MAX`] dimensions; more is 54000.
@@ -12,7 +13,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::family::Family;
-use super::{TypeContext, TypeShape, codec, failure, object_name, scalar};
+use super::{TypeContext, TypeShape, array_text, codec, failure, object_name, scalar};
 use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -63,6 +64,8 @@ pub fn storage_class(type_oid: Oid, cx: &TypeContext) -> StorageClass {
 pub struct Array {
     /// Length of each dimension; empty for the empty array.
     pub dimensions: Vec<usize>,
+    /// Lower bound of each dimension; empty where all count from 1.
+    pub lowers: Vec<i32>,
     /// Elements in row-major order.
     pub elements: Vec<Datum>,
 }
@@ -100,21 +103,18 @@ pub fn json_to_datum(value: Value, class: StorageClass) -> Option<Datum> {
     })
 }
 
-fn malformed(text: &str) -> SqlError {
-    SqlError::new(
-        SqlState::INVALID_TEXT_REPRESENTATION,
-        format!("malformed array literal: \"{text}\""),
-    )
-}
-
-fn too_large() -> SqlError {
+/// 54000: more than [`ELEMENTS_MAX`] elements.
+#[must_use]
+pub fn too_large() -> SqlError {
     SqlError::new(
         SqlState::PROGRAM_LIMIT_EXCEEDED,
         format!("array size exceeds the maximum allowed ({ELEMENTS_MAX})"),
     )
 }
 
-fn too_many_dimensions(count: usize) -> SqlError {
+/// 54000: more than [`DIMENSIONS_MAX`] dimensions.
+#[must_use]
+pub fn too_many_dimensions(count: usize) -> SqlError {
     SqlError::new(
         SqlState::PROGRAM_LIMIT_EXCEEDED,
         format!(
@@ -128,7 +128,55 @@ impl Array {
     #[must_use]
     pub fn from_elements(elements: Vec<Datum>) -> Self {
         let dimensions = if elements.is_empty() { Vec::new() } else { vec![elements.len()] };
-        Self { dimensions, elements }
+        Self::of(dimensions, elements)
+    }
+
+    /// An array whose dimensions count from 1; empty without elements.
+    #[must_use]
+    pub fn of(dimensions: Vec<usize>, elements: Vec<Datum>) -> Self {
+        let dimensions = if elements.is_empty() { Vec::new() } else { dimensions };
+        Self { dimensions, lowers: Vec::new(), elements }
+    }
+
+    /// The array with its dimensions counted from `lowers`.
+    ///
+    /// # Errors
+    /// 54000 if a dimension ends above the largest integer.
+    pub fn with_lowers(mut self, lowers: &[i32]) -> Result<Self, SqlError> {
+        self.lowers.clear();
+        if self.is_empty() {
+            return Ok(self);
+        }
+        for (lower, length) in lowers.iter().zip(&self.dimensions) {
+            let length = i32::try_from(*length).ok();
+            if length.and_then(|length| lower.checked_add(length)).is_none() {
+                let message = format!("array lower bound is too large: {lower}");
+                return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+            }
+        }
+        if lowers.iter().any(|lower| *lower != 1) {
+            self.lowers = lowers.to_vec();
+        }
+        Ok(self)
+    }
+
+    /// Where the dimension (from 0) begins to count.
+    #[must_use]
+    pub fn lower(&self, dimension: usize) -> i64 {
+        self.lowers.get(dimension).copied().map_or(1, i64::from)
+    }
+
+    /// The last subscript of the dimension (from 0).
+    #[must_use]
+    pub fn upper(&self, dimension: usize) -> i64 {
+        let length = self.dimensions.get(dimension).copied().unwrap_or(0);
+        self.lower(dimension) + i64::try_from(length).unwrap_or(i64::MAX) - 1
+    }
+
+    /// The lower bounds of all dimensions.
+    #[must_use]
+    pub fn all_lowers(&self) -> Vec<i32> {
+        if self.lowers.is_empty() { vec![1; self.dimensions.len()] } else { self.lowers.clone() }
     }
 
     /// Whether there are no elements.
@@ -143,10 +191,14 @@ impl Array {
     /// XX000 if it is not one.
     pub fn from_storage(text: &str, class: StorageClass) -> Result<Self, SqlError> {
         let bad = || failure::wrong_storage("array");
-        let Ok(Value::Array(items)) = serde_json::from_str(text) else { return Err(bad()) };
-        let mut array = Self::default();
+        let (lowers, items) = split_lowers(text).ok_or_else(bad)?;
+        let Ok(Value::Array(items)) = serde_json::from_str(items) else { return Err(bad()) };
+        let mut array = Self { lowers, ..Self::default() };
         if !items.is_empty() {
             array.flatten(items, 0, class).ok_or_else(bad)?;
+        }
+        if !array.lowers.is_empty() && array.lowers.len() != array.dimensions.len() {
+            return Err(bad());
         }
         Ok(array)
     }
@@ -172,12 +224,12 @@ impl Array {
     /// The stored form.
     #[must_use]
     pub fn to_storage(&self) -> String {
-        if self.dimensions.len() <= 1 {
-            let items: Vec<Value> =
-                self.elements.iter().map(|it| datum_to_json(it.as_ref())).collect();
-            return Value::Array(items).to_string();
+        let items = nest(&self.dimensions, &self.elements);
+        if self.lowers.is_empty() {
+            return items.to_string();
         }
-        nest(&self.dimensions, &self.elements).to_string()
+        let lowers: Vec<String> = self.lowers.iter().map(ToString::to_string).collect();
+        format!("{}={items}", lowers.join(","))
     }
 
     /// Reads PostgreSQL's text form.
@@ -190,24 +242,16 @@ impl Array {
         typmod: i32,
         cx: &TypeContext,
     ) -> Result<Self, SqlError> {
-        let mut reader = Reader { text, rest: text.trim_start_matches(scalar::is_space) };
-        reader.skip_bounds()?;
-        let mut array = Self::default();
-        let mut raw = Vec::new();
-        reader.read_level(0, &mut array.dimensions, &mut raw)?;
-        if !reader.rest.trim_start_matches(scalar::is_space).is_empty() {
-            return Err(malformed(text).with_detail("Junk after closing right brace."));
-        }
+        let array_text::Parsed { dimensions, lowers, elements: raw } =
+            array_text::read(text, delimiter(element))?;
+        let mut elements = Vec::with_capacity(raw.len());
         for item in raw {
-            array.elements.push(match item {
+            elements.push(match item {
                 None => Datum::Null,
                 Some(item) => codec::decode_text(element, typmod, &item, cx)?,
             });
         }
-        if array.elements.is_empty() {
-            array.dimensions.clear();
-        }
-        Ok(array)
+        Self::of(dimensions, elements).with_lowers(&lowers)
     }
 
     /// Appends PostgreSQL's text form.
@@ -224,8 +268,15 @@ impl Array {
             out.extend_from_slice(b"{}");
             return Ok(());
         }
+        for (dimension, _) in self.lowers.iter().enumerate() {
+            let bounds = format!("[{}:{}]", self.lower(dimension), self.upper(dimension));
+            out.extend_from_slice(bounds.as_bytes());
+        }
+        if !self.lowers.is_empty() {
+            out.push(b'=');
+        }
         let encode = codec::encoder(element, false);
-        let delimiter = if element == Oid(603) { b';' } else { b',' };
+        let delimiter = delimiter(element);
         let mut scratch = Vec::new();
         for (index, item) in self.elements.iter().enumerate() {
             let opened = self.boundary_depth(index);
@@ -263,7 +314,7 @@ impl Array {
     /// Reads the binary form; the element type it names must be the expected one.
     ///
     /// # Errors
-    /// 22P03 for malformed bytes, 42804 for another element type, 0A000 for a lower bound other than 1.
+    /// 22P03 for malformed bytes, 42804 for another element type.
     pub fn decode_binary(
         bytes: &[u8],
         element: Oid,
@@ -284,12 +335,11 @@ impl Array {
             ));
         }
         let mut array = Self::default();
+        let mut lowers = Vec::with_capacity(dimensions);
         let mut total: usize = 1;
         for _ in 0..dimensions {
             let length = reader.length()?;
-            if reader.i32()? != 1 {
-                return Err(SqlError::unsupported("an array whose lower bound is not 1"));
-            }
+            lowers.push(reader.i32()?);
             total =
                 total.checked_mul(length).filter(|it| *it <= ELEMENTS_MAX).ok_or_else(too_large)?;
             array.dimensions.push(length);
@@ -307,7 +357,7 @@ impl Array {
         if !reader.rest.is_empty() {
             return Err(failure::invalid_binary("array"));
         }
-        Ok(array)
+        array.with_lowers(&lowers)
     }
 
     /// Appends the binary form.
@@ -325,9 +375,9 @@ impl Array {
         push_length(self.dimensions.len(), out);
         out.extend(i32::from(has_nulls).to_be_bytes());
         out.extend(element.0.to_be_bytes());
-        for length in &self.dimensions {
+        for (length, lower) in self.dimensions.iter().zip(self.all_lowers()) {
             push_length(*length, out);
-            out.extend(1i32.to_be_bytes());
+            out.extend(lower.to_be_bytes());
         }
         for item in &self.elements {
             codec::encode_field(encode, element, item.as_ref(), cx, out)?;
@@ -335,7 +385,7 @@ impl Array {
         Ok(())
     }
 
-    /// Compares element by element, then by number of elements, then by dimensions, as PostgreSQL does.
+    /// Compares element by element, then by number of elements, then by dimensions and their lower bounds, as PostgreSQL does.
     #[must_use]
     pub fn compare(&self, other: &Self, elements: impl Fn(&Datum, &Datum) -> Ordering) -> Ordering {
         for (left, right) in self.elements.iter().zip(&other.elements) {
@@ -351,8 +401,26 @@ impl Array {
         }
         let lengths = self.elements.len().cmp(&other.elements.len());
         let dimensions = || self.dimensions.len().cmp(&other.dimensions.len());
-        lengths.then_with(dimensions).then_with(|| self.dimensions.cmp(&other.dimensions))
+        lengths
+            .then_with(dimensions)
+            .then_with(|| self.dimensions.cmp(&other.dimensions))
+            .then_with(|| self.all_lowers().cmp(&other.all_lowers()))
     }
+}
+
+/// What stands between the elements of an array over that type.
+fn delimiter(element: Oid) -> u8 {
+    if element == Oid(603) { b';' } else { b',' }
+}
+
+/// The lower bounds and the JSON array of a stored array; `None` for what is none.
+pub(crate) fn split_lowers(stored: &str) -> Option<(Vec<i32>, &str)> {
+    if stored.starts_with('[') {
+        return Some((Vec::new(), stored));
+    }
+    let (lowers, items) = stored.split_once('=')?;
+    let lowers = lowers.split(',').map(|lower| lower.parse().ok());
+    Some((lowers.collect::<Option<_>>()?, items))
 }
 
 fn push_length(length: usize, out: &mut Vec<u8>) {
@@ -385,168 +453,6 @@ fn write_element(text: &[u8], delimiter: u8, out: &mut Vec<u8>) {
         out.push(*byte);
     }
     out.push(b'"');
-}
-
-/// Reader of the text form.
-struct Reader<'a> {
-    text: &'a str,
-    rest: &'a str,
-}
-
-impl Reader<'_> {
-    fn fail(&self, detail: &str) -> SqlError {
-        malformed(self.text).with_detail(detail)
-    }
-
-    fn skip_spaces(&mut self) {
-        self.rest = self.rest.trim_start_matches(scalar::is_space);
-    }
-
-    fn accept(&mut self, token: char) -> bool {
-        match self.rest.strip_prefix(token) {
-            Some(rest) => {
-                self.rest = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Skips explicit bounds such as `[1:3]=`, which must begin at 1.
-    fn skip_bounds(&mut self) -> Result<(), SqlError> {
-        if !self.rest.starts_with('[') {
-            return Ok(());
-        }
-        let (bounds, rest) =
-            self.rest.split_once('=').ok_or_else(|| self.fail("Missing assignment operator."))?;
-        let lowers = bounds.split('[').skip(1).map(|bound| bound.split(':').next().unwrap_or(""));
-        for lower in lowers {
-            if lower != "1" {
-                return Err(SqlError::unsupported("an array whose lower bound is not 1"));
-            }
-        }
-        self.rest = rest;
-        Ok(())
-    }
-
-    /// Reads `{…}` at nesting `depth`, checking that all parts of one depth have the same length.
-    fn read_level(
-        &mut self,
-        depth: usize,
-        dimensions: &mut Vec<usize>,
-        elements: &mut Vec<Option<String>>,
-    ) -> Result<(), SqlError> {
-        if depth >= DIMENSIONS_MAX {
-            return Err(too_many_dimensions(depth + 1));
-        }
-        self.skip_spaces();
-        if !self.accept('{') {
-            let detail = if depth == 0 {
-                "Array value must start with \"{\" or dimension information."
-            } else {
-                "Unexpected array element."
-            };
-            return Err(self.fail(detail));
-        }
-        let known = dimensions.get(depth).copied();
-        if known.is_none() {
-            dimensions.push(0);
-        }
-        let mut length = 0;
-        self.skip_spaces();
-        if !self.accept('}') {
-            loop {
-                self.skip_spaces();
-                if self.rest.starts_with('{') {
-                    if depth + 1 >= dimensions.len() && (length > 0 || known.is_some()) {
-                        return Err(self.ragged());
-                    }
-                    self.read_level(depth + 1, dimensions, elements)?;
-                } else {
-                    if dimensions.len() > depth + 1 {
-                        return Err(self.ragged());
-                    }
-                    elements.push(self.read_element()?);
-                    if elements.len() > ELEMENTS_MAX {
-                        return Err(too_large());
-                    }
-                }
-                length += 1;
-                self.skip_spaces();
-                if self.accept('}') {
-                    break;
-                }
-                if !self.accept(',') {
-                    return Err(self.fail("Unexpected end of input."));
-                }
-            }
-        }
-        match known {
-            Some(known) if known != length => Err(self.ragged()),
-            _ => {
-                if let Some(slot) = dimensions.get_mut(depth) {
-                    *slot = length;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn ragged(&self) -> SqlError {
-        self.fail("Multidimensional arrays must have sub-arrays with matching dimensions.")
-    }
-
-    /// Reads one element; `None` is NULL.
-    fn read_element(&mut self) -> Result<Option<String>, SqlError> {
-        let mut value = String::new();
-        let mut quoted = false;
-        let mut kept = 0;
-        let mut chars = self.rest.char_indices();
-        let mut in_quotes = false;
-        let mut end = self.rest.len();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '\\' => {
-                    let (_, escaped) =
-                        chars.next().ok_or_else(|| self.fail("Unexpected end of input."))?;
-                    value.push(escaped);
-                    quoted = true;
-                    kept = value.len();
-                }
-                '"' => {
-                    in_quotes = !in_quotes;
-                    quoted = true;
-                    kept = value.len();
-                }
-                ',' | '}' if !in_quotes => {
-                    end = at;
-                    break;
-                }
-                '{' if !in_quotes => return Err(self.fail("Unexpected \"{\" character.")),
-                c => {
-                    value.push(c);
-                    if in_quotes || !scalar::is_space(c) {
-                        kept = value.len();
-                    }
-                }
-            }
-        }
-        if in_quotes || end == self.rest.len() {
-            return Err(self.fail("Unexpected end of input."));
-        }
-        self.rest = self.rest.get(end..).unwrap_or_default();
-        value.truncate(kept);
-        if !quoted {
-            if value.is_empty() {
-                let next = self.rest.chars().next().unwrap_or(' ');
-                return Err(self.fail(&format!("Unexpected \"{next}\" character.")));
-            }
-            if value.eq_ignore_ascii_case("null") {
-                return Ok(None);
-            }
-        }
-        Ok(Some(value))
-    }
 }
 
 /// Reader of binary forms: every length is checked before use.

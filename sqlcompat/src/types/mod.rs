@@ -19,13 +19,13 @@
 //! [`array::ELEMENTS_MAX`] elements per array, [`json::DEPTH_MAX`] nesting levels of JSON, PostgreSQL's own limits of numeric.
 //!
 //! # Left out
-//! Arrays whose lower bound is not 1 are refused (0A000): the storage form has no place for bounds.
 //! XML, geometric types and `tsvector` have no format here.
 //!
 //! # Sources
 //! PostgreSQL 15 manual, chapter 8 (Data Types), appendix B (Date/Time Support).
 
 pub mod array;
+mod array_text;
 pub mod bit_string;
 pub mod catalog_names;
 pub mod codec;

@@ -121,7 +121,18 @@ fn typed_field(item: Value, cx: &TypeContext) -> Option<(Oid, Datum)> {
     })
 }
 
-/// Reads the stored form of a row of a named type.
+/// A row of a named type whose fields are all NULL; without fields for any other type.
+#[must_use]
+pub fn nulls(type_oid: Oid, cx: &TypeContext) -> Fields {
+    match cx.names.shape(type_oid) {
+        Some(super::TypeShape::Composite(types)) => {
+            types.into_iter().map(|(oid, _)| (oid, Datum::Null)).collect()
+        }
+        _ => Fields::new(),
+    }
+}
+
+/// Reads the stored form of a row of a named type. One that was written before the type got its last fields has NULL there.
 ///
 /// # Errors
 /// XX000 if it is not one.
@@ -131,12 +142,9 @@ pub fn from_storage(
     cx: &TypeContext,
 ) -> Result<Fields, SqlError> {
     let Ok(Value::Array(items)) = serde_json::from_str(stored) else { return Err(wrong()) };
-    if items.len() != types.len() {
-        return Err(wrong());
-    }
     types
         .iter()
-        .zip(items)
+        .zip(items.into_iter().chain(std::iter::repeat(Value::Null)))
         .map(|((oid, _), item)| {
             let item = match item {
                 Value::Object(marked) => marked.into_iter().next()?.1,

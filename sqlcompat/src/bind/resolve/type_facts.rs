@@ -168,6 +168,12 @@ impl<'a> Types<'a> {
         self.info(oid).filter(|info| info.true_array).map(|info| info.element)
     }
 
+    /// Element type of what is one dimension more where it is the element of an array: arrays, but not the vectors nor domains.
+    #[must_use]
+    pub fn sub_element(self, oid: Oid) -> Option<Oid> {
+        self.element(oid).filter(|_| oid != Oid::INT2VECTOR && oid != Oid::OIDVECTOR)
+    }
+
     /// Element type of an array type or of a domain over one.
     #[must_use]
     pub fn base_element(self, oid: Oid) -> Option<Oid> {
@@ -249,14 +255,14 @@ impl<'a> Types<'a> {
     pub fn lookup(self, schema: Option<&str>, name: &str) -> Option<Oid> {
         match schema {
             Some(schema) => self.lookup_in(self.namespace(schema)?, name),
-            None => self.path().find_map(|namespace| self.lookup_in(namespace, name)),
+            None => self.type_path().find_map(|namespace| self.lookup_in(namespace, name)),
         }
     }
 
     /// An unqualified use of the type's name means this type.
     #[must_use]
     pub fn is_visible(self, info: &TypeInfo<'_>) -> bool {
-        let first = self.path().find_map(|namespace| self.lookup_in(namespace, &info.name));
+        let first = self.type_path().find_map(|namespace| self.lookup_in(namespace, &info.name));
         first == Some(info.oid)
     }
 
@@ -266,7 +272,7 @@ impl<'a> Types<'a> {
         match name {
             "pg_catalog" => Some(PG_CATALOG),
             "information_schema" => Some(builtin::INFORMATION_SCHEMA),
-            _ => self.catalog.namespaces.get(name).map(|namespace| namespace.oid),
+            _ => self.catalog.namespace(name).map(|namespace| namespace.oid),
         }
     }
 
@@ -281,6 +287,13 @@ impl<'a> Types<'a> {
         }
         let found = self.catalog.namespaces.values().find(|namespace| namespace.oid == oid);
         found.map(|namespace| namespace.name.as_str())
+    }
+
+    /// The schemas that unqualified names of types are looked for in: temporary ones first.
+    fn type_path(self) -> impl Iterator<Item = Oid> {
+        let explicit = self.search_path.iter().any(|name| name.starts_with("pg_temp"));
+        let temporary = self.namespace("pg_temp").filter(|_| !explicit);
+        temporary.into_iter().chain(self.path())
     }
 
     /// The schemas that unqualified names are looked for in: `pg_catalog` first, unless the `search_path` names it.

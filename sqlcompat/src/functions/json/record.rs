@@ -111,11 +111,7 @@ fn array(raw: &str, element: Oid, column: &Column, cx: &TypeContext) -> Answer {
         return Err(built.not_an_array());
     }
     built.take(raw, 0)?;
-    let Builder { mut dimensions, elements, .. } = built;
-    if elements.is_empty() {
-        dimensions.clear();
-    }
-    Ok(Datum::Text(Array { dimensions, elements }.to_storage()))
+    Ok(Datum::Text(Array::of(built.dimensions, built.elements).to_storage()))
 }
 
 struct Builder<'a> {

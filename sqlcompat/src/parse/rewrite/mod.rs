@@ -21,13 +21,14 @@
 //! | `ON CONFLICT (lower(a)) WHERE b` | one name under [`CONFLICT`] |
 //! | `substring(a SIMILAR b ESCAPE c)` | `substring(a, b, c)` |
 //! | `normalize(a, NFC)` | `normalize(a, 'NFC')` |
-//! | `SET a[1] = …`, `INSERT INTO t (a[1])` | one name under [`PART`], which holds the text and its place |
+//! | `SET a[1].b = …`, `INSERT INTO t (a[1])` | one name under [`PART`], which holds the text and its place |
 //! | `GROUP BY DISTINCT …`, `GROUP BY ALL …` | one more key under [`GROUP_DISTINCT`]; without the word |
 //! | `f(…) AS (a int)` | `f(…) AS f (a int)` |
 //! | `(row).*` | a function under [`EXPAND`] |
 //! | `MERGE … THEN INSERT DEFAULT VALUES` | one column under [`DEFAULT_VALUES`] and one value |
 //! | `MERGE … USING a JOIN b ON … ON …` | the join in parentheses |
 //! | `t.* IS NULL`, `(t.*).a` | `t IS NULL`, `(t).a` |
+//! | `a *= b` | one operator |
 //!
 //! The marks begin with a NUL, which no name from a client can hold.
 
@@ -71,7 +72,8 @@ pub const NO_ITEMS: &str = "\0nothing";
 /// 42601 for a malformed Unicode escape and for a string where PostgreSQL has none; other mistakes are left for sqlparser.
 pub fn rewrite(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError> {
     let row_star = |pair: &[TokenWithSpan]| match pair {
-        [dot, star] => dot.token == Token::Period && star.token == Token::Mul,
+        [dot, star] if dot.token == Token::Period => star.token == Token::Mul,
+        [star, comparison] => star.token == Token::Mul && is_comparison(&comparison.token),
         _ => false,
     };
     if !tokens.iter().any(|it| is_candidate(&it.token)) && !tokens.windows(2).any(row_star) {
@@ -127,6 +129,26 @@ fn is_candidate(token: &Token) -> bool {
     }
 }
 
+/// `=`, `<>`, `<` and the like.
+fn is_comparison(token: &Token) -> bool {
+    matches!(token, Token::Eq | Token::Neq | Token::Lt | Token::LtEq | Token::Gt | Token::GtEq)
+}
+
+/// `*=`, `*<` and the like: operators of their own, which compare rows by their bytes.
+fn image_operator(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let [star, comparison, ..] = rest else { return 0 };
+    if !is_comparison(&comparison.token) || star.span.end != comparison.span.start {
+        return 0;
+    }
+    let operator = if comparison.token == Token::Neq {
+        "*<>".to_owned()
+    } else {
+        format!("*{}", comparison.token)
+    };
+    out.push(TokenWithSpan { token: Token::CustomBinaryOperator(operator), span: star.span });
+    2
+}
+
 /// Tries each form at the start of `rest`; gives the number of tokens that it replaced, 0 for none.
 fn production(
     text: &str,
@@ -136,6 +158,7 @@ fn production(
     let word = match rest.first().map(|it| &it.token) {
         Some(Token::Word(word)) => word,
         Some(Token::CustomBinaryOperator(operator)) => return Ok(signed(operator, rest, out)),
+        Some(Token::Mul) => return Ok(image_operator(rest, out)),
         Some(Token::Period) => return Ok(clause::whole_row(rest, out)),
         Some(Token::LBracket) => return Ok(part::assigned(text, rest, out)),
         Some(Token::Assignment) => {

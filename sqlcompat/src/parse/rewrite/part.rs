@@ -25,22 +25,48 @@ const OTHER_CLAUSES: [&str; 12] = [
     "LIMIT",
 ];
 
-/// Brackets after the name of a column that is assigned to: the name becomes a mark that holds all of it.
-pub(super) fn assigned(text: &str, rest: &[TokenWithSpan], out: &mut [TokenWithSpan]) -> usize {
-    let mut used = 0;
-    while rest.get(used).map(|it| &it.token) == Some(&Token::LBracket) {
-        let Some(close) = closing_bracket(rest, used) else { return 0 };
-        used = close + 1;
-    }
-    let Some(at) = out.len().checked_sub(1) else { return 0 };
-    if !matches!(out[at].token, Token::Word(_)) || !is_target(out, at, rest.get(used..)) {
+/// Brackets after the name of a column that is assigned to, or of a field of one: the name, with all fields and brackets,
+/// becomes a mark that holds all of it.
+pub(super) fn assigned(text: &str, rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let Some(used) = parts_length(rest) else { return 0 };
+    let Some(at) = first_name(out) else { return 0 };
+    if !is_target(out, at, rest.get(used..)) {
         return 0;
     }
     let (start, Some(last)) = (out[at].span.start, rest.get(used - 1)) else { return 0 };
     let range = byte_offset(text, start)..byte_offset(text, last.span.end);
     let text = text.get(range).unwrap_or_default();
     out[at].token = mark(&format!("{PART}{}\0{}\0{text}", start.line, start.column));
+    out.truncate(at + 1);
     used
+}
+
+/// How many tokens of brackets, and of fields between and after them, there are.
+fn parts_length(rest: &[TokenWithSpan]) -> Option<usize> {
+    let token = |at: usize| rest.get(at).map(|it| &it.token);
+    let mut used = 0;
+    loop {
+        match (token(used), token(used + 1)) {
+            (Some(Token::LBracket), _) => used = closing_bracket(rest, used)? + 1,
+            (Some(Token::Period), Some(Token::Word(_))) => used += 2,
+            _ => return (used > 0).then_some(used),
+        }
+    }
+}
+
+/// Where the names with dots between them begin that a list of tokens ends in.
+fn first_name(out: &[TokenWithSpan]) -> Option<usize> {
+    let mut at = out.len().checked_sub(1)?;
+    if !matches!(out[at].token, Token::Word(_)) {
+        return None;
+    }
+    while at >= 2
+        && out[at - 1].token == Token::Period
+        && matches!(out[at - 2].token, Token::Word(_))
+    {
+        at -= 2;
+    }
+    Some(at)
 }
 
 fn closing_bracket(rest: &[TokenWithSpan], open: usize) -> Option<usize> {

@@ -3,8 +3,8 @@
 use sqlparser::tokenizer::Token;
 
 use super::ast::{
-    AlterColumn, AlterDomain, AlterObject, AlterTableAction, AlterType, DdlStatement, DropKind,
-    ObjectName, SequenceOptions,
+    AlterColumn, AlterDomain, AlterObject, AlterTableAction, AlterType, AttributeChange,
+    DdlStatement, DropKind, ObjectName, SequenceOptions,
 };
 use super::cursor::Cursor;
 use super::type_name::TypeName;
@@ -272,7 +272,40 @@ fn alter_type(cursor: &mut Cursor<'_>, name: ObjectName) -> Parsed {
         let change = AlterType::RenameValue(old, cursor.string()?);
         return ddl(DdlStatement::AlterType(name, change));
     }
-    unsupported("ALTER TYPE of a composite type")
+    if cursor.words("rename attribute") {
+        let change = renamed(cursor, AlterType::RenameAttribute)?;
+        cursor.cascade();
+        return ddl(DdlStatement::AlterType(name, change));
+    }
+    if cursor.is_word("set") {
+        return unsupported("ALTER TYPE SET");
+    }
+    let changes = cursor.comma_list(attribute)?;
+    ddl(DdlStatement::AlterType(name, AlterType::Attributes(changes)))
+}
+
+/// `ADD`, `DROP` or `ALTER ATTRIBUTE`.
+fn attribute(cursor: &mut Cursor<'_>) -> Result<AttributeChange, SqlError> {
+    let change = match cursor.one_of(&["add attribute", "drop attribute", "alter attribute"]) {
+        Some(0) => AttributeChange::Add(cursor.name()?, TypeName::parse(cursor)?),
+        Some(1) => {
+            let if_exists = cursor.if_exists();
+            AttributeChange::Drop(cursor.name()?, if_exists)
+        }
+        Some(_) => {
+            let name = cursor.name()?;
+            if cursor.one_of(&["set data type", "type"]).is_none() {
+                return Err(cursor.syntax_error());
+            }
+            AttributeChange::Type(name, TypeName::parse(cursor)?)
+        }
+        None => return Err(cursor.syntax_error()),
+    };
+    if cursor.word("collate") {
+        return Err(SqlError::unsupported("COLLATE of a composite type's field"));
+    }
+    cursor.cascade();
+    Ok(change)
 }
 
 fn alter_domain(cursor: &mut Cursor<'_>, name: ObjectName) -> Parsed {
@@ -295,8 +328,8 @@ fn alter_domain(cursor: &mut Cursor<'_>, name: ObjectName) -> Parsed {
             let constraint = if cursor.word("constraint") { Some(cursor.name()?) } else { None };
             cursor.expect_words("check")?;
             let expression = cursor.parenthesized_text()?;
-            cursor.words("not valid");
-            AlterDomain::AddCheck(constraint, expression)
+            let not_valid = cursor.words("not valid");
+            AlterDomain::AddCheck { name: constraint, expression, not_valid }
         }
         Some(5) => {
             let if_exists = cursor.if_exists();
@@ -305,7 +338,7 @@ fn alter_domain(cursor: &mut Cursor<'_>, name: ObjectName) -> Parsed {
             AlterDomain::DropConstraint(constraint, if_exists)
         }
         Some(6) => renamed(cursor, AlterDomain::RenameConstraint)?,
-        Some(_) => return unsupported("ALTER DOMAIN VALIDATE CONSTRAINT"),
+        Some(_) => AlterDomain::Validate(cursor.name()?),
         None => return Err(cursor.syntax_error()),
     };
     ddl(DdlStatement::AlterDomain(name, change))

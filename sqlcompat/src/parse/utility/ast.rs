@@ -530,6 +530,21 @@ pub enum AlterType {
     },
     /// `RENAME VALUE`.
     RenameValue(String, String),
+    /// `ADD`, `DROP` and `ALTER ATTRIBUTE`.
+    Attributes(Vec<AttributeChange>),
+    /// `RENAME ATTRIBUTE`.
+    RenameAttribute(String, String),
+}
+
+/// A change of a composite type.
+#[derive(Clone, Debug)]
+pub enum AttributeChange {
+    /// `ADD ATTRIBUTE`.
+    Add(String, TypeName),
+    /// `DROP ATTRIBUTE`, and whether with `IF EXISTS`.
+    Drop(String, bool),
+    /// `ALTER ATTRIBUTE … TYPE`.
+    Type(String, TypeName),
 }
 
 /// `ALTER DOMAIN`.
@@ -540,7 +555,16 @@ pub enum AlterDomain {
     /// `SET NOT NULL` (true), `DROP NOT NULL`.
     NotNull(bool),
     /// `ADD CONSTRAINT … CHECK`.
-    AddCheck(Option<String>, String),
+    AddCheck {
+        /// Its name, if it has one.
+        name: Option<String>,
+        /// The condition.
+        expression: String,
+        /// `NOT VALID`.
+        not_valid: bool,
+    },
+    /// `VALIDATE CONSTRAINT`.
+    Validate(String),
     /// `DROP CONSTRAINT`, `IF EXISTS`.
     DropConstraint(String, bool),
     /// `RENAME CONSTRAINT`.

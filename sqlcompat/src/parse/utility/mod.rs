@@ -28,10 +28,11 @@ mod type_name;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub use ast::{
-    AlterColumn, AlterDomain, AlterObject, AlterTableAction, AlterType, ColumnClause,
-    CommentTarget, ConstraintClause, ConstraintKind, CreateDomain, CreateIndex, CreateSequence,
-    CreateTable, CreateTableAs, CreateView, DdlStatement, Deferral, DropKind, ForeignKeyClause,
-    IdentityClause, IndexKeyClause, LikeClause, ObjectName, SequenceOptions, TableElement,
+    AlterColumn, AlterDomain, AlterObject, AlterTableAction, AlterType, AttributeChange,
+    ColumnClause, CommentTarget, ConstraintClause, ConstraintKind, CreateDomain, CreateIndex,
+    CreateSequence, CreateTable, CreateTableAs, CreateView, DdlStatement, Deferral, DropKind,
+    ForeignKeyClause, IdentityClause, IndexKeyClause, LikeClause, ObjectName, SequenceOptions,
+    TableElement,
 };
 pub use copy::{CopyAst, CopySource};
 pub use plan::plan;

@@ -12,10 +12,12 @@
 mod alter_column;
 mod alter_object;
 mod alter_table;
+mod attributes;
 mod column;
 mod comment;
 mod constraint;
 mod create_table;
+mod domain_data;
 mod drop;
 mod edit;
 pub(super) mod expression;

@@ -141,7 +141,7 @@ impl Edit<'_> {
     }
 
     /// The user type that a statement alters.
-    fn user_type(&self, name: &ObjectName) -> Result<&UserType, SqlError> {
+    pub(super) fn user_type(&self, name: &ObjectName) -> Result<&UserType, SqlError> {
         let path = &self.statement.search_path;
         self.catalog.type_by_name(path, name.schema.as_deref(), &name.name).ok_or_else(|| {
             let message = format!("type \"{}\" does not exist", name.display());
@@ -155,6 +155,11 @@ impl Edit<'_> {
         name: &ObjectName,
         change: &AlterType,
     ) -> Result<(), SqlError> {
+        match change {
+            AlterType::Attributes(changes) => return self.alter_attributes(name, changes),
+            AlterType::RenameAttribute(old, new) => return self.rename_attribute(name, old, new),
+            AlterType::AddValue { .. } | AlterType::RenameValue(..) => {}
+        }
         let UserType::Enum(found) = self.user_type(name)? else {
             let message = format!("\"{}\" is not an enum", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
@@ -186,19 +191,22 @@ impl Edit<'_> {
                 if labels.contains(new) {
                     return Err(label_exists(new));
                 }
-                self.rename_stored_label(id, old, new)?;
+                self.rename_stored_label(id, old, new);
                 if let Some(label) = labels.get_mut(at) {
                     label.clone_from(new);
                 }
             }
+            AlterType::Attributes(_) | AlterType::RenameAttribute(..) => return Ok(()),
         }
         self.redefine(id, |definition: &mut TypeDefinition| definition.labels = labels);
         Ok(())
     }
 
-    /// Values are stored as labels, so a renamed label is renamed in the rows too.
-    fn rename_stored_label(&mut self, id: ObjectId, old: &str, new: &str) -> Result<(), SqlError> {
+    /// Values are stored as labels, so a renamed label is renamed in the rows too. Rows that refer to each other by it match
+    /// again once all are renamed.
+    fn rename_stored_label(&mut self, id: ObjectId, old: &str, new: &str) {
         use crate::schema::physical::{quote, quote_literal};
+        let (old, new) = (quote_literal(old), quote_literal(new));
         let mut updates = Vec::new();
         for table in self.catalog.tables.values() {
             for column in &table.columns {
@@ -207,23 +215,22 @@ impl Edit<'_> {
                 if super::drop::type_id(found) != id {
                     continue;
                 }
-                if is_array {
-                    return Err(SqlError::unsupported(
-                        "ALTER TYPE RENAME VALUE of an enum that is used in an array column",
-                    ));
-                }
                 let name = quote(&column.physical_name);
-                updates.push(format!(
-                    "UPDATE {}.{} SET {name} = {} WHERE {name} = {} COLLATE BINARY",
-                    table.database(),
-                    quote(&table.physical_name),
-                    quote_literal(new),
-                    quote_literal(old)
-                ));
+                let update = format!("UPDATE {}.{}", table.database(), quote(&table.physical_name));
+                updates.push(if is_array {
+                    let replaced = format!("pg_array_replace({name}, {old}, {new}, {base})");
+                    format!("{update} SET {name} = {replaced} WHERE {name} IS NOT NULL")
+                } else {
+                    format!("{update} SET {name} = {new} WHERE {name} = {old} COLLATE BINARY")
+                });
             }
         }
+        if updates.is_empty() {
+            return;
+        }
+        self.after("PRAGMA defer_foreign_keys = ON".to_owned());
         updates.into_iter().for_each(|sql| self.after(sql));
-        Ok(())
+        self.after("PRAGMA defer_foreign_keys = OFF".to_owned());
     }
 
     /// `ALTER DOMAIN`.
@@ -256,13 +263,22 @@ impl Edit<'_> {
                 };
             }
             AlterDomain::NotNull(false) => definition.not_null = false,
-            AlterDomain::NotNull(true) | AlterDomain::AddCheck(..) if self.is_used(id) => {
-                return Err(SqlError::unsupported("adding a constraint to a domain in use"));
+            AlterDomain::NotNull(true) => {
+                self.refuse_stored_null(id)?;
+                definition.not_null = true;
             }
-            AlterDomain::NotNull(true) => definition.not_null = true,
-            AlterDomain::AddCheck(constraint, text) => {
+            AlterDomain::AddCheck { name: constraint, expression: text, not_valid } => {
                 let constraint = constraint.as_deref();
                 self.add_domain_check(&mut definition, &name.name, data_type, constraint, text)?;
+                if let (Some((_, text)), false) = (definition.checks.last(), not_valid) {
+                    self.refuse_stored_values(id, data_type, text)?;
+                }
+            }
+            AlterDomain::Validate(constraint) => {
+                let at = find(&definition, constraint)?;
+                if let Some((_, text)) = definition.checks.get(at) {
+                    self.refuse_stored_values(id, data_type, text)?;
+                }
             }
             AlterDomain::DropConstraint(constraint, if_exists) => {
                 match find(&definition, constraint) {
@@ -282,15 +298,6 @@ impl Edit<'_> {
         }
         self.redefine(id, |stored: &mut TypeDefinition| *stored = definition);
         Ok(())
-    }
-
-    /// Whether a column has this type or an array over it.
-    fn is_used(&self, id: ObjectId) -> bool {
-        let mut columns = self.catalog.tables.values().flat_map(|table| &table.columns);
-        columns.any(|column| {
-            let found = self.catalog.type_by_oid(column.type_oid);
-            found.is_some_and(|(user_type, _)| super::drop::type_id(user_type) == id)
-        })
     }
 }
 
