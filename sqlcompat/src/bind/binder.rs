@@ -1,6 +1,6 @@
 //! The state of binding one statement.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use sqlparser::ast::{BinaryOperator, CastKind, Expr, Ident, ObjectName, ObjectNamePart, Spanned};
 use sqlparser::tokenizer::{Location, Span};
@@ -13,6 +13,7 @@ use super::view_target::WrittenView;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::plan::CatalogReads;
+use crate::schema::{NameRole, NameUse, name_end};
 
 /// Deepest nesting of expressions and queries that is bound; deeper is refused with 54001.
 pub(crate) const BIND_DEPTH_MAX: usize = 120;
@@ -66,6 +67,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) uses: Uses,
     /// Views that the statement writes.
     pub(crate) written_views: Vec<(RelationId, WrittenView)>,
+    /// The names of user relations and types in the text, if they are asked for.
+    pub(crate) noted: Option<RefCell<Vec<NameUse<Oid>>>>,
 }
 
 /// What a part of a statement reads.
@@ -102,6 +105,7 @@ impl<'a> Binder<'a> {
             row_locks: false,
             uses: Uses::default(),
             written_views: Vec::new(),
+            noted: None,
         }
     }
 
@@ -326,6 +330,15 @@ impl<'a> Binder<'a> {
                 format!("could not determine data type of parameter ${}", at + 1),
             )),
         }
+    }
+
+    /// Notes what a name of the text turned out to be, where names are asked for.
+    pub(crate) fn note(&self, name: &ObjectName, role: NameRole, of: Oid) {
+        let Some(noted) = &self.noted else { return };
+        let Some(rest) = self.text_from(self.start_of(name)) else { return };
+        let start = self.text.len() - rest.len();
+        let Some(end) = name_end(self.text, start) else { return };
+        noted.borrow_mut().push(NameUse { start, end, role, of });
     }
 
     /// An identifier as PostgreSQL keeps it: folded unless quoted.

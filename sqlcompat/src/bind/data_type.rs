@@ -9,6 +9,7 @@ use super::binder::Binder;
 use crate::builtin;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::schema::NameRole;
 use crate::types::bit_string::BITS_MAX;
 
 /// Bytes that a `varlena` header counts into the type modifiers of strings and numerics.
@@ -128,6 +129,9 @@ impl Binder<'_> {
             let shown = schema.map_or_else(|| local.clone(), |schema| format!("{schema}.{local}"));
             undefined_type(&shown).at(self.start_of(name).position())
         })?;
+        if self.cx.catalog.types.get(&oid).is_some_and(|it| it.name() == local) {
+            self.note(name, NameRole::Type, oid);
+        }
         Ok((oid, self.named_typmod(oid, modifiers)?))
     }
 

@@ -21,6 +21,7 @@ use crate::error::{SqlError, SqlState};
 use crate::lower::quote_identifier;
 use crate::oid::Oid;
 use crate::schema;
+use crate::schema::NameRole;
 
 /// The names that an item brings into scope.
 #[derive(Debug, Default)]
@@ -207,12 +208,29 @@ impl Binder<'_> {
             Some(relation) => (relation, None),
             None => {
                 let found = self.named_relation(schema.as_deref(), &local, at)?;
+                self.note_relation(name, (schema.as_deref(), &local), alias.is_some());
                 let own = self.schema_of(&found.source);
                 (found, schema.or(own))
             }
         };
         let id = self.add_relation(relation, alias, at)?;
         Ok((id, schema.filter(|_| alias.is_none())))
+    }
+
+    /// Notes which relation of the user's a name in `FROM` is.
+    fn note_relation(&self, name: &ObjectName, parts: (Option<&str>, &str), aliased: bool) {
+        if self.noted.is_none() {
+            return;
+        }
+        let found = self.cx.catalog.relation(self.cx.search_path, parts.0, parts.1);
+        let oid = match found {
+            Some(schema::Relation::Table(table)) => table.oid,
+            Some(schema::Relation::View(view)) => view.oid,
+            Some(schema::Relation::Sequence(sequence)) => sequence.oid,
+            Some(schema::Relation::Index(..)) | None => return,
+        };
+        let role = if aliased { NameRole::AliasedRelation } else { NameRole::Relation };
+        self.note(name, role, oid);
     }
 
     /// The schema of a table that the text names without one.

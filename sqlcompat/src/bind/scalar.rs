@@ -6,12 +6,15 @@ use super::binder::Binder;
 use super::context::{BindContext, Parameters};
 use super::scope::{CallRules, Scope};
 use super::tree::{ColumnSql, Node, Relation, RelationColumn, Source};
+use std::cell::RefCell;
+
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
 use crate::lower::Lowering;
 use crate::oid::Oid;
 use crate::plan::{CatalogReads, ResultColumn};
 use crate::schema::Column;
+use crate::schema::NameUse;
 
 /// What names a schema expression may use.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,10 @@ pub struct LoweredQuery {
     pub columns: Vec<ResultColumn>,
     /// What of the catalog it reads.
     pub reads: CatalogReads,
+    /// Its PostgreSQL text.
+    pub text: String,
+    /// The names of user relations and types in that text, in order.
+    pub names: Vec<NameUse<Oid>>,
 }
 
 /// Binds an expression of the schema; `expected` is the type it is assigned to, with its modifier.
@@ -109,11 +116,15 @@ pub fn bind_query(
     }
     let cx = BindContext { parameters: Parameters::None, ..*cx };
     let mut binder = Binder::new(&cx, text);
+    binder.noted = Some(RefCell::default());
     let bound = binder.subquery(query)?;
     binder.refuse_parameters()?;
+    let mut names = binder.noted.take().map(RefCell::into_inner).unwrap_or_default();
+    names.sort_by_key(|name| name.start);
+    names.dedup_by_key(|name| name.start);
     let step = binder.lowered(|lowering| lowering.query(&bound))?;
     let columns = binder.result_columns(&bound.columns);
-    Ok(LoweredQuery { sql: step.sql, columns, reads: binder.reads })
+    Ok(LoweredQuery { sql: step.sql, columns, reads: binder.reads, text: text.to_owned(), names })
 }
 
 impl Binder<'_> {

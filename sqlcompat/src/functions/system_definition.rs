@@ -16,6 +16,7 @@ use crate::catalog::{Names, class_of, recorded_column, recorded_descriptions};
 use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::schema::Qualify;
 use crate::schema::{
     Catalog, CheckConstraint, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Relation,
     Table, UniqueConstraint, UserType,
@@ -281,7 +282,9 @@ fn view_definition(call: &Call) -> Result<Datum, SqlError> {
     let Some(oid) = relation_argument(call, 0)? else { return Ok(Datum::Null) };
     let state = call.session.state();
     let Some(view) = state.catalog.views.get(&oid) else { return Ok(Datum::Null) };
-    Ok(Datum::Text(format!(" {};", view.query.trim().trim_end_matches(';'))))
+    let path = Qualify::UnlessVisible(&state.search_path);
+    let text = view.stored.in_names_of(&state.catalog, path);
+    Ok(Datum::Text(format!(" {};", text.trim().trim_end_matches(';'))))
 }
 
 fn expression(call: &Call, pretty: bool) -> Result<Datum, SqlError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::definition::OnCommit;
 use super::row::{ObjectId, SchemaRow};
+use super::stored_text::StoredText;
 use super::usable::Unusable;
 use crate::oid::Oid;
 
@@ -298,7 +299,9 @@ pub struct View {
     pub namespace: Oid,
     /// Name.
     pub name: String,
-    /// PostgreSQL text of the query.
+    /// PostgreSQL text of the query, and what the names in it are.
+    pub stored: StoredText,
+    /// The text with present, qualified names, as it is bound.
     pub query: String,
     /// Output columns: name, type, typmod.
     pub columns: Vec<(String, Oid, i32)>,

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::stored_text::NameUse;
 use crate::datum::Datum;
 
 /// Members that this version does not know.
@@ -306,6 +307,9 @@ pub(super) struct KeyDefinition {
 pub(super) struct ViewDefinition {
     /// PostgreSQL text of the query.
     pub(super) query: String,
+    /// The names of relations and types in it, with their ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) names: Vec<NameUse<i64>>,
     /// Output columns.
     pub(super) columns: Vec<ViewColumn>,
     /// Whether it is materialized; its rows are local to each node and refreshed there.

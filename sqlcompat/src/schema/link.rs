@@ -27,6 +27,7 @@ use super::definition::{
 };
 use super::physical::{self, HIDDEN_KEY};
 use super::row::{ObjectId, ObjectKind, SchemaRow};
+use super::stored_text::{Qualify, StoredText};
 use super::usable::Unusable;
 use crate::builtin::quote_identifier;
 use crate::oid::Oid;
@@ -641,6 +642,7 @@ impl<'a> Linker<'a> {
     }
 
     fn views(&mut self) {
+        let mut texts = Vec::new();
         for row in self.live(ObjectKind::View) {
             let Some((namespace, name)) = self.names.get(&row.id).cloned() else { continue };
             let definition: ViewDefinition = definition::read(&row.definition);
@@ -657,13 +659,22 @@ impl<'a> Linker<'a> {
                 row_type_oid: self.deal_oid(row.id, "row type"),
                 namespace,
                 name: name.clone(),
-                query: definition.query,
+                stored: StoredText::default(),
+                query: String::new(),
                 columns,
                 materialized_in: definition.materialized.then_some(physical_name),
                 depends_on: definition.depends_on.into_iter().map(ObjectId).collect(),
             };
             self.catalog.views.insert(oid, view);
             self.catalog.relation_names.insert((namespace, name), oid);
+            texts.push((oid, definition.query, definition.names));
+        }
+        for (oid, text, names) in texts {
+            let stored = self.stored_text(text, names);
+            let query = stored.in_names_of(&self.catalog, Qualify::Always);
+            if let Some(view) = self.catalog.views.get_mut(&oid) {
+                (view.stored, view.query) = (stored, query);
+            }
         }
     }
 

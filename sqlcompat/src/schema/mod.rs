@@ -12,6 +12,7 @@
 //! - `row`: [`SchemaRow`], one object as stored and sent; `definition`: the JSON in it.
 //! - `catalog`: [`Catalog`], all live objects; `link` makes it from rows, `usable` leaves out what cannot be carried out, `lookup`
 //!   finds things in it.
+//! - `stored_text`: the text of a view, whose names mean the same for good.
 //! - `physical`: SQLite names.
 //! - `statement`: [`SchemaStatement`], DDL from binding to [`SchemaChange`]; `change`: what each statement changes.
 //! - `materialize`: from one catalog to another in SQLite DDL; `table_sql`: SQLite's text of a table; `storage`: of a type.
@@ -27,6 +28,7 @@ pub mod physical;
 mod row;
 mod statement;
 mod storage;
+mod stored_text;
 mod table_sql;
 mod usable;
 mod violation;
@@ -47,6 +49,8 @@ pub use statement::{
 };
 pub(crate) use storage::builtin_collation;
 pub use storage::{StorageForm, storage_form};
+pub(crate) use stored_text::name_end;
+pub use stored_text::{NameRole, NameUse, Qualify, StoredText};
 pub use usable::{Unusable, UnusableKind};
 pub use violation::{
     ForeignKeySide, ViolatedKey, constraint_error, constraint_error_with_values, foreign_key_error,

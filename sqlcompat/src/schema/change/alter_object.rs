@@ -90,15 +90,12 @@ impl Edit<'_> {
                 if !self.catalog.rows.contains_key(&id) {
                     return Err(SqlError::unsupported("renaming the schema public"));
                 }
-                self.refuse_if_viewed_inside(id)?;
             }
             DropKind::Type | DropKind::Domain => {
                 self.claim_type_name(self.namespace_of(id), name)?;
-                self.refuse_if_viewed(id)?;
             }
             _ => {
                 self.claim_relation_name(self.namespace_of(id), name, false)?;
-                self.refuse_if_viewed(id)?;
             }
         }
         self.rename(id, None, name);
@@ -121,7 +118,6 @@ impl Edit<'_> {
                 self.claim_relation_name(oid, &name, false)?;
             }
         }
-        self.refuse_if_viewed(id)?;
         self.rename(id, Some(parent), &name);
         for sequence in self.owned_sequences(id) {
             let name = self.catalog.rows.get(&sequence).map(|row| row.name.clone());
@@ -141,18 +137,18 @@ impl Edit<'_> {
             .collect()
     }
 
-    /// Views keep their query as text, which a new name of what it reads would break.
-    pub(super) fn refuse_if_viewed(&self, id: ObjectId) -> Result<(), SqlError> {
-        let Some(view) = self.catalog.views.values().find(|it| it.depends_on.contains(&id)) else {
+    /// Views keep the names of columns as text, which a new name of one would break.
+    pub(super) fn refuse_if_viewed(&self, id: ObjectId, column: &str) -> Result<(), SqlError> {
+        let names = |text: &str| {
+            let mut used = super::expression::names_used(text).into_iter();
+            used.any(|name| name == column || name == "natural")
+        };
+        let mut views = self.catalog.views.values();
+        let Some(view) = views.find(|it| it.depends_on.contains(&id) && names(&it.query)) else {
             return Ok(());
         };
         let view = &view.name;
-        Err(SqlError::unsupported(format!("renaming or moving what the view \"{view}\" uses")))
-    }
-
-    fn refuse_if_viewed_inside(&self, namespace: ObjectId) -> Result<(), SqlError> {
-        let inside = self.catalog.rows.values().filter(|row| row.parent == namespace);
-        inside.map(|row| row.id).try_for_each(|id| self.refuse_if_viewed(id))
+        Err(SqlError::unsupported(format!("renaming a column that the view \"{view}\" uses")))
     }
 
     /// Renames an output column of a view.
@@ -177,7 +173,7 @@ impl Edit<'_> {
             let message = format!("column \"{new}\" of relation \"{}\" already exists", view.name);
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
         }
-        self.refuse_if_viewed(id)?;
+        self.refuse_if_viewed(id, old)?;
         self.redefine(id, |definition: &mut ViewDefinition| {
             if let Some(column) = definition.columns.get_mut(at) {
                 new.clone_into(&mut column.name);

@@ -468,7 +468,7 @@ impl Edit<'_> {
                 format!("column \"{new}\" of relation \"{}\" already exists", target.name);
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
         }
-        self.refuse_if_viewed(target.id)?;
+        self.refuse_if_viewed(target.id, old)?;
         self.rename(column.id, None, new);
         Ok(())
     }

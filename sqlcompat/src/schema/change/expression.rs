@@ -175,40 +175,9 @@ pub(in crate::schema) fn columns_used<'a>(text: &str, columns: &'a [Column]) -> 
     used
 }
 
-/// A possibly qualified name in a text.
-pub(super) struct UsedName {
-    /// Qualifier, if any.
-    pub(super) qualifier: Option<String>,
-    /// Name.
-    pub(super) name: String,
-    /// Stands after `::` or `AS`, where a type may.
-    pub(super) may_be_type: bool,
-    /// Stands after `FROM`, `JOIN`, a comma or a parenthesis, where a relation may.
-    pub(super) may_be_relation: bool,
-}
-
-/// The names in a text, with what the words before them let them be.
-pub(super) fn names_used(text: &str) -> Vec<UsedName> {
-    let tokens = tokens(text);
-    let mut names = Vec::new();
-    for (index, token) in tokens.iter().enumerate() {
-        let Some(name) = word_name(token) else { continue };
-        let before = |count: usize| index.checked_sub(count).and_then(|at| tokens.get(at));
-        let qualified = before(1) == Some(&Token::Period);
-        let qualifier = before(2).filter(|_| qualified).and_then(word_name);
-        let leader = if qualified { before(3) } else { before(1) };
-        let word = leader.and_then(word_name).unwrap_or_default();
-        names.push(UsedName {
-            qualifier,
-            name,
-            may_be_type: leader == Some(&Token::DoubleColon) || word == "as",
-            may_be_relation: matches!(
-                word.as_str(),
-                "from" | "join" | "only" | "lateral" | "table"
-            ) || matches!(leader, Some(Token::Comma | Token::LParen)),
-        });
-    }
-    names
+/// The names in a text, folded.
+pub(super) fn names_used(text: &str) -> Vec<String> {
+    tokens(text).iter().filter_map(word_name).collect()
 }
 
 /// Whether an expression calls a function whose value changes from row to row.

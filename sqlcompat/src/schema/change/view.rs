@@ -14,6 +14,7 @@ use crate::schema::definition::{ViewColumn, ViewDefinition};
 use crate::schema::lookup::Relation;
 use crate::schema::physical::quote;
 use crate::schema::row::{ObjectId, ObjectKind};
+use crate::schema::stored_text::{NameRole, NameUse};
 
 impl Edit<'_> {
     /// Binds the text of a query.
@@ -37,18 +38,18 @@ impl Edit<'_> {
         })
     }
 
-    /// The text of a query with its stars written out, so that columns added to its tables do not change it.
-    fn without_stars(&self, text: &str, bound: &LoweredQuery) -> String {
-        let expanded = parse::split(text).ok().and_then(|statements| {
-            let [statement] = statements.as_slice() else { return None };
-            let StatementAst::Sql(sql) = &statement.ast else { return None };
-            let Statement::Query(query) = &**sql else { return None };
-            let expanded = expand_stars(query, &statement.text, &self.context()).ok()?;
-            (expanded != **query).then(|| expanded.to_string())
-        });
-        let same =
-            |text: &String| self.query(text).is_ok_and(|again| again.columns == bound.columns);
-        expanded.filter(same).unwrap_or_else(|| text.to_owned())
+    /// The query with its stars written out, so that columns added to its tables do not change it; `None` if it has none.
+    fn without_stars(&self, bound: &LoweredQuery) -> Result<Option<LoweredQuery>, SqlError> {
+        let statements = parse::split(&bound.text)?;
+        let [statement] = statements.as_slice() else { return Ok(None) };
+        let StatementAst::Sql(sql) = &statement.ast else { return Ok(None) };
+        let Statement::Query(query) = &**sql else { return Ok(None) };
+        let expanded = expand_stars(query, &statement.text, &self.context())?;
+        if expanded == **query {
+            return Ok(None);
+        }
+        let again = self.query(&expanded.to_string());
+        Ok(again.ok().filter(|again| again.columns == bound.columns))
     }
 
     /// `CREATE TABLE … AS`; the answer is the command tag.
@@ -107,8 +108,17 @@ impl Edit<'_> {
         }
         let query = self.query(&ast.query)?;
         let columns = output_columns(&query, &ast.columns)?;
+        let kept = match self.without_stars(&query)? {
+            Some(expanded) => expanded,
+            None => query.clone(),
+        };
+        let names: Vec<_> = kept.names.into_iter().filter_map(|name| self.by_id(name)).collect();
+        let mut depends_on: Vec<i64> = names.iter().map(|name| name.of).collect();
+        depends_on.sort_unstable();
+        depends_on.dedup();
         let definition = ViewDefinition {
-            query: self.without_stars(&ast.query, &query),
+            query: kept.text,
+            names,
             columns: columns
                 .iter()
                 .map(|(name, data_type)| ViewColumn {
@@ -117,7 +127,7 @@ impl Edit<'_> {
                 })
                 .collect(),
             materialized: ast.materialized,
-            depends_on: self.relations_named(&ast.query),
+            depends_on,
             ..ViewDefinition::default()
         };
         if let Some(oid) = replaced {
@@ -174,32 +184,21 @@ impl Edit<'_> {
         Ok(view.id)
     }
 
-    /// The user's relations that a query names, by the names in its text.
-    fn relations_named(&self, text: &str) -> Vec<i64> {
-        let mut ids: Vec<i64> = Vec::new();
-        let path = &self.statement.search_path;
-        for used in super::expression::names_used(text) {
-            let schema =
-                used.qualifier.as_deref().filter(|it| self.catalog.namespace(it).is_some());
-            let relation = self.catalog.relation(path, schema, &used.name);
-            let id = match relation.filter(|_| used.may_be_relation) {
-                Some(Relation::Table(table)) => table.id,
-                Some(Relation::View(view)) => view.id,
-                Some(Relation::Sequence(sequence)) => sequence.id,
-                Some(Relation::Index(..)) => continue,
-                None => {
-                    let found = self.catalog.type_by_name(path, schema, &used.name);
-                    match found.filter(|_| used.may_be_type) {
-                        Some(user_type) => super::drop::type_id(user_type),
-                        None => continue,
-                    }
+    /// A name with the id of its object in place of the OID.
+    fn by_id(&self, name: NameUse<Oid>) -> Option<NameUse<i64>> {
+        let NameUse { start, end, role, of } = name;
+        let id = match role {
+            NameRole::Type => super::drop::type_id(self.catalog.types.get(&of)?),
+            NameRole::Relation | NameRole::AliasedRelation => {
+                match self.catalog.relation_by_oid(of)? {
+                    Relation::Table(table) => table.id,
+                    Relation::View(view) => view.id,
+                    Relation::Sequence(sequence) => sequence.id,
+                    Relation::Index(..) => return None,
                 }
-            };
-            if !ids.contains(&id.0) {
-                ids.push(id.0);
             }
-        }
-        ids
+        };
+        Some(NameUse { start, end, role, of: id.0 })
     }
 
     /// `REFRESH MATERIALIZED VIEW`.

@@ -11,6 +11,7 @@ use crate::schema::catalog::{Column, ColumnGeneration};
 use crate::schema::change::expression;
 use crate::schema::definition::{self, ColumnDefinition, ColumnNames};
 use crate::schema::row::ObjectId;
+use crate::schema::stored_text::{NameUse, StoredText};
 
 impl Linker<'_> {
     /// Gives generated columns their texts in present names; one that names a column that is gone is gone too (rule 2).
@@ -40,6 +41,15 @@ impl Linker<'_> {
         generated
             .filter_map(|(table, column)| Some((table, definition(column.id)?, column.id)))
             .collect()
+    }
+
+    /// A view's text with the OIDs of what it names.
+    pub(super) fn stored_text(&self, text: String, names: Vec<NameUse<i64>>) -> StoredText {
+        let linked = |NameUse { start, end, role, of }: NameUse<i64>| {
+            let oid = *self.oids.get(&ObjectId(of))?;
+            Some(NameUse { start, end, role, of: oid })
+        };
+        StoredText { text, names: names.into_iter().filter_map(linked).collect() }
     }
 
     /// A text over a table in the names that its columns have; `None` if one that it names is gone.

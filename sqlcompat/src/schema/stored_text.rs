@@ -1,0 +1,191 @@
+//! The text of a view's query, and what its names mean for good.
+//!
+//! PostgreSQL stores a view as a tree over OIDs: what it reads is settled when it is made, whoever reads it later by
+//! whatever `search_path`, and whatever its relations and types are called by then. Here the text stays as it was
+//! written, and beside it stand the places of the names of relations and types with what each of them is:
+//!
+//! ```text
+//! SELECT * FROM shelf s, book          14..19 shelf (has an alias), 23..27 book
+//! SELECT * FROM public.shelf s, public.tome AS book      to be bound, after a renaming of book
+//! ```
+//!
+//! # Invariants
+//! 1. `names` is in the order of places; places do not overlap and lie on character boundaries of `text`.
+
+use serde::{Deserialize, Serialize};
+
+use super::catalog::Catalog;
+use super::lookup::Relation;
+use crate::builtin::quote_identifier;
+use crate::oid::Oid;
+
+/// What a name in a text stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameRole {
+    /// A relation that the rest of the text calls by this name.
+    Relation,
+    /// A relation with an alias.
+    AliasedRelation,
+    /// A type.
+    Type,
+}
+
+/// A name in a text: where it is, with its qualifiers, and what it is the name of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameUse<T> {
+    /// Where it starts, in bytes.
+    pub start: usize,
+    /// Where it ends, in bytes.
+    pub end: usize,
+    /// What it stands for.
+    pub role: NameRole,
+    /// The object.
+    pub of: T,
+}
+
+/// A text with the names in it settled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredText {
+    /// The text as written.
+    pub text: String,
+    /// Its names of relations and types.
+    pub names: Vec<NameUse<Oid>>,
+}
+
+/// How names are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Qualify<'a> {
+    /// With their schemas.
+    Always,
+    /// With their schemas unless a search along this path finds them.
+    UnlessVisible(&'a [String]),
+}
+
+impl StoredText {
+    /// The text with its objects' present names; an object that is gone keeps its name as written.
+    #[must_use]
+    pub fn in_names_of(&self, catalog: &Catalog, qualify: Qualify<'_>) -> String {
+        let mut shown = String::with_capacity(self.text.len());
+        let mut done = 0;
+        for found in &self.names {
+            let (Some(between), Some(written)) =
+                (self.text.get(done..found.start), self.text.get(found.start..found.end))
+            else {
+                continue;
+            };
+            let Some(name) = present_name(catalog, found, qualify) else { continue };
+            shown.push_str(between);
+            shown.push_str(&name);
+            done = found.end;
+            let own = last_part(written);
+            if found.role == NameRole::Relation && own != last_part(&name) {
+                shown.push_str(" AS ");
+                shown.push_str(own);
+            }
+        }
+        shown.push_str(self.text.get(done..).unwrap_or_default());
+        shown
+    }
+}
+
+/// The name of an object, qualified where asked for.
+fn present_name(catalog: &Catalog, of: &NameUse<Oid>, qualify: Qualify<'_>) -> Option<String> {
+    let (namespace, name) = match of.role {
+        NameRole::Type => {
+            let found = catalog.types.get(&of.of)?;
+            (found.namespace(), found.name())
+        }
+        NameRole::Relation | NameRole::AliasedRelation => relation_name(catalog, of.of)?,
+    };
+    let visible = match qualify {
+        Qualify::Always => false,
+        Qualify::UnlessVisible(path) if of.role == NameRole::Type => {
+            let found = catalog.type_by_name(path, None, name);
+            found.is_some_and(|it| it.oid() == of.of)
+        }
+        Qualify::UnlessVisible(path) => {
+            let found = path_relation(catalog, path, name);
+            found == Some(of.of)
+        }
+    };
+    let name = quote_identifier(name);
+    if visible {
+        return Some(name);
+    }
+    Some(format!("{}.{name}", quote_identifier(catalog.namespace_name(namespace))))
+}
+
+/// The relation that an unqualified name finds.
+fn path_relation(catalog: &Catalog, path: &[String], name: &str) -> Option<Oid> {
+    let mut namespaces = catalog.path_namespaces(path);
+    namespaces.find_map(|it| catalog.relation_names.get(&(it.oid, name.to_owned())).copied())
+}
+
+fn relation_name(catalog: &Catalog, oid: Oid) -> Option<(Oid, &str)> {
+    match catalog.relation_by_oid(oid)? {
+        Relation::Table(it) => Some((it.namespace, &it.name)),
+        Relation::View(it) => Some((it.namespace, &it.name)),
+        Relation::Sequence(it) => Some((it.namespace, &it.name)),
+        Relation::Index(..) => None,
+    }
+}
+
+/// The last part of a qualified name, with its quotes.
+fn last_part(name: &str) -> &str {
+    let mut quoted = false;
+    let mut start = 0;
+    for (at, c) in name.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '.' if !quoted => start = at + 1,
+            _ => {}
+        }
+    }
+    name.get(start..).unwrap_or(name).trim()
+}
+
+/// The end of the qualified name that starts at `start` of a text; `None` if none does.
+#[must_use]
+pub(crate) fn name_end(text: &str, start: usize) -> Option<usize> {
+    let mut end = start + identifier_bytes(text.get(start..)?)?;
+    loop {
+        let rest = text.get(end..)?;
+        let dotted = rest.trim_start();
+        let Some(after) = dotted.strip_prefix('.') else { return Some(end) };
+        let part = after.trim_start();
+        let length = identifier_bytes(part)?;
+        end = text.len() - part.len() + length;
+    }
+}
+
+/// The length of the identifier that a text starts with.
+fn identifier_bytes(text: &str) -> Option<usize> {
+    if let Some(inner) = text.strip_prefix('"') {
+        let mut characters = inner.char_indices().peekable();
+        while let Some((at, c)) = characters.next() {
+            if c == '"' && characters.next_if(|(_, next)| *next == '"').is_none() {
+                return Some(at + 2);
+            }
+        }
+        return None;
+    }
+    let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    let length = text.find(|c| !inside(c)).unwrap_or(text.len());
+    (length > 0).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{last_part, name_end};
+
+    #[test]
+    fn a_name_ends_behind_its_last_part() {
+        let end = |text: &'static str| name_end(text, 0).and_then(|end| text.get(..end));
+        assert_eq!(end("a b"), Some("a"));
+        assert_eq!(end("a . \"b.\"\"c\" d"), Some("a . \"b.\"\"c\""));
+        assert_eq!(end("größe,"), Some("größe"));
+        assert_eq!(end("(a"), None);
+        assert_eq!(last_part("a.\"b.c\""), "\"b.c\"");
+    }
+}
