@@ -51,6 +51,48 @@ fn schema_changes_travel_ahead_of_their_data() -> Result<()> {
 }
 
 #[test]
+fn a_materialized_view_shows_its_last_refresh_on_all_nodes() -> Result<()> {
+    let cluster = Cluster::start("materialized", 3)?;
+    stocked(&cluster, 10)?;
+    cluster.node(1).query(
+        "CREATE MATERIALIZED VIEW summary AS SELECT count(*) AS items, max(id) AS top FROM stock",
+    )?;
+    cluster.all_answer("SELECT items || '/' || top FROM summary", &["10/10"])?;
+    cluster.node(2).query("INSERT INTO stock (id, name) VALUES (11, 'more')")?;
+    cluster.all_answer("SELECT count(*) FROM stock", &["11"])?;
+    cluster.all_answer("SELECT items || '/' || top FROM summary", &["10/10"])?;
+    cluster.node(3).query("REFRESH MATERIALIZED VIEW summary")?;
+    cluster.all_answer("SELECT items || '/' || top FROM summary", &["11/11"])?;
+    // Refreshed on all nodes at once: one of the refreshes is the last on all of them.
+    std::thread::scope(|scope| {
+        let refreshes = cluster
+            .nodes()
+            .iter()
+            .map(|node| scope.spawn(|| node.query("REFRESH MATERIALIZED VIEW summary").map(drop)));
+        let refreshes: Vec<_> = refreshes.collect();
+        refreshes.into_iter().try_for_each(|it| it.join().expect("no panic"))
+    })?;
+    // Each origin's transactions arrive in their order: where these rows are, the refreshes are.
+    for node in cluster.nodes() {
+        node.query("INSERT INTO stock (id) SELECT min(id) - 1 FROM stock")?;
+        let low = node.query("SELECT -min(id) FROM stock")?[0][0].clone().unwrap_or_default();
+        cluster.all_answer("SELECT -min(id) FROM stock", &[&low])?;
+    }
+    cluster.node(1).query("REFRESH MATERIALIZED VIEW summary WITH NO DATA")?;
+    for node in cluster.nodes() {
+        trellis_tests::wait::until("the view to be empty", || {
+            let answer = node.query("SELECT * FROM summary");
+            Ok(answer.err().filter(|error| format!("{error:#}").contains("55000")))
+        })?;
+    }
+    cluster.node(2).query("REFRESH MATERIALIZED VIEW summary")?;
+    cluster.all_answer("SELECT items || '/' || top FROM summary", &["14/11"])?;
+    cluster.node(2).query("DROP MATERIALIZED VIEW summary")?;
+    cluster.all_answer("SELECT count(*) FROM pg_class WHERE relname = 'summary'", &["0"])?;
+    cluster.finish()
+}
+
+#[test]
 fn concurrent_updates_and_deletes_end_equal() -> Result<()> {
     let cluster = Cluster::start("concurrent", 3)?;
     stocked(&cluster, 200)?;

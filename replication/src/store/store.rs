@@ -44,7 +44,7 @@ pub const DATABASE_FILE: &str = "trellis.db";
 const LOCK_FILE: &str = "trellis.lock";
 
 /// Layout of the store's own tables, "Trl" and a number, kept as `application_id`; a file of another one is refused.
-const LAYOUT: i64 = 0x5472_6c07;
+const LAYOUT: i64 = 0x5472_6c08;
 
 /// A database file, shared by all its connections.
 pub struct Store {

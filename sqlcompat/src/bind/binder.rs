@@ -67,6 +67,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) uses: Uses,
     /// Views that the statement writes.
     pub(crate) written_views: Vec<(RelationId, WrittenView)>,
+    /// A materialized view that is read and has no rows yet.
+    pub(crate) unpopulated: Option<String>,
     /// The names of user relations and types in the text, if they are asked for.
     pub(crate) noted: Option<RefCell<Vec<NameUse<Oid>>>>,
 }
@@ -105,6 +107,7 @@ impl<'a> Binder<'a> {
             row_locks: false,
             uses: Uses::default(),
             written_views: Vec::new(),
+            unpopulated: None,
             noted: None,
         }
     }

@@ -138,6 +138,7 @@ impl Binder<'_> {
         kind: PlanKind,
     ) -> Result<Plan, SqlError> {
         let parameters = self.parameter_types()?;
+        self.refuse_unpopulated()?;
         Ok(Plan { parameters, columns, kind, reads: self.reads, constants: None, source: None })
     }
 

@@ -56,3 +56,4 @@ mod window;
 
 pub use context::{BindContext, Parameters, plan};
 pub use scalar::{LoweredQuery, LoweredScalar, ScalarScope, bind_query, bind_scalar_expression};
+pub(crate) use stored_query::unpopulated;

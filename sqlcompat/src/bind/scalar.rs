@@ -56,6 +56,8 @@ pub struct LoweredQuery {
     pub columns: Vec<ResultColumn>,
     /// What of the catalog it reads.
     pub reads: CatalogReads,
+    /// A materialized view that it reads and that has no rows yet.
+    pub unpopulated: Option<String>,
     /// Its PostgreSQL text.
     pub text: String,
     /// The names of user relations and types in that text, in order.
@@ -124,7 +126,14 @@ pub fn bind_query(
     names.dedup_by_key(|name| name.start);
     let step = binder.lowered(|lowering| lowering.query(&bound))?;
     let columns = binder.result_columns(&bound.columns);
-    Ok(LoweredQuery { sql: step.sql, columns, reads: binder.reads, text: text.to_owned(), names })
+    Ok(LoweredQuery {
+        sql: step.sql,
+        columns,
+        reads: binder.reads,
+        unpopulated: binder.unpopulated,
+        text: text.to_owned(),
+        names,
+    })
 }
 
 impl Binder<'_> {

@@ -18,24 +18,46 @@ impl Binder<'_> {
     /// A view is its query.
     pub(super) fn view(&mut self, view: &schema::View) -> Result<Relation, SqlError> {
         if let Some(table) = &view.materialized_in {
-            let columns = view.columns.iter().map(|(name, type_oid, typmod)| RelationColumn {
-                name: name.clone(),
-                sql: ColumnSql::Name(name.clone()),
-                type_oid: *type_oid,
-                typmod: *typmod,
-                origin: None,
-                not_null: false,
-                system: false,
-            });
-            return Ok(Relation {
-                alias: view.name.clone(),
-                qualifier: String::new(),
-                columns: columns.collect(),
-                source: Source::Table(quote_identifier(table), view.oid),
-                optional: false,
-            });
+            return Ok(self.materialized(view, table));
         }
         self.stored_query(&view.name, view.oid, &view.query, &view.columns)
+    }
+
+    /// A materialized view is the rows of its last refresh.
+    fn materialized(&mut self, view: &schema::View, table: &str) -> Relation {
+        if view.generation.is_none() {
+            self.unpopulated.get_or_insert_with(|| view.name.clone());
+        }
+        let columns = view.columns.iter().map(|(name, type_oid, typmod)| RelationColumn {
+            name: name.clone(),
+            sql: ColumnSql::Name(schema::physical::column_name(name)),
+            type_oid: *type_oid,
+            typmod: *typmod,
+            origin: None,
+            not_null: false,
+            system: false,
+        });
+        let rows = format!(
+            "(SELECT * FROM {} WHERE {} = {})",
+            quote_identifier(table),
+            quote_identifier(schema::physical::GENERATION),
+            view.generation.unwrap_or_default()
+        );
+        Relation {
+            alias: view.name.clone(),
+            qualifier: String::new(),
+            columns: columns.collect(),
+            source: Source::Table(rows, view.oid),
+            optional: false,
+        }
+    }
+
+    /// Refuses to read a materialized view that has no rows yet.
+    ///
+    /// # Errors
+    /// 55000.
+    pub(crate) fn refuse_unpopulated(&self) -> Result<(), SqlError> {
+        self.unpopulated.as_deref().map_or(Ok(()), |name| Err(unpopulated(name)))
     }
 
     /// A sequence shows its one row: the value given out last, or the first one to come.
@@ -93,6 +115,13 @@ impl Binder<'_> {
             optional: false,
         })
     }
+}
+
+/// PostgreSQL's refusal of a materialized view that has no rows yet.
+pub(crate) fn unpopulated(name: &str) -> SqlError {
+    let message = format!("materialized view \"{name}\" has not been populated");
+    SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        .with_hint("Use the REFRESH MATERIALIZED VIEW command.")
 }
 
 fn invalid_view(name: &str) -> SqlError {

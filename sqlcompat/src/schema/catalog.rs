@@ -307,6 +307,8 @@ pub struct View {
     pub columns: Vec<(String, Oid, i32)>,
     /// Name of the SQLite table that holds a materialized view's rows.
     pub materialized_in: Option<String>,
+    /// Which rows of that table are a materialized view's: those of its last refresh; `None` before the first.
+    pub generation: Option<i64>,
     /// Relations and types that the query names.
     pub depends_on: Vec<ObjectId>,
 }

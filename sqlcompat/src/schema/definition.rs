@@ -312,9 +312,12 @@ pub(super) struct ViewDefinition {
     pub(super) names: Vec<NameUse<i64>>,
     /// Output columns.
     pub(super) columns: Vec<ViewColumn>,
-    /// Whether it is materialized; its rows are local to each node and refreshed there.
+    /// Whether it is materialized.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) materialized: bool,
+    /// Which rows of its table are a materialized view's: those of its last refresh; absent when it has not been populated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) generation: Option<i64>,
     /// Ids of the relations and types that the query names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) depends_on: Vec<i64>,

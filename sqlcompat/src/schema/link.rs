@@ -663,6 +663,7 @@ impl<'a> Linker<'a> {
                 query: String::new(),
                 columns,
                 materialized_in: definition.materialized.then_some(physical_name),
+                generation: definition.generation,
                 depends_on: definition.depends_on.into_iter().map(ObjectId).collect(),
             };
             self.catalog.views.insert(oid, view);

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::catalog::{
     Catalog, Column, Index, Namespace, Sequence, Table, TableKind, UserType, View,
 };
-use super::definition::{self, ColumnDefinition};
+use super::definition::{self, ColumnDefinition, ViewDefinition};
 use super::link::TEMPORARY_NAMESPACE;
+use super::physical;
 use super::row::{ObjectId, ObjectKind, SchemaRow};
 use crate::oid::Oid;
 
@@ -152,6 +153,7 @@ impl Catalog {
     pub fn store_tables(&self) -> Vec<StoreTable> {
         let replicated = self.tables.values().filter(|it| it.kind == TableKind::Replicated);
         let mut tables: Vec<_> = replicated.map(Table::store_table).collect();
+        tables.extend(self.views.values().filter_map(View::store_table));
         let columns = self.rows.values().filter(|row| row.kind == ObjectKind::Column);
         let mut gone: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
         for row in columns.filter(|row| self.is_gone(row)) {
@@ -167,7 +169,11 @@ impl Catalog {
     /// The store's ids of replicated tables that are gone, those that never were here among them.
     #[must_use]
     pub fn gone_tables(&self) -> Vec<u64> {
-        let tables = self.rows.values().filter(|row| row.kind == ObjectKind::Table);
+        let tables = self.rows.values().filter(|row| match row.kind {
+            ObjectKind::Table => true,
+            ObjectKind::View => definition::read::<ViewDefinition>(&row.definition).materialized,
+            _ => false,
+        });
         tables.filter(|row| self.is_gone(row)).map(|row| row.id.0.cast_unsigned()).collect()
     }
 
@@ -243,6 +249,29 @@ impl Table {
             key,
             gone: Vec::new(),
         }
+    }
+}
+
+/// The store's id of a materialized view's generation column; the columns of its query follow.
+const GENERATION_COLUMN: u32 = 1;
+
+impl View {
+    /// The table of a materialized view as the store registers it.
+    fn store_table(&self) -> Option<StoreTable> {
+        let physical_name = self.materialized_in.clone()?;
+        let mut columns = vec![
+            (HIDDEN_KEY_COLUMN, physical::HIDDEN_KEY.to_owned()),
+            (GENERATION_COLUMN, physical::GENERATION.to_owned()),
+        ];
+        let names = self.columns.iter().map(|(name, ..)| physical::column_name(name));
+        columns.extend((GENERATION_COLUMN + 1..).zip(names));
+        Some(StoreTable {
+            id: self.id.0.cast_unsigned(),
+            physical_name,
+            columns,
+            key: vec![HIDDEN_KEY_COLUMN],
+            gone: Vec::new(),
+        })
     }
 }
 

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use super::catalog::{Catalog, Column, Table};
 use super::change::expression;
 use super::link::present_text;
-use super::physical::{quote, quote_literal};
+use super::physical::{GENERATION, HIDDEN_KEY, quote, quote_literal};
 use super::row::ObjectId;
 use super::storage::storage_form;
 use super::table_sql::{
@@ -443,7 +443,8 @@ impl Script<'_> {
         }
     }
 
-    /// Tables of materialized views: made and dropped whole; their rows are each node's own.
+    /// Tables of materialized views: made and dropped whole. They hold the rows of all refreshes that have not been cleared
+    /// away; the view's are those of its generation.
     fn materialized_views(&mut self) {
         let physical = |catalog: &Catalog| -> BTreeMap<ObjectId, (String, String)> {
             let views = catalog.views.values();
@@ -453,7 +454,10 @@ impl Script<'_> {
                     let column = quote(&super::physical::column_name(column));
                     format!("{column} {}", storage_form(catalog, *oid).declaration())
                 });
-                Some((view.id, (name, columns.collect::<Vec<_>>().join(", "))))
+                let (key, generation) = (quote(HIDDEN_KEY), quote(GENERATION));
+                let head = format!("{key} INTEGER PRIMARY KEY NOT NULL, {generation} INTEGER");
+                let all: Vec<_> = std::iter::once(head).chain(columns).collect();
+                Some((view.id, (name, all.join(", "))))
             });
             views.collect()
         };

@@ -14,6 +14,9 @@
 /// Name of the hidden key column of a table without a PRIMARY KEY. User columns cannot have it: the prefix is escaped.
 pub const HIDDEN_KEY: &str = "trellis_key";
 
+/// Name of the column of a materialized view's table that tells which refresh a row is of.
+pub const GENERATION: &str = "trellis_generation";
+
 /// Prefixes that belong to SQLite and to Trellis.
 const RESERVED_PREFIXES: [&str; 3] = ["sqlite_", "trellis_", "crsql_"];
 

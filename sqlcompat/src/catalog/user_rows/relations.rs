@@ -352,6 +352,10 @@ fn insert_view(
     if materialized {
         attributes.add_system(view.oid)?;
     }
+    if materialized && view.generation.is_none() {
+        let sql = "UPDATE pg_class SET relispopulated = 0 WHERE oid = ?1";
+        connection.prepare_cached(sql)?.execute([view.oid.0])?;
+    }
     connection
         .prepare_cached(
             "INSERT OR IGNORE INTO pg_rewrite(oid, rulename, ev_class, ev_type, ev_enabled, is_instead, ev_qual,

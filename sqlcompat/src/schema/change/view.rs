@@ -5,18 +5,29 @@ use sqlparser::ast::Statement;
 use super::column::{NewColumn, type_reference};
 use super::edit::{Edit, undefined_relation};
 use crate::bind::deparse::expand_stars;
-use crate::bind::{LoweredQuery, bind_query};
+use crate::bind::{LoweredQuery, bind_query, unpopulated};
+use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::utility::{CreateTableAs, CreateView, ObjectName};
 use crate::parse::{self, StatementAst};
 use crate::schema::definition::{ViewColumn, ViewDefinition};
 use crate::schema::lookup::Relation;
-use crate::schema::physical::quote;
+use crate::schema::physical::{self, GENERATION, HIDDEN_KEY, quote};
 use crate::schema::row::{ObjectId, ObjectKind};
 use crate::schema::stored_text::{NameRole, NameUse};
 
 impl Edit<'_> {
+    /// Binds the text of a query whose rows are wanted now.
+    ///
+    /// # Errors
+    /// As for [`Edit::query`]; 55000 for a materialized view that has none yet.
+    fn query_for_rows(&self, text: &str) -> Result<LoweredQuery, SqlError> {
+        let query = self.query(text)?;
+        query.unpopulated.as_deref().map_or(Ok(()), |name| Err(unpopulated(name)))?;
+        Ok(query)
+    }
+
     /// Binds the text of a query.
     fn query(&self, text: &str) -> Result<LoweredQuery, SqlError> {
         let statements = parse::split(text)?;
@@ -62,7 +73,8 @@ impl Edit<'_> {
         if !self.claim_relation_name(namespace.1, name, ast.if_not_exists)? {
             return Ok("CREATE TABLE AS");
         }
-        let query = self.query(&ast.query)?;
+        let query =
+            if ast.no_data { self.query(&ast.query)? } else { self.query_for_rows(&ast.query)? };
         let columns = output_columns(&query, &ast.columns)?;
         let target = self.create_table_row(namespace, (name, name), ast.on_commit)?;
         let mut names = Vec::with_capacity(columns.len());
@@ -79,7 +91,7 @@ impl Edit<'_> {
                 identity: None,
             };
             self.create_column(&target, &column)?;
-            names.push(quote(&crate::schema::physical::column_name(&column.name)));
+            names.push(quote(&physical::column_name(&column.name)));
         }
         self.relink();
         if ast.no_data {
@@ -88,7 +100,7 @@ impl Edit<'_> {
         let table = self.table_by_id(target.id)?;
         let into = format!("{}.{}", table.database(), quote(&table.physical_name));
         let hidden = quote(table.hidden_key.as_deref().unwrap_or_default());
-        let sql = insert_query(&into, Some(&hidden), &names, &query.sql);
+        let sql = insert_query(&into, &hidden, &names, &query.sql);
         self.change.counted = Some(self.change.after.len());
         self.after(sql);
         Ok("SELECT")
@@ -106,7 +118,11 @@ impl Edit<'_> {
         if replaced.is_none() && !self.claim_relation_name(namespace.1, name, ast.if_not_exists)? {
             return Ok("CREATE MATERIALIZED VIEW");
         }
-        let query = self.query(&ast.query)?;
+        let query = if ast.materialized && !ast.no_data {
+            self.query_for_rows(&ast.query)?
+        } else {
+            self.query(&ast.query)?
+        };
         let columns = output_columns(&query, &ast.columns)?;
         let kept = match self.without_stars(&query)? {
             Some(expanded) => expanded,
@@ -217,9 +233,14 @@ impl Edit<'_> {
         };
         self.after(format!("DELETE FROM main.{}", quote(&table)));
         if no_data {
+            let Some(Relation::View(view)) = self.relation(name)? else {
+                return Err(not_materialized(name));
+            };
+            let id = view.id;
+            self.redefine(id, |definition: &mut ViewDefinition| definition.generation = None);
             return Ok(());
         }
-        let query = self.query(&text)?;
+        let query = self.query_for_rows(&text)?;
         self.fill_materialized(name, &query)
     }
 
@@ -232,31 +253,36 @@ impl Edit<'_> {
         let Some(Relation::View(view)) = self.relation(name)? else {
             return Err(not_materialized(name));
         };
-        let names: Vec<_> = view
-            .columns
-            .iter()
-            .map(|(name, ..)| quote(&crate::schema::physical::column_name(name)))
-            .collect();
-        let table = view.materialized_in.clone().unwrap_or_default();
-        self.after(insert_query(&format!("main.{}", quote(&table)), None, &names, &query.sql));
+        let (id, table) = (view.id, view.materialized_in.clone().unwrap_or_default());
+        let mut names = vec![quote(HIDDEN_KEY), quote(GENERATION)];
+        names.extend(view.columns.iter().map(|(name, ..)| quote(&physical::column_name(name))));
+        let Datum::Integer(generation) = self.host.evaluate("trellis_unique_id()")? else {
+            return Err(SqlError::new(SqlState::INTERNAL_ERROR, "a generation is no number"));
+        };
+        self.redefine(id, |definition: &mut ViewDefinition| {
+            definition.generation = Some(generation);
+        });
+        self.after(format!(
+            "INSERT INTO main.{} ({}) SELECT trellis_unique_id(), {generation}, * FROM ({})",
+            quote(&table),
+            names.join(", "),
+            query.sql
+        ));
         Ok(())
     }
 }
 
-/// `INSERT INTO table SELECT …`, with fresh hidden keys where the table has them.
-fn insert_query(into: &str, hidden_key: Option<&str>, names: &[String], query: &str) -> String {
-    let columns = names.join(", ");
-    match (hidden_key, names) {
-        (Some(hidden), []) => {
-            format!("INSERT INTO {into} ({hidden}) SELECT trellis_unique_id() FROM ({query})")
-        }
-        (Some(hidden), _) => {
-            format!(
-                "INSERT INTO {into} ({hidden}, {columns}) SELECT trellis_unique_id(), * FROM ({query})"
-            )
-        }
-        (None, _) => format!("INSERT INTO {into} ({columns}) {query}"),
+/// `INSERT INTO table SELECT …`, with fresh hidden keys.
+fn insert_query(into: &str, hidden_key: &str, names: &[String], query: &str) -> String {
+    if names.is_empty() {
+        return format!(
+            "INSERT INTO {into} ({hidden_key}) SELECT trellis_unique_id() FROM ({query})"
+        );
     }
+    let columns = names.join(", ");
+    format!(
+        "INSERT INTO {into} ({hidden_key}, {columns}) SELECT trellis_unique_id(), * FROM ({query})"
+    )
 }
 
 /// A column of a query: its name, its type and typmod.
