@@ -20,7 +20,8 @@ pub struct Plan {
     pub reads: CatalogReads,
     /// What of it is constant, to be computed before anything else.
     pub constants: Option<Constants>,
-    /// What it was made of, where it may have to be made anew just before it runs: plans that write.
+    /// What it was made of, where it may have to be made anew just before it runs (plans that write), or is shown (cursors,
+    /// prepared statements).
     pub source: Option<Arc<ParsedStatement>>,
 }
 
@@ -365,8 +366,6 @@ pub enum CopyFormat {
 pub struct DeclareStatement {
     /// Cursor name.
     pub name: String,
-    /// Text of the query.
-    pub query: String,
     /// The query; its parameters are those of the `DECLARE`.
     pub plan: Plan,
     /// `SCROLL`, `NO SCROLL`, or neither.

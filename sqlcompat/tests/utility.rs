@@ -52,11 +52,11 @@ impl Runner {
                     writeln!(output, "Explain {what}").expect("a String takes everything");
                 }
                 PlanKind::Session(SessionStatement::DeclareCursor(declare)) => {
-                    let (name, query, scroll) = (&declare.name, &declare.query, declare.scroll);
+                    let (name, scroll) = (&declare.name, declare.scroll);
                     let (hold, binary) = (declare.hold, declare.binary);
                     writeln!(
                         output,
-                        "DeclareCursor {{ name: {name:?}, query: {query:?}, scroll: {scroll:?}, \
+                        "DeclareCursor {{ name: {name:?}, scroll: {scroll:?}, \
                          hold: {hold}, binary: {binary} }}"
                     )
                     .expect("a String takes everything");

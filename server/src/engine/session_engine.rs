@@ -12,7 +12,7 @@ use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::catalog::Attachment;
 use trellis_sqlcompat::functions::{self, SessionContext, SessionState};
 use trellis_sqlcompat::parse::{self, ParsedStatement};
-use trellis_sqlcompat::plan::{Plan, PlanKind, Step, WritePlan, WriteVerb};
+use trellis_sqlcompat::plan::{Plan, PlanKind, SessionStatement, Step, WritePlan, WriteVerb};
 use trellis_sqlcompat::schema::{Catalog, SchemaRow, SchemaStatement};
 use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
 
@@ -321,7 +321,13 @@ impl Engine for SqliteEngine {
                 parameters,
             },
         )?;
-        if matches!(plan.kind, PlanKind::Write(_) | PlanKind::Schema(_)) {
+        let shown = matches!(
+            plan.kind,
+            PlanKind::Session(
+                SessionStatement::Prepare { .. } | SessionStatement::DeclareCursor(_)
+            )
+        );
+        if shown || matches!(plan.kind, PlanKind::Write(_) | PlanKind::Schema(_)) {
             plan.source = Some(Arc::new(statement.clone()));
         }
         let plan = Arc::new(plan);

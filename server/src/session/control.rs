@@ -6,7 +6,7 @@ use trellis_sqlcompat::plan::TransactionModes;
 use trellis_sqlcompat::{SqlError, SqlState};
 
 use super::port::{Engine, TransactionMode};
-use super::portal::Ran;
+use super::portal::{PortalState, Ran};
 use super::session::{Session, isolation_name};
 use super::settings::Scope;
 use super::transaction::{Block, ListenAction, Savepoint, Transaction};
@@ -90,7 +90,12 @@ impl<E: Engine> Session<E> {
         let depth = self.transaction.find_savepoint(name)?;
         self.begin_command();
         self.engine.release(depth)?;
+        let read_only = self.transaction.savepoints.get(depth).map(|it| it.read_only);
         self.transaction.savepoints.truncate(depth);
+        for portal in self.portals.values_mut() {
+            portal.depth = portal.depth.min(depth);
+        }
+        self.set_read_only(read_only.unwrap_or_default());
         Ok(Ran::Done("RELEASE".to_owned()))
     }
 
@@ -98,15 +103,35 @@ impl<E: Engine> Session<E> {
         self.transaction.require_block("ROLLBACK TO SAVEPOINT")?;
         let depth = self.transaction.find_savepoint(name)?;
         self.begin_command();
+        self.portals.retain(|_, portal| portal.depth <= depth || portal.is_held());
+        if self.transaction.epoch != self.engine.schema_epoch() {
+            // In a transaction that has changed the schema, this ends all queries of SQLite.
+            for portal in self.portals.values_mut() {
+                if portal.compute_rest().is_err() {
+                    portal.state = PortalState::Failed;
+                }
+            }
+        }
         self.engine.rollback_to(depth)?;
         self.transaction.savepoints.truncate(depth + 1);
         if let Some(savepoint) = self.transaction.savepoints.last().cloned() {
             self.settings().restore(savepoint.layers);
-            self.transaction.read_only = savepoint.read_only;
+            self.set_read_only(savepoint.read_only);
             self.transaction.listen_actions.truncate(savepoint.listen_actions);
         }
         self.transaction.failed = false;
         Ok(Ran::Done("ROLLBACK".to_owned()))
+    }
+
+    /// Returns to what a savepoint began with.
+    fn set_read_only(&mut self, read_only: bool) {
+        if self.transaction.read_only == read_only {
+            return;
+        }
+        self.transaction.read_only = read_only;
+        let mode = self.current_mode();
+        self.engine.set_mode(mode);
+        self.publish_transaction_settings(mode);
     }
 
     pub(super) fn run_set_transaction(&mut self, modes: TransactionModes) -> Done<E> {
@@ -166,7 +191,7 @@ impl<E: Engine> Session<E> {
 
     fn current_mode(&self) -> TransactionMode {
         let published = self.published_mode.unwrap_or_else(|| self.default_mode());
-        TransactionMode { isolation: published.isolation, read_only: self.transaction.read_only }
+        TransactionMode { read_only: self.transaction.read_only, ..published }
     }
 
     /// Commits the open transaction, whichever kind it is.
@@ -226,5 +251,6 @@ fn with_modes(mode: TransactionMode, modes: TransactionModes) -> TransactionMode
     TransactionMode {
         isolation: modes.isolation.unwrap_or(mode.isolation),
         read_only: modes.read_only.unwrap_or(mode.read_only),
+        deferrable: modes.deferrable.unwrap_or(mode.deferrable),
     }
 }

@@ -1,51 +1,71 @@
 //! SQL cursors: `DECLARE`, `FETCH`, `MOVE`, `CLOSE`.
 //!
 //! A cursor is a portal with a query that is already running. One that only moves forward reads its rows as they are asked
-//! for; one that may move backward, or that is held over the end of its transaction, keeps the rows it has read.
+//! for; one that may move backward keeps those it has read; one that is held over the end of its transaction reads the
+//! rest before. Without `SCROLL` and `NO SCROLL`, PostgreSQL lets a cursor move backward if its plan happens to be able to;
+//! here it may as long as that is cheap.
 //!
 //! # Bounds
 //! A cursor that keeps rows keeps at most [`KEPT_ROWS_MAX`]; what it keeps, and what one `FETCH` returns, is at most
-//! `portal::KEPT_BYTES_MAX` large. Beyond that it fails with 53200.
+//! `portal::KEPT_BYTES_MAX` large. Beyond that it fails with 53200. One without `SCROLL` drops what it keeps above
+//! [`UNASKED_ROWS_MAX`], and only moves forward from then on (55000).
 //!
 //! Source: PostgreSQL manual, `sql-declare`, `sql-fetch`, `sql-move`, `sql-close`.
 
 use std::sync::Arc;
 
-use trellis_sqlcompat::plan::{DeclareStatement, FetchDirection, Plan, PlanKind, SessionStatement};
+use trellis_sqlcompat::plan::{
+    DeclareStatement, FetchDirection, Plan, PlanKind, SessionStatement, WritePlan, WriteVerb,
+};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
 use super::port::{Engine, Rows};
 use super::portal::{
-    CursorInfo, Formats, KeptBytes, Portal, PortalState, Ran, RowSource, RowTag, StoredRows,
+    CursorInfo, Formats, KeptBytes, Portal, PortalState, Ran, RowSource, RowTag, Scroll, StoredRows,
 };
 use super::session::Session;
 
 /// Rows that one scrollable or held cursor may keep.
 pub(super) const KEPT_ROWS_MAX: usize = 10_000_000;
+/// Rows that a cursor keeps without having been asked to scroll.
+const UNASKED_ROWS_MAX: usize = 1_000;
 
 impl<E: Engine> Session<E> {
-    /// Opens a cursor; `parameters` are its query's.
+    /// Opens a cursor; `text` is the statement as written, `parameters` are its query's.
     pub(super) fn run_declare(
         &mut self,
         declare: &DeclareStatement,
+        text: &str,
         parameters: &[Datum],
     ) -> Result<Ran<E::Rows>, SqlError> {
         if !declare.hold {
             self.transaction.require_block("DECLARE CURSOR")?;
         }
         let plan = Arc::new(declare.plan.clone());
-        let PlanKind::Query(step) = &plan.kind else {
-            let message = "DECLARE CURSOR must be used with a SELECT or VALUES command";
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
-        };
         self.begin_statement();
-        self.supply_live(&plan)?;
-        let rows = self.engine.open(&plan, step, parameters)?;
+        let (rows, scroll) = match &plan.kind {
+            PlanKind::Query(step) => {
+                self.supply_live(&plan)?;
+                let scroll = match declare.scroll {
+                    Some(true) => Scroll::Yes,
+                    Some(false) => Scroll::No,
+                    None => Scroll::WhileSmall,
+                };
+                (RowSource::Live(self.engine.open(&plan, step, parameters)?), scroll)
+            }
+            PlanKind::Write(write) if write.verb == WriteVerb::Lock => {
+                (self.locked_rows(declare, &plan, write, parameters)?, Scroll::No)
+            }
+            _ => {
+                let message = "DECLARE CURSOR must be used with a SELECT or VALUES command";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+            }
+        };
         let cursor = CursorInfo {
-            query: declare.query.clone(),
+            text: text.to_owned(),
             hold: declare.hold,
             binary: declare.binary,
-            scroll: declare.scroll.unwrap_or(false),
+            scroll,
             declared_us: self.now_us,
             seen: Vec::new(),
             kept: KeptBytes::default(),
@@ -58,11 +78,46 @@ impl<E: Engine> Session<E> {
             parameters: parameters.to_vec(),
             formats: Formats(vec![i16::from(declare.binary)]),
             columns,
-            state: PortalState::Open(RowSource::Live(rows), RowTag::Counted("FETCH")),
+            state: PortalState::Open(rows, RowTag::Counted("FETCH")),
             cursor: Some(Box::new(cursor)),
+            depth: self.transaction.savepoints.len(),
         };
         self.keep_portal(declare.name.clone(), portal)?;
         Ok(Ran::Done("DECLARE CURSOR".to_owned()))
+    }
+
+    /// The rows of a `SELECT … FOR UPDATE`, which are locked when the cursor is declared.
+    fn locked_rows(
+        &mut self,
+        declare: &DeclareStatement,
+        plan: &Arc<Plan>,
+        write: &WritePlan,
+        parameters: &[Datum],
+    ) -> Result<RowSource<E::Rows>, SqlError> {
+        let clause = "DECLARE ... FOR UPDATE/SHARE";
+        let refuse = |what: &str, detail: &str| {
+            let message = format!("DECLARE {what} CURSOR ... FOR UPDATE/SHARE is not supported");
+            let error = SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message);
+            Err(error.with_detail(detail))
+        };
+        if declare.hold {
+            let message = "DECLARE CURSOR WITH HOLD ... FOR UPDATE is not supported";
+            let error = SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message);
+            return Err(error.with_detail("Holdable cursors must be READ ONLY."));
+        }
+        if declare.scroll == Some(true) {
+            return refuse("SCROLL", "Scrollable cursors must be READ ONLY.");
+        }
+        self.refuse_read_only(clause)?;
+        if self.plan_as_writer(plan)?.is_some() {
+            let message = "the schema changed while the cursor was declared";
+            return Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message));
+        }
+        self.supply_live(plan)?;
+        match self.run_write(plan, write, parameters)? {
+            Ran::Rows(rows, _) => Ok(rows),
+            _ => Ok(RowSource::Stored(StoredRows::default())),
+        }
     }
 
     pub(super) fn run_fetch(
@@ -74,7 +129,14 @@ impl<E: Engine> Session<E> {
         self.begin_statement();
         self.engine.resume()?;
         let portal = self.portals.get_mut(name).ok_or_else(|| no_cursor(name))?;
-        let rows = portal.fetch(direction)?;
+        if matches!(portal.state, PortalState::Failed) {
+            return Err(cannot_run(name));
+        }
+        let fetched = portal.fetch(direction);
+        if fetched.is_err() {
+            portal.state = PortalState::Failed;
+        }
+        let rows = fetched?;
         if move_only {
             return Ok(Ran::Done(format!("MOVE {}", rows.len())));
         }
@@ -119,8 +181,17 @@ impl<E: Engine> Session<E> {
 impl<R: Rows> Portal<R> {
     /// Moves as told and returns the rows passed over or stopped at.
     fn fetch(&mut self, direction: FetchDirection) -> Result<Vec<Vec<Datum>>, SqlError> {
-        let keeps = self.cursor.as_ref().is_some_and(|cursor| cursor.scroll || cursor.held);
-        if keeps { self.fetch_kept(direction) } else { self.fetch_forward(direction) }
+        let keeps = self.cursor.as_ref().is_some_and(|cursor| cursor.scroll != Scroll::No);
+        let rows = if keeps { self.fetch_kept(direction) } else { self.fetch_forward(direction) }?;
+        if let Some(cursor) = &mut self.cursor
+            && cursor.scroll == Scroll::WhileSmall
+            && cursor.at >= cursor.seen.len()
+            && cursor.seen.len() > UNASKED_ROWS_MAX
+        {
+            cursor.scroll = Scroll::No;
+            (cursor.seen, cursor.kept) = (Vec::new(), KeptBytes::default());
+        }
+        Ok(rows)
     }
 
     /// A cursor that only moves forward.
@@ -246,22 +317,20 @@ impl<R: Rows> Portal<R> {
         Ok(None)
     }
 
-    /// Keeps all remaining rows, so that the cursor no longer needs its transaction.
+    /// Computes the remaining rows, so that the cursor no longer needs its transaction.
     fn hold(&mut self) -> Result<(), SqlError> {
-        match &mut self.cursor {
-            Some(cursor) if !cursor.held => {
-                cursor.held = true;
-                // What a forward-only cursor has passed is not kept; its remaining rows are counted from here.
-                if !cursor.scroll {
-                    cursor.at = 0;
-                }
-            }
-            _ => return Ok(()),
+        self.compute_rest()?;
+        if let Some(cursor) = &mut self.cursor {
+            cursor.held = true;
         }
-        self.read_to(i64::MAX)?;
-        self.state = PortalState::Done;
         Ok(())
     }
+}
+
+/// The error of a portal whose query has failed.
+pub(super) fn cannot_run(name: &str) -> SqlError {
+    let message = format!("portal \"{name}\" cannot be run");
+    SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
 }
 
 fn no_cursor(name: &str) -> SqlError {

@@ -10,6 +10,7 @@ use trellis_sqlcompat::plan::{Plan, PlanKind, ResultColumn};
 use trellis_sqlcompat::types::{decode_binary, decode_text};
 use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
 
+use super::cursor::cannot_run;
 use super::port::Engine;
 use super::portal::{Formats, Portal, PortalState, Prepared, Ran};
 use super::session::{Interrupted, PORTALS_MAX, Phase, STATEMENTS_MAX, Session, Wire};
@@ -24,7 +25,7 @@ impl<E: Engine> Session<E> {
         parameter_types: &[u32],
     ) -> Result<(), SqlError> {
         let declared: Vec<Oid> = parameter_types.iter().map(|oid| Oid(*oid)).collect();
-        let prepared = self.prepare(query, Parameters::Inferred(&declared), false)?;
+        let prepared = self.prepare(query, Parameters::Inferred(&declared))?;
         self.keep_statement(name, prepared)?;
         self.out.parse_complete();
         Ok(())
@@ -35,7 +36,6 @@ impl<E: Engine> Session<E> {
         &mut self,
         query: &str,
         parameters: Parameters<'_>,
-        from_sql: bool,
     ) -> Result<Prepared, SqlError> {
         let statements = self.engine.parse(query)?;
         let statement = match &*statements {
@@ -60,7 +60,7 @@ impl<E: Engine> Session<E> {
             plan,
             epoch: self.engine.schema_epoch(),
             generation: self.environment_generation(),
-            from_sql,
+            from_sql: None,
             prepared_us: self.now_us,
         })
     }
@@ -123,8 +123,15 @@ impl<E: Engine> Session<E> {
         let columns = self.result_columns(&plan);
         check_result_formats(&formats, columns.as_deref())?;
         let columns = columns.map(Arc::from);
-        let portal =
-            Portal { plan, parameters, formats, columns, state: PortalState::Ready, cursor: None };
+        let portal = Portal {
+            plan,
+            parameters,
+            formats,
+            columns,
+            state: PortalState::Ready,
+            cursor: None,
+            depth: self.transaction.savepoints.len(),
+        };
         self.keep_portal(name, portal)?;
         self.out.bind_complete();
         Ok(())
@@ -204,9 +211,11 @@ impl<E: Engine> Session<E> {
         }
         // Taken out while it runs, so that a statement that ends the transaction may drop the other portals.
         let mut portal = self.portals.remove(name).ok_or_else(|| no_portal(name))?;
-        let result = self.execute_portal(&mut portal, max_rows, wire);
-        let keep = self.transaction.block != Block::Idle && result.is_ok();
-        if keep && !self.portals.contains_key(name) {
+        let result = self.execute_portal(name, &mut portal, max_rows, wire);
+        if result.is_err() {
+            portal.state = PortalState::Failed;
+        }
+        if self.transaction.block != Block::Idle && !self.portals.contains_key(name) {
             self.portals.insert(name.to_owned(), portal);
         }
         result
@@ -214,6 +223,7 @@ impl<E: Engine> Session<E> {
 
     fn execute_portal(
         &mut self,
+        name: &str,
         portal: &mut Portal<E::Rows>,
         max_rows: u32,
         wire: &mut dyn Wire,
@@ -228,8 +238,9 @@ impl<E: Engine> Session<E> {
                 (rows, tag)
             }
             PortalState::Done => {
-                return self.execute_finished(portal);
+                return self.execute_finished(name, portal);
             }
+            PortalState::Failed => return Err(cannot_run(name).into()),
             PortalState::Ready => match self.run_ready(portal)? {
                 Ran::Rows(rows, tag) => (rows, tag),
                 Ran::Done(tag) => {
@@ -271,13 +282,16 @@ impl<E: Engine> Session<E> {
     }
 
     /// Executes a portal again after its end: a query has no more rows, anything else must not run twice.
-    fn execute_finished(&mut self, portal: &Portal<E::Rows>) -> Result<(), Interrupted> {
+    fn execute_finished(
+        &mut self,
+        name: &str,
+        portal: &Portal<E::Rows>,
+    ) -> Result<(), Interrupted> {
         if matches!(portal.plan.kind, PlanKind::Query(_)) {
             self.out.command_complete("SELECT 0");
             return Ok(());
         }
-        let message = "portal cannot be run";
-        Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into())
+        Err(cannot_run(name).into())
     }
 
     pub(super) fn handle_close(&mut self, target: &Target) {

@@ -36,6 +36,8 @@ pub struct TransactionMode {
     pub isolation: IsolationLevel,
     /// Refuses writes.
     pub read_only: bool,
+    /// `DEFERRABLE`: kept and shown; no transaction here waits for a safe snapshot.
+    pub deferrable: bool,
 }
 
 /// Rows of a plan that is being run.

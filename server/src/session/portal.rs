@@ -21,8 +21,8 @@ pub(super) struct Prepared {
     pub epoch: u64,
     /// Settings generation that the plan was made in.
     pub generation: u64,
-    /// Made by SQL `PREPARE` rather than by the protocol.
-    pub from_sql: bool,
+    /// The text of the SQL `PREPARE` that made it; `None` if the protocol did.
+    pub from_sql: Option<Arc<str>>,
     /// When it was made, microseconds since 2000-01-01.
     pub prepared_us: i64,
 }
@@ -166,6 +166,8 @@ pub(super) enum PortalState<R> {
     Open(RowSource<R>, RowTag),
     /// Run to its end.
     Done,
+    /// Its query failed.
+    Failed,
 }
 
 /// Result formats as `Bind` gives them.
@@ -184,26 +186,37 @@ impl Formats {
     }
 }
 
+/// Whether a cursor may move backward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scroll {
+    /// `SCROLL`: over all rows.
+    Yes,
+    /// Neither was said: as long as what it has to keep for that is small.
+    WhileSmall,
+    /// `NO SCROLL`.
+    No,
+}
+
 /// What a cursor of `DECLARE` is beyond a portal.
 #[derive(Clone, Debug)]
 pub(super) struct CursorInfo {
-    /// Text of the `DECLARE` statement's query.
-    pub query: String,
+    /// Text of the `DECLARE`.
+    pub text: String,
     /// `WITH HOLD`.
     pub hold: bool,
     /// `BINARY`.
     pub binary: bool,
-    /// May move backward.
-    pub scroll: bool,
+    /// Whether it may move backward.
+    pub scroll: Scroll,
     /// When it was declared, microseconds since 2000-01-01.
     pub declared_us: i64,
-    /// Rows fetched so far, kept only where the cursor may move backward or is held.
+    /// Rows fetched so far, kept only where the cursor may move backward.
     pub seen: Vec<Vec<Datum>>,
     /// How large those are.
     pub kept: KeptBytes,
     /// Number of the current row, from 1; 0 is before the first.
     pub at: usize,
-    /// Its transaction has committed and it lives on: all rows are in `seen`.
+    /// Its transaction has committed and it lives on; no row needs to be computed any more.
     pub held: bool,
 }
 
@@ -221,6 +234,27 @@ pub(super) struct Portal<R> {
     pub state: PortalState<R>,
     /// What `DECLARE` said, for a cursor.
     pub cursor: Option<Box<CursorInfo>>,
+    /// How many savepoints there were when it was made, of those that still are: it goes with the last of them.
+    pub depth: usize,
+}
+
+impl<R: Rows> Portal<R> {
+    /// Computes and keeps all rows that are left, so that nothing that happens in the transaction reaches them.
+    ///
+    /// # Errors
+    /// What computing them raises; 53200 for more than [`KEPT_BYTES_MAX`].
+    pub(super) fn compute_rest(&mut self) -> Result<(), SqlError> {
+        let PortalState::Open(source, _) = &mut self.state else { return Ok(()) };
+        let RowSource::Live(rows) = source else { return Ok(()) };
+        let (mut rest, mut kept) = (VecDeque::new(), KeptBytes::default());
+        while rows.next()? {
+            let row: Vec<Datum> = (0..rows.width()).map(|at| rows.column(at).to_datum()).collect();
+            kept.add(&row)?;
+            rest.push_back(row);
+        }
+        *source = RowSource::Stored(StoredRows { rows: rest, current: Vec::new() });
+        Ok(())
+    }
 }
 
 impl<R> Portal<R> {
@@ -262,14 +296,15 @@ impl ColumnEncoder {
 impl Prepared {
     /// The statement's row in `pg_prepared_statements`.
     pub(super) fn live_row(&self, name: &str) -> Vec<Datum> {
-        let text = self.statement.as_ref().map_or("", |statement| statement.text.as_str());
+        let parsed = self.statement.as_ref().map_or("", |statement| statement.text.as_str());
+        let text = self.from_sql.as_deref().unwrap_or(parsed);
         let types: Vec<u32> = self.plan.parameters.iter().map(|oid| oid.0).collect();
         vec![
             Datum::Text(name.to_owned()),
             Datum::Text(text.to_owned()),
             Datum::Integer(self.prepared_us),
             Datum::Text(serde_json::json!(types).to_string()),
-            Datum::Integer(i64::from(self.from_sql)),
+            Datum::Integer(i64::from(self.from_sql.is_some())),
             Datum::Integer(0),
             Datum::Integer(0),
         ]
@@ -281,10 +316,10 @@ impl CursorInfo {
     pub(super) fn live_row(&self, name: &str) -> Option<Vec<Datum>> {
         Some(vec![
             Datum::Text(name.to_owned()),
-            Datum::Text(self.query.clone()),
+            Datum::Text(self.text.clone()),
             Datum::Integer(i64::from(self.hold)),
             Datum::Integer(i64::from(self.binary)),
-            Datum::Integer(i64::from(self.scroll)),
+            Datum::Integer(i64::from(self.scroll != Scroll::No)),
             Datum::Integer(self.declared_us),
         ])
     }

@@ -24,7 +24,11 @@ impl<E: Engine> Session<E> {
     ) -> Result<Ran<E::Rows>, SqlError> {
         match &plan.kind {
             PlanKind::Empty => Ok(Ran::Empty),
-            PlanKind::Session(statement) => self.run_session_statement(statement, parameters),
+            PlanKind::Session(statement) => {
+                let own = plan.source.as_ref().map_or("", |source| source.text.as_str());
+                let text = self.shown_text.clone().unwrap_or_else(|| own.into());
+                self.run_session_statement(statement, &text, parameters)
+            }
             PlanKind::Query(step) => {
                 self.begin_statement();
                 self.supply_live(plan)?;
@@ -33,7 +37,10 @@ impl<E: Engine> Session<E> {
                 Ok(Ran::Rows(RowSource::Live(rows), RowTag::Counted("SELECT")))
             }
             PlanKind::Write(write) => {
-                self.refuse_read_only(verb_name(write.verb))?;
+                // Temporary tables are the session's own.
+                if !write.writes_temporary_only {
+                    self.refuse_read_only(verb_name(write.verb))?;
+                }
                 let alone =
                     std::mem::take(&mut self.alone) && self.transaction.block == Block::Idle;
                 self.begin_statement();
@@ -49,7 +56,7 @@ impl<E: Engine> Session<E> {
                 }
             }
             PlanKind::Schema(statement) => {
-                self.refuse_read_only("DDL")?;
+                self.refuse_read_only(&statement.command())?;
                 self.begin_statement();
                 if let Some(fresh) = self.plan_as_writer(plan)? {
                     return self.run_bound(&fresh, parameters);
@@ -64,7 +71,7 @@ impl<E: Engine> Session<E> {
     }
 
     /// Takes the writer, and makes the plan anew if the schema has moved since it was made.
-    fn plan_as_writer(&mut self, plan: &Plan) -> Result<Option<Arc<Plan>>, SqlError> {
+    pub(super) fn plan_as_writer(&mut self, plan: &Plan) -> Result<Option<Arc<Plan>>, SqlError> {
         if self.engine.take_writer()? == PlanState::Current {
             return Ok(None);
         }
@@ -103,7 +110,7 @@ impl<E: Engine> Session<E> {
         Ok(())
     }
 
-    fn run_write(
+    pub(super) fn run_write(
         &mut self,
         plan: &Plan,
         write: &WritePlan,

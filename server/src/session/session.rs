@@ -92,6 +92,8 @@ pub struct Session<E: Engine> {
     pub(super) sync_follows: bool,
     /// The plan that is run next is all there is to its implicit transaction.
     pub(super) alone: bool,
+    /// The string that is run, if one of its statements makes something that shows it.
+    pub(super) shown_text: Option<Arc<str>>,
     /// What the settings say of the transaction.
     pub(super) published_mode: Option<TransactionMode>,
 }
@@ -118,6 +120,7 @@ impl<E: Engine> Session<E> {
             scratch: Vec::new(),
             sync_follows: false,
             alone: false,
+            shown_text: None,
             published_mode: None,
         }
     }
@@ -378,8 +381,13 @@ impl<E: Engine> Session<E> {
 
     pub(super) fn open_transaction(&mut self, block: Block, mode: TransactionMode) {
         let layers = self.settings().layers();
-        self.transaction =
-            Transaction { block, read_only: mode.read_only, layers, ..Transaction::default() };
+        self.transaction = Transaction {
+            block,
+            read_only: mode.read_only,
+            layers,
+            epoch: self.engine.schema_epoch(),
+            ..Transaction::default()
+        };
         self.transaction_us = self.now_us;
         let environment = self.environment();
         self.engine.begin(mode, &environment, self.now_us);
@@ -392,6 +400,7 @@ impl<E: Engine> Session<E> {
         TransactionMode {
             isolation: limits.default_isolation.unwrap_or(IsolationLevel::ReadCommitted),
             read_only: limits.default_read_only,
+            deferrable: limits.default_deferrable,
         }
     }
 
@@ -403,8 +412,9 @@ impl<E: Engine> Session<E> {
         self.published_mode = Some(mode);
         let mut settings = self.settings();
         settings.set_transaction("transaction_isolation", isolation_name(mode.isolation));
-        settings
-            .set_transaction("transaction_read_only", if mode.read_only { "on" } else { "off" });
+        let on_off = |on: bool| if on { "on" } else { "off" };
+        settings.set_transaction("transaction_read_only", on_off(mode.read_only));
+        settings.set_transaction("transaction_deferrable", on_off(mode.deferrable));
     }
 
     /// Encoders for result columns, one each.

@@ -50,9 +50,8 @@ pub(super) fn parse(
 /// The value as `SHOW` prints it: numbers with the largest unit that divides them.
 #[must_use]
 pub(super) fn show(row: &SettingRow, value: &str) -> String {
-    let (Some(unit), Ok(number)) = (row.unit, value.parse::<i64>()) else {
-        return value.to_owned();
-    };
+    let Some(unit) = row.unit else { return value.to_owned() };
+    let Ok(number) = value.parse::<i64>() else { return show_fraction(unit, value) };
     if number <= 0 {
         return value.to_owned();
     }
@@ -66,6 +65,18 @@ pub(super) fn show(row: &SettingRow, value: &str) -> String {
         .iter()
         .find(|(_, size)| scaled % size == 0)
         .map_or_else(|| value.to_owned(), |(name, size)| format!("{}{name}", scaled / size))
+}
+
+/// A fraction of a time as a whole number of the largest unit that makes it one, microseconds at the least.
+fn show_fraction(unit: &str, value: &str) -> String {
+    let (scale, base) = split_unit(unit);
+    let Some(number) = value.parse::<f64>().ok().filter(|number| base == "ms" && *number > 0.0)
+    else {
+        return value.to_owned();
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a unit's size is small")]
+    let microseconds = number * scale as f64 * 1_000.0;
+    format!("{microseconds}us")
 }
 
 /// Splits a list of identifiers such as `"$user", public`; `None` if it is not one.
@@ -162,30 +173,48 @@ fn parse_enum(row: &SettingRow, value: &str) -> Result<String, SqlError> {
 }
 
 fn parse_integer(row: &SettingRow, value: &str) -> Result<String, SqlError> {
-    let text = value.trim();
-    let digits =
-        text.find(|c: char| !c.is_ascii_digit() && !"+-.".contains(c)).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: f64 = number.parse().map_err(|_bad| invalid_value(row.name, value))?;
-    let scaled = match (unit.trim(), row.unit) {
-        ("", _) => number,
-        (given, Some(base)) => {
-            number * unit_factor(given, base).ok_or_else(|| unit_error(row, value, base))?
-        }
-        (_, None) => return Err(invalid_value(row.name, value)),
-    };
-    let rounded = scaled.round_ties_even();
-    check_range(row, rounded, &rounded.to_string())?;
+    let rounded = parse_number(row, value)?.round_ties_even();
+    check_range(row, rounded)?;
     Ok(format!("{rounded:.0}"))
 }
 
 fn parse_real(row: &SettingRow, value: &str) -> Result<String, SqlError> {
-    let number: f64 = value.trim().parse().map_err(|_bad| invalid_value(row.name, value))?;
-    check_range(row, number, value)?;
+    let number = parse_number(row, value)?;
+    check_range(row, number)?;
     Ok(number.to_string())
 }
 
-fn check_range(row: &SettingRow, number: f64, shown: &str) -> Result<(), SqlError> {
+/// A number in the setting's own unit, from one with any unit.
+fn parse_number(row: &SettingRow, value: &str) -> Result<f64, SqlError> {
+    let text = value.trim();
+    let exponent = |at: usize, c: char| {
+        matches!(c, 'e' | 'E')
+            && text.get(at + 1..).is_some_and(|rest| {
+                rest.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'))
+            })
+    };
+    let inside =
+        |at: usize, c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.') || exponent(at, c);
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    if let Some(digits) = hexadecimal {
+        let number = u32::from_str_radix(digits, 16);
+        return number.map(f64::from).map_err(|_bad| invalid_value(row.name, value));
+    }
+    let end = text.char_indices().find(|(at, c)| !inside(*at, *c));
+    let (number, unit) = text.split_at(end.map_or(text.len(), |(at, _)| at));
+    let number: f64 = number.parse().map_err(|_bad| invalid_value(row.name, value))?;
+    match (unit.trim(), row.unit) {
+        ("", _) => Ok(number),
+        (given, Some(base)) => {
+            let factor = unit_factor(given, base).ok_or_else(|| unit_error(row, value, base))?;
+            // Factors below one are exact as divisors only.
+            Ok(if factor < 1.0 { number / (1.0 / factor).round() } else { number * factor })
+        }
+        (_, None) => Err(invalid_value(row.name, value)),
+    }
+}
+
+fn check_range(row: &SettingRow, number: f64) -> Result<(), SqlError> {
     let bound =
         |text: Option<&str>, default: f64| text.and_then(|t| t.parse().ok()).unwrap_or(default);
     let (min, max) = (bound(row.min, f64::MIN), bound(row.max, f64::MAX));
@@ -195,7 +224,7 @@ fn check_range(row: &SettingRow, number: f64, shown: &str) -> Result<(), SqlErro
     let unit = row.unit.map_or_else(String::new, |unit| format!(" {unit}"));
     let (low, high) = (row.min.unwrap_or(""), row.max.unwrap_or(""));
     Err(invalid(format!(
-        "{shown}{unit} is outside the valid range for parameter \"{}\" ({low}{unit} .. {high}{unit})",
+        "{number}{unit} is outside the valid range for parameter \"{}\" ({low} .. {high})",
         row.name
     )))
 }

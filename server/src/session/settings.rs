@@ -76,6 +76,8 @@ pub struct Limits {
     pub default_isolation: Option<IsolationLevel>,
     /// `default_transaction_read_only`.
     pub default_read_only: bool,
+    /// `default_transaction_deferrable`.
+    pub default_deferrable: bool,
 }
 
 /// The settings of one session.
@@ -133,6 +135,7 @@ impl Settings {
     ) -> Result<(), SqlError> {
         let row = find(name)?;
         check_settable(name, row)?;
+        check_identity(name, value, &self.default_of(&key(name), row).unwrap_or_default())?;
         let key = key(name);
         let value = match value {
             Some(values) => Some(setting_value::parse(&key, row, values, &self.format)?),
@@ -145,7 +148,12 @@ impl Settings {
             }
             (Scope::Session, None) => {
                 self.layers.local.remove(&key);
-                self.layers.session.remove(&key);
+                let custom = row.is_none() && !self.defaults.contains_key(&key);
+                match self.layers.session.remove(&key) {
+                    // A custom setting that has been set once goes on being there.
+                    Some(_) if custom => drop(self.layers.session.insert(key, String::new())),
+                    _ => {}
+                }
             }
             (Scope::Transaction, value) => {
                 let value = value.or_else(|| self.default_of(&key, row)).unwrap_or_default();
@@ -187,7 +195,7 @@ impl Settings {
             return Ok(value.clone());
         }
         // A name with a dot exists only once it has been set.
-        match row? {
+        match row.map_err(|_invalid| unknown(name))? {
             Some(row) => Ok(row.reset_value.unwrap_or_default().to_owned()),
             None => Err(unknown(name)),
         }
@@ -287,6 +295,7 @@ impl Settings {
                 .ok()
                 .and_then(|name| isolation_level(&name)),
             default_read_only: self.is_on("default_transaction_read_only"),
+            default_deferrable: self.is_on("default_transaction_deferrable"),
         }
     }
 
@@ -344,14 +353,52 @@ fn key(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-/// The row of a setting; `None` for a custom one (`prefix.name`).
+/// Settings that have no row in `pg_settings`: who the session is, and what a client sets for the future.
+const UNLISTED: [&str; 3] = ["role", "session_authorization", "default_with_oids"];
+
+/// The row of a setting; `None` for a custom one (`prefix.name`) and one that is not listed.
+///
+/// # Errors
+/// 42704 if there is none, 42602 for a name that no custom one can have.
 fn find(name: &str) -> Result<Option<&'static SettingRow>, SqlError> {
-    let row = builtin::setting(name);
-    match row {
-        Some(row) => Ok(Some(row)),
-        None if name.contains('.') => Ok(None),
-        None => Err(unknown(name)),
+    if let Some(row) = builtin::setting(name) {
+        return Ok(Some(row));
     }
+    if UNLISTED.contains(&key(name).as_str()) {
+        return Ok(None);
+    }
+    if !name.contains('.') {
+        return Err(unknown(name));
+    }
+    let start = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
+    let inside = |c: char| start(c) || c.is_ascii_digit() || c == '$';
+    let simple = |part: &str| part.starts_with(start) && part.chars().all(inside);
+    if name.split('.').all(simple) {
+        return Ok(None);
+    }
+    let message = format!("invalid configuration parameter name \"{name}\"");
+    Err(SqlError::new(SqlState::INVALID_NAME, message).with_detail(
+        "Custom parameter names must be two or more simple identifiers separated by dots.",
+    ))
+}
+
+/// The session is who it is: there is one role to be, and tables have no OIDs.
+///
+/// # Errors
+/// 22023 for another role, 0A000 for `default_with_oids`.
+fn check_identity(name: &str, value: Option<&[String]>, user: &str) -> Result<(), SqlError> {
+    let Some([value]) = value else { return Ok(()) };
+    match key(name).as_str() {
+        "role" if value != "none" && value != "postgres" => {}
+        "session_authorization" if value != user => {}
+        "default_with_oids" if setting_value::parse_bool(value) == Some(true) => {
+            let message = "tables declared WITH OIDS are not supported";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
+        _ => return Ok(()),
+    }
+    let message = format!("role \"{value}\" does not exist");
+    Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
 }
 
 fn unknown(name: &str) -> SqlError {
@@ -391,6 +438,7 @@ fn server_defaults(user: &str) -> BTreeMap<String, String> {
         ("session_authorization", user),
         ("is_superuser", "on"),
         ("role", "none"),
+        ("default_with_oids", "off"),
         ("default_text_search_config", "pg_catalog.english"),
         ("max_connections", "1000"),
         ("application_name", ""),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trellis_sqlcompat::SqlError;
 use trellis_sqlcompat::bind::Parameters;
-use trellis_sqlcompat::parse::ParsedStatement;
+use trellis_sqlcompat::parse::{ParsedStatement, StatementAst, UtilityAst};
 use trellis_sqlcompat::plan::Plan;
 
 use super::port::Engine;
@@ -39,6 +39,12 @@ enum Place {
     Inner,
 }
 
+/// Whether a statement makes something whose text can be seen afterwards: all of the string that it came in.
+fn shows_its_string(statement: &ParsedStatement) -> bool {
+    let StatementAst::Utility(ast) = &statement.ast else { return false };
+    matches!(**ast, UtilityAst::Prepare { .. } | UtilityAst::Declare { .. })
+}
+
 impl<E: Engine> Session<E> {
     pub(super) fn handle_query(
         &mut self,
@@ -54,7 +60,10 @@ impl<E: Engine> Session<E> {
                 self.ready_for_query();
                 Ok(())
             }
-            Ok(statements) => self.run_remaining(Remaining { statements, next: 0 }, wire),
+            Ok(statements) => {
+                self.shown_text = statements.iter().any(shows_its_string).then(|| sql.into());
+                self.run_remaining(Remaining { statements, next: 0 }, wire)
+            }
             Err(error) => {
                 self.fail(&error);
                 self.ready_for_query();
@@ -83,6 +92,7 @@ impl<E: Engine> Session<E> {
                 }
             }
         }
+        self.shown_text = None;
         self.ready_for_query();
         Ok(())
     }

@@ -66,6 +66,8 @@ pub struct Transaction {
     pub layers: Layers,
     /// What takes effect at commit.
     pub listen_actions: Vec<ListenAction>,
+    /// The schema's epoch when it began.
+    pub epoch: u64,
 }
 
 impl Default for Transaction {
@@ -78,6 +80,7 @@ impl Default for Transaction {
             savepoints: Vec::new(),
             layers: Layers::default(),
             listen_actions: Vec::new(),
+            epoch: 0,
         }
     }
 }

@@ -9,7 +9,7 @@ use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
 use super::explain::{explain_json, explain_text};
 use super::port::Engine;
-use super::portal::{Ran, RowSource, RowTag, StoredRows};
+use super::portal::{Prepared, Ran, RowSource, RowTag, StoredRows};
 use super::session::Session;
 use super::settings::Scope;
 use super::transaction::{Block, ListenAction};
@@ -23,10 +23,11 @@ const PAYLOAD_BYTES_MAX: usize = 7_999;
 type Done<E> = Result<Ran<<E as Engine>::Rows>, SqlError>;
 
 impl<E: Engine> Session<E> {
-    /// Runs a session statement; `parameters` are those of the statement that it carries.
+    /// Runs a session statement; `text` is it as written, `parameters` are those of the statement that it carries.
     pub(super) fn run_session_statement(
         &mut self,
         statement: &SessionStatement,
+        text: &str,
         parameters: &[Datum],
     ) -> Done<E> {
         match statement {
@@ -58,8 +59,11 @@ impl<E: Engine> Session<E> {
             }
             SessionStatement::Notify { channel, payload } => self.run_notify(channel, payload),
             SessionStatement::Prepare { name, parameter_types, statement } => {
-                let prepared =
-                    self.prepare(statement, Parameters::Inferred(parameter_types), true)?;
+                let parameters = Parameters::Inferred(parameter_types);
+                let prepared = Prepared {
+                    from_sql: Some(text.into()),
+                    ..self.prepare(statement, parameters)?
+                };
                 if name.is_empty() {
                     let message = "invalid statement name: must not be empty";
                     return Err(SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message));
@@ -69,7 +73,7 @@ impl<E: Engine> Session<E> {
             }
             SessionStatement::Execute { name, arguments } => self.run_execute(name, arguments),
             SessionStatement::Deallocate(name) => self.run_deallocate(name.as_deref()),
-            SessionStatement::DeclareCursor(declare) => self.run_declare(declare, parameters),
+            SessionStatement::DeclareCursor(declare) => self.run_declare(declare, text, parameters),
             SessionStatement::Fetch { cursor, direction, move_only } => {
                 self.run_fetch(cursor, *direction, *move_only)
             }
@@ -219,8 +223,7 @@ impl<E: Engine> Session<E> {
             format!("CAST({argument} AS {})", Types::new(&catalog, &[]).format(*oid))
         };
         let casts: Vec<String> = arguments.iter().zip(types).map(cast).collect();
-        let prepared =
-            self.prepare(&format!("SELECT {}", casts.join(", ")), Parameters::None, true)?;
+        let prepared = self.prepare(&format!("SELECT {}", casts.join(", ")), Parameters::None)?;
         self.single_row(&prepared.plan, arguments.len())
     }
 

@@ -118,6 +118,35 @@ impl SchemaStatement {
         }
     }
 
+    /// The statement's name as errors have it: `CREATE TABLE AS`.
+    #[must_use]
+    pub fn command(&self) -> String {
+        match &self.ddl {
+            DdlStatement::CreateSchema { .. } => "CREATE SCHEMA".to_owned(),
+            DdlStatement::CreateTable(_) => "CREATE TABLE".to_owned(),
+            DdlStatement::CreateTableAs(_) => "CREATE TABLE AS".to_owned(),
+            DdlStatement::CreateIndex(_) => "CREATE INDEX".to_owned(),
+            DdlStatement::CreateView(ast) if ast.materialized => {
+                "CREATE MATERIALIZED VIEW".to_owned()
+            }
+            DdlStatement::CreateView(_) => "CREATE VIEW".to_owned(),
+            DdlStatement::CreateSequence(_) => "CREATE SEQUENCE".to_owned(),
+            DdlStatement::CreateEnum { .. } | DdlStatement::CreateComposite { .. } => {
+                "CREATE TYPE".to_owned()
+            }
+            DdlStatement::CreateDomain(_) => "CREATE DOMAIN".to_owned(),
+            DdlStatement::CreateExtension { .. } => "CREATE EXTENSION".to_owned(),
+            DdlStatement::Drop { kind, .. } => format!("DROP {}", kind.tag()),
+            DdlStatement::AlterTable { .. } => "ALTER TABLE".to_owned(),
+            DdlStatement::AlterSequence { .. } => "ALTER SEQUENCE".to_owned(),
+            DdlStatement::AlterType(..) => "ALTER TYPE".to_owned(),
+            DdlStatement::AlterDomain(..) => "ALTER DOMAIN".to_owned(),
+            DdlStatement::AlterObject { kind, .. } => format!("ALTER {}", kind.tag()),
+            DdlStatement::Comment { .. } => "COMMENT".to_owned(),
+            DdlStatement::RefreshView { .. } => "REFRESH MATERIALIZED VIEW".to_owned(),
+        }
+    }
+
     /// Computes what the statement changes. Nothing is changed yet.
     ///
     /// # Errors

@@ -37,9 +37,9 @@ pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
                 return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
             }
             parameters.clone_from(&plan.parameters);
-            let (name, query) = (name.clone(), query.clone());
+            let name = name.clone();
             let (scroll, hold, binary) = (*scroll, *hold, *binary);
-            let declare = DeclareStatement { name, query, plan, scroll, hold, binary };
+            let declare = DeclareStatement { name, plan, scroll, hold, binary };
             PlanKind::Session(SessionStatement::DeclareCursor(Box::new(declare)))
         }
         UtilityAst::Copy(ast) => {
