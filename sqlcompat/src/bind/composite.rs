@@ -197,7 +197,7 @@ impl Binder<'_> {
         value: Expr,
         indexes: Vec<SubscriptIndex>,
     ) -> Result<Expr, SqlError> {
-        let mut value = value;
+        let mut arguments = vec![value];
         for index in indexes {
             let SubscriptIndex::Element(index) = index else {
                 return Err(SqlError::new(
@@ -205,9 +205,9 @@ impl Binder<'_> {
                     "jsonb subscript does not support slices",
                 ));
             };
-            value = self.binary_operator("->", value, index, At(0))?;
+            arguments.push(self.coerce(index, Oid::TEXT, -1, CastContext::Explicit)?);
         }
-        Ok(value)
+        self.call_named("jsonb_extract_path", arguments, At(0))
     }
 
     /// `(row).field`.

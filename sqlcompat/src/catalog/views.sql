@@ -48,6 +48,9 @@ FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid LEFT JOIN pg_namespace 
     LEFT JOIN pg_authid r ON r.oid = c.relowner
 WHERE c.relkind = 'S'
 
+@ pg_timezone_abbrevs: abbrev, utc_offset, is_dst
+SELECT c1, c2, c3 FROM pg_srf_pg_timezone_abbrevs
+
 @ pg_timezone_names: name, abbrev, utc_offset, is_dst
 SELECT c1, c2, c3, c4 FROM pg_srf_pg_timezone_names
 

@@ -207,29 +207,88 @@ fn sign(x: f64) -> f64 {
 }
 
 /// Sine of degrees, exact at the multiples of 30.
-fn sine_of_degrees(x: f64) -> f64 {
-    let turned = x % 360.0;
-    match turned {
-        0.0 => 0.0,
-        30.0 | 150.0 | -210.0 | -330.0 => 0.5,
-        90.0 | -270.0 => 1.0,
-        180.0 | -180.0 => 0.0,
-        210.0 | 330.0 | -30.0 | -150.0 => -0.5,
-        270.0 | -90.0 => -1.0,
-        other => other.to_radians().sin(),
+/// The sine of 0 to 90 degrees, scaled so that those of 30 and of 90 are exact.
+fn quadrant_sine(degrees: f64) -> f64 {
+    if degrees <= 30.0 {
+        degrees.to_radians().sin() / 30.0_f64.to_radians().sin() / 2.0
+    } else {
+        quadrant_cosine(90.0 - degrees)
     }
+}
+
+/// The cosine of 0 to 90 degrees, likewise.
+fn quadrant_cosine(degrees: f64) -> f64 {
+    let versine = |degrees: f64| 1.0 - degrees.to_radians().cos();
+    if degrees <= 60.0 {
+        1.0 - versine(degrees) / versine(60.0) / 2.0
+    } else {
+        quadrant_sine(90.0 - degrees)
+    }
+}
+
+/// An angle of 0 to 90 degrees, and whether the sine and the cosine of the one that was given are those of the other sign.
+fn in_quadrant(degrees: f64) -> (f64, bool, bool) {
+    let (mut angle, mut sine, mut cosine) = (degrees % 360.0, false, false);
+    if angle < 0.0 {
+        (angle, sine) = (-angle, !sine);
+    }
+    if angle > 180.0 {
+        (angle, sine) = (360.0 - angle, !sine);
+    }
+    if angle > 90.0 {
+        (angle, cosine) = (180.0 - angle, !cosine);
+    }
+    (angle, sine, cosine)
+}
+
+/// A number with the other sign where that is asked for.
+fn signed(value: f64, other: bool) -> f64 {
+    if other { -value } else { value }
+}
+
+fn sine_of_degrees(x: f64) -> f64 {
+    let (angle, sine, _) = in_quadrant(x);
+    signed(quadrant_sine(angle), sine)
 }
 
 fn cosine_of_degrees(x: f64) -> f64 {
-    sine_of_degrees(x % 360.0 + 90.0)
+    let (angle, _, cosine) = in_quadrant(x);
+    signed(quadrant_cosine(angle), cosine)
 }
 
+/// The tangent, exact at 45 degrees; a zero has no sign.
 fn tangent_of_degrees(x: f64) -> f64 {
-    match (x % 180.0).abs() {
-        45.0 => (x % 180.0).signum(),
-        135.0 => -(x % 180.0).signum(),
-        _ => sine_of_degrees(x) / cosine_of_degrees(x),
+    let (angle, sine, cosine) = in_quadrant(x);
+    let tangent = |angle| quadrant_sine(angle) / quadrant_cosine(angle);
+    signed(tangent(angle) / tangent(45.0), sine != cosine) + 0.0
+}
+
+fn cotangent_of_degrees(x: f64) -> f64 {
+    let (angle, sine, cosine) = in_quadrant(x);
+    let cotangent = |angle| quadrant_cosine(angle) / quadrant_sine(angle);
+    signed(cotangent(angle) / cotangent(45.0), sine != cosine) + 0.0
+}
+
+/// The angle of a sine of 0 to 1, scaled so that 0.5 is 30 degrees and 1 is 90.
+fn arc_sine_in_degrees(sine: f64) -> f64 {
+    if sine <= 0.5 {
+        sine.asin() / 0.5_f64.asin() * 30.0
+    } else {
+        90.0 - sine.acos() / 0.5_f64.acos() * 60.0
     }
+}
+
+/// The same for a cosine of 0 to 1.
+fn arc_cosine_in_degrees(cosine: f64) -> f64 {
+    if cosine <= 0.5 {
+        90.0 - cosine.asin() / 0.5_f64.asin() * 30.0
+    } else {
+        cosine.acos() / 0.5_f64.acos() * 60.0
+    }
+}
+
+fn arc_tangent_in_degrees(tangent: f64) -> f64 {
+    tangent / 1.0_f64.atan() * 45.0
 }
 
 fn unit(x: f64) -> bool {
@@ -400,11 +459,17 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_dsind", |call| partial(call, f64::is_finite, sine_of_degrees)),
     f("pg_dcosd", |call| partial(call, f64::is_finite, cosine_of_degrees)),
     f("pg_dtand", |call| partial(call, f64::is_finite, tangent_of_degrees)),
-    f("pg_dcotd", |call| partial(call, f64::is_finite, |x| 1.0 / tangent_of_degrees(x))),
-    f("pg_dasind", |call| partial(call, unit, |x| x.asin().to_degrees())),
-    f("pg_dacosd", |call| partial(call, unit, |x| x.acos().to_degrees())),
-    f("pg_datand", |call| total(call, |x| x.atan().to_degrees())),
-    f("pg_datan2d", |call| Ok(float(call.f64(0)?.atan2(call.f64(1)?).to_degrees()))),
+    f("pg_dcotd", |call| partial(call, f64::is_finite, cotangent_of_degrees)),
+    f("pg_dasind", |call| {
+        partial(call, unit, |x| arc_sine_in_degrees(x.abs()) * if x < 0.0 { -1.0 } else { 1.0 })
+    }),
+    f("pg_dacosd", |call| {
+        partial(call, unit, |x| {
+            if x < 0.0 { 90.0 + arc_sine_in_degrees(-x) } else { arc_cosine_in_degrees(x) }
+        })
+    }),
+    f("pg_datand", |call| total(call, |x| arc_tangent_in_degrees(x.atan()))),
+    f("pg_datan2d", |call| Ok(float(arc_tangent_in_degrees(call.f64(0)?.atan2(call.f64(1)?))))),
     f("pg_dsinh", |call| total(call, f64::sinh)),
     f("pg_dcosh", |call| total(call, f64::cosh)),
     f("pg_dtanh", |call| total(call, f64::tanh)),

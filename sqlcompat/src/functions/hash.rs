@@ -17,7 +17,10 @@ use crate::oid::Oid;
 use crate::types::array::{Array, storage_class};
 use crate::types::interval::Interval;
 use crate::types::json::Json;
+use crate::types::network::{Family, Network};
 use crate::types::numeric::{self, Numeric};
+use crate::types::range::{Range, RangeType};
+use crate::types::wide_number::from_storage;
 use crate::types::{TypeContext, codec, failure, record};
 
 /// What the three words start from, beside the length.
@@ -258,7 +261,11 @@ fn of_value(
         (Oid::BPCHAR, DatumRef::Text(value)) => {
             of_bytes(value.trim_end_matches(' ').as_bytes(), seed)
         }
-        (Oid::UUID | Oid::BYTEA, DatumRef::Blob(value)) => of_bytes(value, seed),
+        (Oid::UUID | Oid::BYTEA | Oid::MACADDR | Oid::MACADDR8, DatumRef::Blob(value)) => {
+            of_bytes(value, seed)
+        }
+        (Oid::PG_LSN, DatumRef::Blob(value)) => of_i64(from_storage(value)?.cast_signed(), seed),
+        (Oid::INET | Oid::CIDR, DatumRef::Blob(value)) => of_network(value, seed)?,
         (Oid::JSONB, DatumRef::Text(value)) => of_json(value, seed)?,
         (Oid::TIMETZ, DatumRef::Text(value)) => {
             let (time, offset) = codec::timetz_parts(value)?;
@@ -269,6 +276,12 @@ fn of_value(
             of_i64(i64::try_from(span).unwrap_or(if span < 0 { i64::MIN } else { i64::MAX }), seed)
         }
         (Oid::RECORD, DatumRef::Text(value)) => of_record(value, seed, cx)?,
+        (range, DatumRef::Text(value))
+            if RangeType::of(range).is_some_and(|it| it.range == range) =>
+        {
+            let of = RangeType::of(range).ok_or_else(wrong)?;
+            of_range(&Range::from_storage(value, of)?, of, seed, cx)?
+        }
         (array, DatumRef::Text(value)) => {
             let Some(element) = codec::element_type(array, cx) else {
                 return Err(no_hash(array, cx));
@@ -287,6 +300,44 @@ fn no_hash(type_oid: Oid, cx: &TypeContext) -> SqlError {
         SqlState::UNDEFINED_FUNCTION,
         format!("could not identify a hash function for type {}", codec::type_name(type_oid, cx)),
     )
+}
+
+/// An address is hashed as its family, its netmask and its bytes.
+fn of_network(stored: &[u8], seed: Option<u64>) -> Result<u64, SqlError> {
+    let network = Network::from_storage(stored)?;
+    let (family, skipped) = match network.family {
+        Family::V4 => (2, 12),
+        Family::V6 => (3, 0),
+    };
+    let address = network.address.to_be_bytes();
+    let bytes = [family, network.bits].into_iter().chain(address.into_iter().skip(skipped));
+    Ok(of_bytes(&bytes.collect::<Vec<u8>>(), seed))
+}
+
+/// A range is hashed as what its bounds are and their values.
+fn of_range(
+    range: &Range,
+    of: RangeType,
+    seed: Option<u64>,
+    cx: &TypeContext,
+) -> Result<u64, SqlError> {
+    let Some((lower, upper)) = range.bounds() else { return Ok(rotated(of_u32(1, seed))) };
+    let bound = |value: Option<&Datum>| match value {
+        Some(value) => of_value(of.subtype, value.as_ref(), seed, cx),
+        None => Ok(0),
+    };
+    let flag = |is: bool, bit: u32| if is { bit } else { 0 };
+    let flags = flag(lower.value.is_some() && lower.inclusive, 0x02)
+        | flag(upper.value.is_some() && upper.inclusive, 0x04)
+        | flag(lower.value.is_none(), 0x08)
+        | flag(upper.value.is_none(), 0x10);
+    let hash = of_u32(flags, seed) ^ bound(lower.value.as_ref())?;
+    Ok(rotated(hash) ^ bound(upper.value.as_ref())?)
+}
+
+/// Both halves turned left by a bit.
+fn rotated(hash: u64) -> u64 {
+    u64::from(high(hash).rotate_left(1)) << 32 | u64::from(low(hash).rotate_left(1))
 }
 
 fn of_record(stored: &str, seed: Option<u64>, cx: &TypeContext) -> Result<u64, SqlError> {
@@ -346,12 +397,18 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = hashes!(
     "pg_timestamp_hash", "pg_timestamp_hash_extended": TIMESTAMP,
     "pg_timetz_hash", "pg_timetz_hash_extended": TIMETZ,
     "pg_uuid_hash", "pg_uuid_hash_extended": UUID,
+    "pg_hashinet", "pg_hashinetextended": INET,
+    "pg_hashmacaddr", "pg_hashmacaddrextended": MACADDR,
+    "pg_hashmacaddr8", "pg_hashmacaddr8extended": MACADDR8,
+    "pg_pg_lsn_hash", "pg_pg_lsn_hash_extended": PG_LSN,
 );
 
 /// Of any type, which the call names last, and of vectors.
 pub(super) const POLYMORPHIC: &[ScalarFunction] = &[
     ScalarFunction::strict("pg_hash_array", |call| hash32(call, call.oid(1)?)),
     ScalarFunction::strict("pg_hash_array_extended", |call| hash64(call, call.oid(2)?)),
+    ScalarFunction::strict("pg_hash_range", |call| hash32(call, call.oid(1)?)),
+    ScalarFunction::strict("pg_hash_range_extended", |call| hash64(call, call.oid(2)?)),
     ScalarFunction::strict("pg_hash_record", |call| hash32(call, Oid::RECORD)),
     ScalarFunction::strict("pg_hash_record_extended", |call| hash64(call, Oid::RECORD)),
     ScalarFunction::strict("pg_hashoidvector", |call| {

@@ -6,7 +6,7 @@ use super::{Call, ScalarFunction};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::types::array::Array;
-use crate::types::scalar::{NAME_BYTES_MAX, clip_bytes, is_space};
+use crate::types::scalar::is_space;
 
 /// A part of the name and what follows it.
 fn part<'a>(rest: &'a str, all: &str) -> Result<Option<(String, &'a str)>, SqlError> {
@@ -34,7 +34,7 @@ fn part<'a>(rest: &'a str, all: &str) -> Result<Option<(String, &'a str)>, SqlEr
     }
     let goes_on = |c: char| starts(c) || c == '$' || c.is_ascii_digit();
     let (name, left) = rest.split_at(rest.find(|c| !goes_on(c)).unwrap_or(rest.len()));
-    Ok(Some((clip_bytes(&name.to_ascii_lowercase(), NAME_BYTES_MAX).to_owned(), left)))
+    Ok(Some((name.to_ascii_lowercase(), left)))
 }
 
 fn invalid(name: &str, detail: Option<String>) -> SqlError {

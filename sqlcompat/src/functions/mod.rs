@@ -54,6 +54,7 @@ mod money;
 mod multirange;
 mod network;
 mod normal_form;
+mod number_picture;
 mod numeric;
 pub mod ordering;
 mod pattern;
@@ -101,7 +102,7 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
         datetime::arithmetic::FUNCTIONS,
         datetime::clock::FUNCTIONS,
         datetime::fields::FUNCTIONS,
-        datetime::number_picture::FUNCTIONS,
+        number_picture::FUNCTIONS,
         datetime::picture::FUNCTIONS,
         datetime::reading::FUNCTIONS,
         float::FUNCTIONS,

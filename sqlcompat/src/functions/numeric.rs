@@ -65,7 +65,10 @@ fn sign(call: &Call) -> Answer {
 
 fn round(call: &Call) -> Answer {
     let digits = if call.len() > 1 { call.i32(1)? } else { 0 };
-    unary(call, |value| value.round(digits))
+    match call.numeric(0)? {
+        Numeric::Finite(value) => value.round(digits).check().map(|it| finite(&it)),
+        special => Ok(store(&special)),
+    }
 }
 
 fn truncate(call: &Call) -> Answer {
@@ -166,13 +169,16 @@ fn log(base: &Numeric, value: &Numeric) -> Answer {
             math::log(base, value).map(|value| finite(&value))
         }
         (Numeric::NaN, _) | (_, Numeric::NaN) => Ok(text("NaN")),
-        (Numeric::NegativeInfinity, _) | (_, Numeric::NegativeInfinity) => Err(SqlError::new(
+        _ if base.signum() < 0 || value.signum() < 0 => Err(SqlError::new(
             SqlState::INVALID_ARGUMENT_FOR_LOG,
             "cannot take logarithm of a negative number",
         )),
+        _ if base.signum() == 0 || value.signum() == 0 => {
+            Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_LOG, "cannot take logarithm of zero"))
+        }
         (Numeric::Infinity, Numeric::Infinity) => Ok(text("NaN")),
-        (Numeric::Infinity, Numeric::Finite(_)) => Ok(text("0")),
-        (Numeric::Finite(_), Numeric::Infinity) => Ok(text("Infinity")),
+        (Numeric::Infinity, _) => Ok(text("0")),
+        (_, _) => Ok(text("Infinity")),
     }
 }
 
@@ -181,9 +187,48 @@ fn power(call: &Call) -> Answer {
     if let (Numeric::Finite(base), Numeric::Finite(exponent)) = (&base, &exponent) {
         return math::power(base, exponent).map(|value| finite(&value));
     }
-    // With an infinity or NaN the answers are those of IEEE arithmetic.
-    let value = base.to_f64().powf(exponent.to_f64());
-    Ok(store(&Numeric::from_f64(value, 15)))
+    power_of_special(&base, &exponent).map(|it| store(&it))
+}
+
+/// A power of which a part is an infinity or NaN, as POSIX has it.
+fn power_of_special(base: &Numeric, exponent: &Numeric) -> Result<Numeric, SqlError> {
+    let (one, zero) = (Numeric::from(1), Numeric::from(0));
+    let is_one = base.compare(&one).is_eq();
+    if matches!(base, Numeric::NaN) || matches!(exponent, Numeric::NaN) {
+        let defined = is_one || exponent.compare(&zero).is_eq();
+        return Ok(if defined { one } else { Numeric::NaN });
+    }
+    let (base_sign, sign) = (base.signum(), exponent.signum());
+    let whole = exponent.finite().is_none_or(|it| it.compare(&it.truncate(0)).is_eq());
+    let undefined = |message| Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_POWER, message));
+    if base_sign == 0 && sign < 0 {
+        return undefined("zero raised to a negative power is undefined");
+    }
+    if base_sign < 0 && !whole {
+        return undefined(
+            "a negative number raised to a non-integer power yields a complex result",
+        );
+    }
+    if is_one || sign == 0 {
+        return Ok(one);
+    }
+    if base_sign == 0 {
+        return Ok(zero);
+    }
+    if exponent.finite().is_none() {
+        let magnitude = if base_sign < 0 { base.negate() } else { base.clone() };
+        return Ok(match magnitude.compare(&one) {
+            Ordering::Equal => one,
+            order if order.is_gt() == (sign > 0) => Numeric::Infinity,
+            _ => zero,
+        });
+    }
+    let odd = exponent.finite().is_some_and(|it| it.truncate(0).coefficient.bit(0));
+    Ok(match (sign < 0, base_sign < 0 && odd) {
+        (true, _) => zero,
+        (false, true) => Numeric::NegativeInfinity,
+        (false, false) => Numeric::Infinity,
+    })
 }
 
 fn greatest_common_divisor(left: &Decimal, right: &Decimal) -> Decimal {
@@ -214,7 +259,7 @@ fn lcm(call: &Call) -> Answer {
     let divisor = greatest_common_divisor(&left, &right);
     let quotient = left.divide_truncating(&divisor).unwrap_or_else(Decimal::zero);
     let product = quotient.multiply(&right).with_scale(scale);
-    Ok(finite(&Decimal::new(product.coefficient.abs(), scale)))
+    Decimal::new(product.coefficient.abs(), scale).check().map(|it| finite(&it))
 }
 
 /// Largest argument whose factorial fits `numeric`.

@@ -123,13 +123,26 @@ fn like_call(call: &Call, fold: fn(char) -> char, wanted: bool) -> Answer {
 
 /// LIKE on bytes, each of which is a character.
 fn byte_like(call: &Call, wanted: bool) -> Answer {
-    let widen = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
-    Ok(boolean(like(&widen(call.blob(0)?), &widen(call.blob(1)?), keep)? == wanted))
+    Ok(boolean(like(&widened(call.blob(0)?), &widened(call.blob(1)?), keep)? == wanted))
 }
 
 /// Rewrites a pattern with another escape character to use `\`.
 fn like_escape(call: &Call) -> Answer {
-    let (pattern, escape) = (call.text(0)?, call.text(1)?);
+    backslashed(call.text(0)?, call.text(1)?).map(text)
+}
+
+/// The same on bytes, each of which is a character.
+fn byte_like_escape(call: &Call) -> Answer {
+    let built = backslashed(&widened(call.blob(0)?), &widened(call.blob(1)?))?;
+    let bytes = built.chars().map(|it| u8::try_from(u32::from(it)).unwrap_or(b'?'));
+    Ok(Datum::Blob(bytes.collect()))
+}
+
+fn widened(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+fn backslashed(pattern: &str, escape: &str) -> Result<String, SqlError> {
     let mut escapes = escape.chars();
     let (first, second) = (escapes.next(), escapes.next());
     if second.is_some() {
@@ -137,7 +150,7 @@ fn like_escape(call: &Call) -> Answer {
             .with_hint("Escape string must be empty or one character."));
     }
     if first == Some('\\') {
-        return Ok(text(pattern));
+        return Ok(pattern.to_owned());
     }
     let mut built = String::new();
     let mut after_escape = false;
@@ -153,7 +166,7 @@ fn like_escape(call: &Call) -> Answer {
         built.push(c);
         after_escape = false;
     }
-    Ok(text(built))
+    Ok(built)
 }
 
 /// Rewrites a SIMILAR TO pattern as a regular expression.
@@ -233,6 +246,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("trellis_prefix", |call| prefix(call).map(Datum::Text)),
     f("trellis_prefix_end", prefix_end),
     f("pg_like_escape", like_escape),
+    f("pg_like_escape_bytea", byte_like_escape),
     f("pg_similar_to_escape_1", similar),
     f("pg_similar_to_escape_2", similar),
     ScalarFunction::lax("pg_similar_escape", similar),

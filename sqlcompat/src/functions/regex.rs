@@ -530,13 +530,22 @@ fn replace_extended(call: &Call) -> Answer {
     replace_in(&regex, value, call.text(2)?, from, only(wanted))
 }
 
+/// 22023 for the flag `g` where all matches are found, or one.
+fn not_global(function: &str) -> SqlError {
+    failure::invalid_parameter(format!("{function}() does not support the \"global\" option"))
+}
+
+/// The flags in an argument of a function that does not take `g`.
+fn flags_but_global(call: &Call, index: usize, function: &str) -> Result<Options, SqlError> {
+    let options = flags(call, index, true)?;
+    if options.global { Err(not_global(function)) } else { Ok(options) }
+}
+
 /// The pieces between matches; empty matches split between characters.
-fn split(call: &Call) -> Result<Vec<Datum>, SqlError> {
+fn split(call: &Call, function: &str) -> Result<Vec<Datum>, SqlError> {
     let options = flags(call, 2, true)?;
     if options.global {
-        return Err(failure::invalid_parameter(
-            "regexp_split does not support the \"global\" option",
-        ));
+        return Err(not_global(function));
     }
     let value = call.text(0)?;
     let regex = compile(call, call.text(1)?, options)?;
@@ -557,7 +566,7 @@ fn split(call: &Call) -> Result<Vec<Datum>, SqlError> {
 }
 
 fn split_to_table(call: &Call) -> Result<Rows, SqlError> {
-    Ok(Box::new(split(call)?.into_iter().map(|piece| Ok(vec![piece]))))
+    Ok(Box::new(split(call, "regexp_split_to_table")?.into_iter().map(|piece| Ok(vec![piece]))))
 }
 
 /// `substring(text from pattern)`: the first group, or the match.
@@ -566,6 +575,24 @@ fn substring(call: &Call) -> Answer {
     let found = regex.captures(call.text(0)?).map_err(run_error)?;
     let group = found.as_ref().and_then(|it| if it.len() > 1 { it.get(1) } else { it.get(0) });
     Ok(group.map_or(Datum::Null, |it| text(it.as_str())))
+}
+
+/// A regular expression whose quantifiers take as little as they can.
+fn lazy(expression: &str) -> String {
+    let mut built = String::with_capacity(expression.len() + 8);
+    let (mut escaped, mut in_class, mut before) = (false, false, '(');
+    for c in expression.chars() {
+        built.push(c);
+        let plain = !escaped && !in_class;
+        // The `?` of `(?:` is no quantifier.
+        if plain && (matches!(c, '*' | '+' | '}') || c == '?' && before != '(') {
+            built.push('?');
+        }
+        in_class = plain && c == '[' || in_class && (escaped || c != ']');
+        escaped = !escaped && c == '\\';
+        before = c;
+    }
+    built
 }
 
 /// `substring(text similar pattern escape e)`: what lies between the two `e"` marks.
@@ -579,9 +606,10 @@ fn substring_similar(call: &Call) -> Answer {
     };
     let (expression, group) = match parts.as_slice() {
         [only] => (format!("^({})$", inner(only)), 1),
+        [before, middle] => (format!("^{}({})$", lazy(&inner(before)), inner(middle)), 1),
         [before, middle, after] => {
-            let before = inner(before).replace(".*", ".*?");
-            (format!("^{before}({}){}$", inner(middle), inner(after)), 1)
+            let (before, after) = (lazy(&inner(before)), inner(after));
+            (format!("^{before}({}){after}$", inner(middle)), 1)
         }
         _ => {
             return Err(SqlError::new(
@@ -598,7 +626,7 @@ fn substring_similar(call: &Call) -> Answer {
 fn regexp_count(call: &Call) -> Answer {
     let value = call.text(0)?;
     let from = if call.len() > 2 { offset(value, call.i64(2)?)? } else { 0 };
-    let regex = compile(call, call.text(1)?, flags(call, 3, false)?)?;
+    let regex = compile(call, call.text(1)?, flags_but_global(call, 3, "regexp_count")?)?;
     Ok(count(Matches::of(&regex, value, from).try_fold(0, |found, it| it.map(|_| found + 1))?))
 }
 
@@ -627,7 +655,7 @@ fn regexp_instr(call: &Call) -> Answer {
         )));
     }
     let group = at_least(call, 6, "subexpr", 0, 0)?;
-    let regex = compile(call, call.text(1)?, flags(call, 5, false)?)?;
+    let regex = compile(call, call.text(1)?, flags_but_global(call, 5, "regexp_instr")?)?;
     let found = Matches::of(&regex, value, from).nth(number - 1).transpose()?;
     let hit = found.as_ref().and_then(|it| it.get(group));
     let position = hit.map_or(0, |hit| {
@@ -642,19 +670,19 @@ fn regexp_substr(call: &Call) -> Answer {
     let from = if call.len() > 2 { offset(value, call.i64(2)?)? } else { 0 };
     let number = at_least(call, 3, "n", 1, 1)?;
     let group = at_least(call, 5, "subexpr", 0, 0)?;
-    let regex = compile(call, call.text(1)?, flags(call, 4, false)?)?;
+    let regex = compile(call, call.text(1)?, flags_but_global(call, 4, "regexp_substr")?)?;
     let found = Matches::of(&regex, value, from).nth(number - 1).transpose()?;
     let hit = found.as_ref().and_then(|it| it.get(group));
     Ok(hit.map_or(Datum::Null, |it| text(it.as_str())))
 }
 
 fn regexp_like(call: &Call) -> Answer {
-    let regex = compile(call, call.text(1)?, flags(call, 2, false)?)?;
+    let regex = compile(call, call.text(1)?, flags_but_global(call, 2, "regexp_like")?)?;
     Ok(boolean(regex.is_match(call.text(0)?).map_err(run_error)?))
 }
 
 fn split_to_array(call: &Call) -> Answer {
-    Ok(text(Array::from_elements(split(call)?).to_storage()))
+    Ok(text(Array::from_elements(split(call, "regexp_split_to_array")?).to_storage()))
 }
 
 const fn f(name: &'static str, body: fn(&Call) -> Answer) -> ScalarFunction {

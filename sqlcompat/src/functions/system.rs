@@ -65,6 +65,16 @@ fn sleep_for(call: &Call) -> Answer {
     Ok(text(""))
 }
 
+fn sleep_until(call: &Call) -> Answer {
+    let moment = call.i64(0)?;
+    call.session.with_host(|host| {
+        #[expect(clippy::cast_precision_loss, reason = "a waiting time")]
+        let seconds = moment.saturating_sub(host.clock_us()) as f64 / 1e6;
+        host.sleep(seconds.max(0.0))
+    })?;
+    Ok(text(""))
+}
+
 fn type_of(call: &Call) -> Answer {
     // The value itself does not matter: its type comes behind it.
     Ok(Datum::Integer(call.i64(1)?))
@@ -209,6 +219,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     ScalarFunction::lax("pg_pg_notify", notify).volatile(),
     volatile("pg_pg_sleep", sleep),
     volatile("pg_pg_sleep_for_3935", sleep_for),
+    volatile("pg_pg_sleep_until_3936", sleep_until),
     ScalarFunction::lax("pg_pg_typeof", type_of).stable(),
     stable("pg_text_regclass", text_to_regclass),
     volatile("pg_gen_random_uuid", gen_random_uuid),
@@ -231,28 +242,43 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     stable("pg_pg_size_bytes", size_bytes),
 ];
 
+/// Bytes of the exponent that a text begins with.
+fn exponent_length(text: &str) -> usize {
+    let Some(digits) = text.strip_prefix(['e', 'E']) else { return 0 };
+    let unsigned = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+    let count = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+    if count == 0 { 0 } else { text.len() - unsigned.len() + count }
+}
+
 fn size_bytes(call: &Call) -> Answer {
     let given = call.text(0)?;
-    let bad = |detail: &str| {
-        failure::invalid_parameter(format!("invalid size: \"{given}\"")).with_detail(detail)
-    };
+    let bad = || failure::invalid_parameter(format!("invalid size: \"{given}\""));
     let trimmed = given.trim();
-    let end = trimmed.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(trimmed.len());
+    let letter = trimmed.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(trimmed.len());
+    let end = letter + exponent_length(trimmed.get(letter..).unwrap_or_default());
     let (number, unit) = trimmed.split_at(end);
-    let Ok(Numeric::Finite(number)) = Numeric::parse(number.trim()) else {
-        return Err(bad("Invalid size."));
+    let unit = unit.trim_start();
+    if !number.contains(|c: char| c.is_ascii_digit()) {
+        return Err(bad());
+    }
+    let number = match Numeric::parse(number.trim()) {
+        Ok(Numeric::Finite(number)) => number,
+        Err(error) if error.state == SqlState::NUMERIC_VALUE_OUT_OF_RANGE => {
+            return Err(error);
+        }
+        _ => return Err(bad()),
     };
     let power = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" | "bytes" => 0,
+        "" | "bytes" => 0,
         "kb" => 1,
         "mb" => 2,
         "gb" => 3,
         "tb" => 4,
         "pb" => 5,
         _ => {
-            return Err(bad(&format!("Invalid size unit: \"{unit}\".")).with_hint(
-                "Valid units are \"bytes\", \"B\", \"kB\", \"MB\", \"GB\", \"TB\", and \"PB\".",
-            ));
+            let hint = "Valid units are \"bytes\", \"kB\", \"MB\", \"GB\", \"TB\", and \"PB\".";
+            let detail = format!("Invalid size unit: \"{unit}\".");
+            return Err(bad().with_detail(detail).with_hint(hint));
         }
     };
     let bytes = number.multiply(&Decimal::from_i64(1024i64.pow(power))).to_i64();

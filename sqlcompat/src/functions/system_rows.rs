@@ -9,6 +9,7 @@ use crate::builtin::{self, KeywordCategory};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::functions::call::boolean;
+use crate::types::datetime::abbreviation::{self, Meaning};
 
 /// Seconds from 1970-01-01 to 2000-01-01.
 const POSTGRES_EPOCH_SECONDS: i64 = 946_684_800;
@@ -26,6 +27,12 @@ pub(crate) const FUNCTIONS: &[SetReturningFunction] = &[
         columns: 4,
         strict: true,
         body: time_zones,
+    },
+    SetReturningFunction {
+        name: "pg_srf_pg_timezone_abbrevs",
+        columns: 3,
+        strict: true,
+        body: zone_abbreviations,
     },
     SetReturningFunction {
         name: "pg_srf_pg_options_to_table",
@@ -80,6 +87,32 @@ fn time_zones(call: &Call) -> Result<Rows, SqlError> {
             text(info.abbreviation()),
             Datum::Text(format!("0 0 {offset_us}")),
             boolean(info.dst().is_dst()),
+        ]))
+    })))
+}
+
+/// Abbreviations of time zones with what each stands for at the time of the transaction.
+fn zone_abbreviations(call: &Call) -> Result<Rows, SqlError> {
+    let now_us = call.session.state().transaction_us;
+    let seconds = now_us.div_euclid(1_000_000).saturating_add(POSTGRES_EPOCH_SECONDS);
+    let now = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    Ok(Box::new(abbreviation::ABBREVIATIONS.iter().filter_map(move |(name, meaning)| {
+        let (offset, is_daylight) = match meaning {
+            Meaning::Offset(seconds, is_daylight) => (*seconds, *is_daylight),
+            Meaning::Zone(zone) => {
+                let zone = TimeZone::get(zone).ok()?;
+                let info = zone.to_offset_info(now);
+                let present = (info.offset(), info.dst().is_dst());
+                let (offset, is_daylight) =
+                    abbreviation::use_in(&zone, name, now).unwrap_or(present);
+                (offset.seconds(), is_daylight)
+            }
+        };
+        let offset_us = i64::from(offset) * 1_000_000;
+        Some(Ok(vec![
+            Datum::Text(name.to_uppercase()),
+            Datum::Text(format!("0 0 {offset_us}")),
+            boolean(is_daylight),
         ]))
     })))
 }

@@ -715,7 +715,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     }),
     f("pg_name_text", identity),
     f("pg_name_bpchar", identity),
-    f("pg_char_text", identity),
+    f("pg_char_text", |call| Ok(text(scalar::char_text(call.text(0)?)))),
     f("pg_char_bpchar", identity),
     f("pg_text_char", |call| Ok(scalar::parse_char(call.text(0)?))),
     f("pg_i4tochar", |call| {

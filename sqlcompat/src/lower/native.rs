@@ -95,8 +95,8 @@ fn comparison(source: &str) -> Option<&'static str> {
 
 fn other(source: &str) -> Option<Native> {
     Some(match source {
-        "i2toi4" | "int28" | "int48" | "oidtoi8" | "ftod" | "bool_int4" | "char_text"
-        | "name_text" | "json_in" | "textin" => Native::Identity,
+        "i2toi4" | "int28" | "int48" | "oidtoi8" | "ftod" | "bool_int4" | "name_text"
+        | "json_in" | "textin" => Native::Identity,
         "crsql_site_id" => Native::Template("crsql_site_id()"),
         "crsql_db_version" => Native::Template("crsql_db_version()"),
         "crsql_peek_next_db_version" => Native::Template("crsql_peek_next_db_version()"),

@@ -103,7 +103,7 @@ pub fn decode_text(
             Datum::Text(interval::parse(text, typmod, cx.settings.interval_style)?.to_storage())
         }
         Oid::JSON => {
-            Json::parse(text)?;
+            Json::check(text)?;
             Datum::Text(text.to_owned())
         }
         Oid::JSONB => Datum::Text(json::parse_jsonb(text)?),
@@ -347,7 +347,6 @@ pub fn encoder(type_oid: Oid, binary: bool) -> Encoder {
             | Oid::VARCHAR
             | Oid::BPCHAR
             | Oid::NAME
-            | Oid::CHAR
             | Oid::UNKNOWN
             | Oid::CSTRING
             | Oid::JSON
@@ -358,6 +357,8 @@ pub fn encoder(type_oid: Oid, binary: bool) -> Encoder {
             _,
         )
         | (Oid::NUMERIC | Oid::JSONB | Oid::JSONPATH | Oid::TIMETZ, false) => plain_text,
+        (Oid::CHAR, false) => char_to_text,
+        (Oid::CHAR, true) => char_to_binary,
         (Oid::BOOL, false) => |_, value, _, out| {
             out.push(if int(value, "boolean")? == 0 { b'f' } else { b't' });
             Ok(())
@@ -421,6 +422,28 @@ fn integer_to_text(
     use std::io::Write;
     let value = int(value, "bigint")?;
     write!(out, "{value}").ok().ok_or_else(|| failure::wrong_storage("bigint"))
+}
+
+fn char_to_text(
+    _: Oid,
+    value: DatumRef<'_>,
+    _: &TypeContext,
+    out: &mut Vec<u8>,
+) -> Result<(), SqlError> {
+    let DatumRef::Text(value) = value else { return Err(failure::wrong_storage("\"char\"")) };
+    out.extend(scalar::char_text(value).as_bytes());
+    Ok(())
+}
+
+fn char_to_binary(
+    _: Oid,
+    value: DatumRef<'_>,
+    _: &TypeContext,
+    out: &mut Vec<u8>,
+) -> Result<(), SqlError> {
+    let DatumRef::Text(value) = value else { return Err(failure::wrong_storage("\"char\"")) };
+    out.push(scalar::char_byte(value));
+    Ok(())
 }
 
 fn oid_to_binary(

@@ -103,9 +103,10 @@ impl Decimal {
     pub fn round(&self, digits: i32) -> Self {
         match u32::try_from(digits) {
             Ok(digits) => self.with_scale(digits.min(SCALE_MAX)),
+            // Nothing is left of fewer digits than are dropped.
+            Err(_) if i64::from(digits.unsigned_abs()) > self.decimal_weight() => Self::zero(),
             Err(_) => {
-                let places =
-                    digits.unsigned_abs().min(u32::try_from(WEIGHT_MAX).unwrap_or(u32::MAX));
+                let places = digits.unsigned_abs();
                 let divisor = power_of_ten(self.scale.saturating_add(places));
                 Self::new(divide_rounding(&self.coefficient, &divisor) * power_of_ten(places), 0)
             }
@@ -293,7 +294,11 @@ impl Decimal {
         Self::new(&self.coefficient / power_of_ten(removable), self.scale - removable)
     }
 
-    fn check(self) -> Result<Self, SqlError> {
+    /// The number itself, if it has no more digits before the point than a `numeric` may.
+    ///
+    /// # Errors
+    /// 22003 `value overflows numeric format`.
+    pub fn check(self) -> Result<Self, SqlError> {
         let limit = i64::try_from(WEIGHT_MAX).unwrap_or(i64::MAX);
         if self.decimal_weight() > limit { Err(overflow()) } else { Ok(self) }
     }

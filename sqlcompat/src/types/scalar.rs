@@ -108,10 +108,33 @@ pub fn clip_bytes(text: &str, limit: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// `"char"` input: the first character.
+/// `"char"` input: a byte as `\ooo`, or the first byte. It is stored as the character of that number; 0 as none.
 #[must_use]
 pub fn parse_char(text: &str) -> Datum {
-    Datum::Text(text.chars().next().map(String::from).unwrap_or_default())
+    let octal = match text.as_bytes() {
+        [b'\\', high @ b'0'..=b'7', middle @ b'0'..=b'7', low @ b'0'..=b'7'] => {
+            Some((high << 6) | ((middle & 7) << 3) | (low & 7))
+        }
+        _ => None,
+    };
+    let byte = octal.or_else(|| text.bytes().next()).filter(|byte| *byte != 0);
+    Datum::Text(byte.map(|byte| char::from(byte).to_string()).unwrap_or_default())
+}
+
+/// The byte that a stored `"char"` is.
+#[must_use]
+pub fn char_byte(stored: &str) -> u8 {
+    stored.chars().next().map_or(0, |it| u8::try_from(u32::from(it)).unwrap_or(b'?'))
+}
+
+/// `"char"` output: bytes beyond ASCII as `\ooo`.
+#[must_use]
+pub fn char_text(stored: &str) -> String {
+    match char_byte(stored) {
+        0 => String::new(),
+        byte if byte.is_ascii() => char::from(byte).to_string(),
+        byte => format!("\\{byte:03o}"),
+    }
 }
 
 /// Appends two lower-case hexadecimal digits per byte.

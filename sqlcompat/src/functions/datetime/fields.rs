@@ -80,6 +80,12 @@ fn canonical(field: &str) -> Option<&'static str> {
     })
 }
 
+/// The unit that `date_trunc` is given: those that only `extract` knows are none.
+fn unit_named(given: &str) -> Option<&'static str> {
+    const ONLY_EXTRACTED: [&str; 6] = ["dow", "isodow", "doy", "epoch", "isoyear", "julian"];
+    canonical(given).filter(|it| !ONLY_EXTRACTED.contains(it))
+}
+
 fn unknown(field: &str, type_name: &str) -> SqlError {
     failure::invalid_parameter(format!("unit \"{field}\" not recognized for type {type_name}"))
 }
@@ -359,7 +365,7 @@ fn unit_us(field: &str) -> Option<i64> {
 }
 
 fn truncate(given: &str, us: i64, type_name: &str) -> Result<i64, SqlError> {
-    let field = canonical(given).ok_or_else(|| unknown(given, type_name))?;
+    let field = unit_named(given).ok_or_else(|| unknown(given, type_name))?;
     if is_infinite(us) {
         return Ok(us);
     }
@@ -405,7 +411,7 @@ fn truncate_timestamptz_zone(call: &Call) -> Answer {
 
 fn truncate_interval(call: &Call) -> Answer {
     let (given, interval) = (call.text(0)?, call.interval(1)?);
-    let field = canonical(given).ok_or_else(|| unknown(given, "interval"))?;
+    let field = unit_named(given).ok_or_else(|| unknown(given, "interval"))?;
     let Interval { months, days, us } = interval;
     let whole = |unit: i32| Interval::new(months / unit * unit, 0, 0);
     let truncated = match field {

@@ -3,7 +3,7 @@
 //! # Map
 //! - [`arithmetic`]: operators, casts, comparison across types, construction, `age`.
 //! - [`fields`]: `extract`, `date_part`, `date_trunc`, `date_bin`.
-//! - [`picture`]: `to_char` over dates; [`number_picture`] over numbers.
+//! - [`picture`]: `to_char` over dates.
 //! - [`reading`]: `to_date`, `to_timestamp`; [`cursor`] over their text; [`template`]: the pictures of all.
 //! - [`clock`]: `now()` and its kin.
 
@@ -11,7 +11,6 @@ pub(super) mod arithmetic;
 pub(super) mod clock;
 mod cursor;
 pub(super) mod fields;
-pub(super) mod number_picture;
 pub(super) mod picture;
 pub(super) mod reading;
 mod template;

@@ -262,7 +262,7 @@ fn in_case_of(written: &str, name: &str) -> String {
 }
 
 /// The English ordinal suffix.
-pub(super) fn ordinal_suffix(digits: &str) -> &'static str {
+pub(in crate::functions) fn ordinal_suffix(digits: &str) -> &'static str {
     let mut backwards = digits.bytes().rev();
     match (backwards.next(), backwards.next()) {
         (_, Some(b'1')) => "th",

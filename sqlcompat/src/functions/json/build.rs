@@ -228,21 +228,34 @@ fn build_array(call: &Call) -> Answer {
     Ok(text(format!("[{}]", parts.join(", "))))
 }
 
-fn build_object(call: &Call) -> Answer {
+/// Which of the two types an object is built for.
+#[derive(Clone, Copy, PartialEq)]
+enum Built {
+    Json,
+    Jsonb,
+}
+
+fn build_object(call: &Call, built: Built) -> Answer {
+    let null_key = |position: usize| match built {
+        Built::Json => failure::invalid_parameter(format!("argument {position} cannot be null"))
+            .with_hint("Object keys should be text."),
+        Built::Jsonb => {
+            failure::invalid_parameter(format!("argument {position}: key must not be null"))
+        }
+    };
     let width = call.len() / 2;
     if width % 2 == 1 {
+        let function =
+            if built == Built::Json { "json_build_object()" } else { "jsonb_build_object()" };
         return Err(failure::invalid_parameter("argument list must have even number of elements")
-            .with_hint(
-                "The arguments of json_build_object() must consist of alternating keys and values.",
-            ));
+            .with_hint(format!(
+                "The arguments of {function} must consist of alternating keys and values."
+            )));
     }
     let mut out = String::from("{");
     for index in (0..width).step_by(2) {
         if call.is_null(index) {
-            return Err(failure::invalid_parameter(format!(
-                "argument {}: key must not be null",
-                index + 1
-            )));
+            return Err(null_key(index + 1));
         }
         out.push_str(if index > 0 { ", " } else { "" });
         write_string(&key_text(call, call.oid(width + index)?, call.datum(index))?, &mut out);
@@ -261,9 +274,22 @@ fn as_jsonb(built: Answer) -> Answer {
     }
 }
 
+/// The lengths of an array's dimensions.
+fn dimensions(call: &Call, index: usize) -> Result<Vec<usize>, SqlError> {
+    let class = call.session.with_types(|cx| storage_class(Oid::TEXT, cx));
+    Ok(Array::from_storage(call.text(index)?, class)?.dimensions)
+}
+
 /// `json_object(text[])` and `json_object(keys, values)`.
 fn object_of_texts(call: &Call) -> Answer {
     let array_error = |message: &str| SqlError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, message);
+    match (dimensions(call, 0)?.as_slice(), call.len() > 1) {
+        ([] | [_], false) => {}
+        ([_, 2], false) => {}
+        ([_, _], false) => return Err(array_error("array must have two columns")),
+        (keys, true) if keys.len() < 2 && keys.len() == dimensions(call, 1)?.len() => {}
+        _ => return Err(array_error("wrong number of array subscripts")),
+    }
     let first = texts(call, 0)?;
     let pairs: Vec<(Option<String>, Option<String>)> = if call.len() > 1 {
         let second = texts(call, 1)?;
@@ -315,12 +341,14 @@ pub(in crate::functions) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_array_to_json_pretty", to_json_pretty).stable(),
     lax("pg_json_build_array", |call| call.spread(0, build_array)),
     lax("pg_json_build_array_noargs", build_array),
-    lax("pg_json_build_object", |call| call.spread(0, build_object)),
-    lax("pg_json_build_object_noargs", build_object),
+    lax("pg_json_build_object", |call| call.spread(0, |it| build_object(it, Built::Json))),
+    lax("pg_json_build_object_noargs", |call| build_object(call, Built::Json)),
     lax("pg_jsonb_build_array", |call| as_jsonb(call.spread(0, build_array))),
     lax("pg_jsonb_build_array_noargs", |call| as_jsonb(build_array(call))),
-    lax("pg_jsonb_build_object", |call| as_jsonb(call.spread(0, build_object))),
-    lax("pg_jsonb_build_object_noargs", |call| as_jsonb(build_object(call))),
+    lax("pg_jsonb_build_object", |call| {
+        as_jsonb(call.spread(0, |it| build_object(it, Built::Jsonb)))
+    }),
+    lax("pg_jsonb_build_object_noargs", |call| as_jsonb(build_object(call, Built::Jsonb))),
     f("pg_json_object", object_of_texts),
     f("pg_json_object_two_arg", object_of_texts),
     f("pg_jsonb_object", |call| as_jsonb(object_of_texts(call))),

@@ -112,6 +112,7 @@ fn edit(value: &mut Json, path: &[String], position: usize, change: Edit) -> Res
             }
             edit_member(members, part, at, change)
         }
+        Json::Array(items) if items.is_empty() && matches!(change, Edit::Delete) => Ok(()),
         Json::Array(items) => {
             let index: i64 = part.trim().parse().ok().ok_or_else(|| bad_index(part, position))?;
             let resolved = resolve(index, items.len());

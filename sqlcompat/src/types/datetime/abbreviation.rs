@@ -243,27 +243,29 @@ pub fn find(name: &str) -> Option<Meaning> {
     ABBREVIATIONS.get(found).map(|(_, meaning)| *meaning)
 }
 
-/// The offset that a zone uses an abbreviation for at an instant: the one in force, else the one it stood for last, else the
-/// one it will stand for next. `None` if the zone never uses it.
+/// What a zone uses an abbreviation for at an instant, and whether that is daylight saving time: the offset in force, else
+/// the one that it stood for last, else the one that it will stand for next. `None` if the zone never uses it.
 #[must_use]
-pub fn offset_in(zone: &TimeZone, name: &str, at: Timestamp) -> Option<Offset> {
-    let at_present = zone.to_offset_info(at);
-    if at_present.abbreviation().eq_ignore_ascii_case(name) {
-        return Some(at_present.offset());
+pub fn use_in(zone: &TimeZone, name: &str, at: Timestamp) -> Option<(Offset, bool)> {
+    let told = |at: Timestamp| {
+        let info = zone.to_offset_info(at);
+        let same = info.abbreviation().eq_ignore_ascii_case(name);
+        same.then(|| (info.offset(), info.dst().is_dst()))
+    };
+    let present = told(at);
+    if present.is_some() {
+        return present;
     }
     // Each change tells what holds from it on; what held before the first is told by the time before it.
     let mut first = at;
     for change in zone.preceding(at).take(TRANSITIONS_MAX) {
-        if change.abbreviation().eq_ignore_ascii_case(name) {
-            return Some(change.offset());
-        }
         first = change.timestamp();
+        let held = told(first);
+        if held.is_some() {
+            return held;
+        }
     }
-    let before = first.checked_sub(jiff::SignedDuration::from_secs(1)).ok()?;
-    let oldest = zone.to_offset_info(before);
-    if oldest.abbreviation().eq_ignore_ascii_case(name) {
-        return Some(oldest.offset());
-    }
-    let mut later = zone.following(at).take(TRANSITIONS_MAX);
-    later.find(|it| it.abbreviation().eq_ignore_ascii_case(name)).map(|it| it.offset())
+    let before = first.checked_sub(jiff::SignedDuration::from_secs(1)).ok().and_then(told);
+    let later = || zone.following(at).take(TRANSITIONS_MAX).find_map(|it| told(it.timestamp()));
+    before.or_else(later)
 }

@@ -75,7 +75,7 @@ impl Zone {
 fn abbreviated(zone: &TimeZone, name: &str, instant_us: i64) -> Option<i32> {
     let unix = within_known(instant_us).saturating_add(UNIX_TO_EPOCH_US);
     let at = Timestamp::from_microsecond(unix).ok()?;
-    abbreviation::offset_in(zone, name, at).map(Offset::seconds)
+    abbreviation::use_in(zone, name, at).map(|(offset, _)| offset.seconds())
 }
 
 /// The zone of that abbreviation, name or POSIX form.
