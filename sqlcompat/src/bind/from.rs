@@ -335,7 +335,9 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at.position()));
         }
         entry.used_by_itself = true;
-        let columns = output_columns(&entry.columns);
+        let mut columns = output_columns(&entry.columns);
+        let shown = columns.len() - entry.hidden;
+        columns.iter_mut().skip(shown).for_each(|column| column.system = true);
         self.uses.ctes.push(entry.sql_name.clone());
         Ok(Some(Relation {
             alias: name.to_owned(),

@@ -97,6 +97,11 @@ impl Binder<'_> {
             }
             FunctionArguments::List(list) => list,
         };
+        if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = &list.args[..]
+            && local == parse::rewrite::VALUE
+        {
+            return self.expr(value);
+        }
         if schema.is_none()
             && let Some(special) = self.by_look(&local, list, at)?
         {
@@ -447,6 +452,7 @@ impl Binder<'_> {
             }
             return if row.returns_set { self.set_returning(expr, function) } else { Ok(expr) };
         }
+        self.refuse_sets(&arguments, written.over.is_some())?;
         let over = match written.over {
             Some(over) => Some(self.window(over)?),
             None => None,
@@ -464,6 +470,26 @@ impl Binder<'_> {
             over,
         };
         Ok(Expr::new(Node::Aggregate(Box::new(aggregate)), function.result).at(at))
+    }
+
+    /// 0A000 for a set-returning function in the arguments of an aggregate or a window function.
+    fn refuse_sets(&mut self, arguments: &[Expr], window: bool) -> Result<(), SqlError> {
+        let Some(sets) = self.scope().set_returning else { return Ok(()) };
+        let mut place = None;
+        let mut is_set = |it: &Expr| {
+            let found = matches!(it.node, Node::Column(relation, _) if relation == sets);
+            place = found.then_some(it.at).or(place);
+            found
+        };
+        if !arguments.iter().any(|argument| argument.any(&mut is_set)) {
+            return Ok(());
+        }
+        let kind = if window { "window" } else { "aggregate" };
+        let message = format!("{kind} function calls cannot contain set-returning function calls");
+        let hint = "You might be able to move the set-returning function into a LATERAL FROM item.";
+        Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+            .with_hint(hint)
+            .at(place.and_then(At::position)))
     }
 
     /// An argument, coerced. Pseudo-types take it as it is; what stays unknown is text.

@@ -2,17 +2,19 @@
 
 use super::binder::Binder;
 use super::from::output_columns;
+use super::layers::Outer;
 use super::query::plain_query;
 use super::tree::{
-    Body, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select, SetKind,
+    Aggregate, Body, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select, SetKind,
     SetOperation, SortBy, SortKey, Source,
 };
 use super::walk::query_expressions;
+use crate::builtin::{self, AggregateKind};
 use crate::error::{SqlError, SqlState};
 
 impl Binder<'_> {
     /// Requires every column of this level to be grouped by, to be inside an aggregate, or to depend on a grouped primary
-    /// key.
+    /// key; and those of `more`, which are computed per group too.
     ///
     /// # Errors
     /// 42803 with the column's position.
@@ -20,6 +22,7 @@ impl Binder<'_> {
         &self,
         select: &Select,
         order_by: &[SortKey],
+        more: &[Expr],
     ) -> Result<(), SqlError> {
         let mut check = GroupingCheck { relations: Vec::new(), determined: Vec::new(), select };
         for item in &select.from {
@@ -35,7 +38,7 @@ impl Binder<'_> {
             SortBy::Expr(expr) => Some(expr),
             SortBy::Output(_) => None,
         });
-        let exprs = select.items.iter().chain(&select.having).chain(sort_keys);
+        let exprs = select.items.iter().chain(&select.having).chain(sort_keys).chain(more);
         for expr in exprs {
             if let Some(stray) = stray_grouping(expr, &select.group_by) {
                 return Err(SqlError::new(
@@ -45,7 +48,17 @@ impl Binder<'_> {
                 .at(stray.at.position()));
             }
             if let Some(column) = check.stray(expr) {
-                return Err(self.not_grouped(column));
+                let error = self.not_grouped(column);
+                let direct = expr.any(&mut |it| match &it.node {
+                    Node::Aggregate(call) => {
+                        let mut direct = call.arguments.iter().take(direct_arguments(call));
+                        direct.any(|argument| argument.any(&mut |it| std::ptr::eq(it, column)))
+                    }
+                    _ => false,
+                });
+                let detail =
+                    "Direct arguments of an ordered-set aggregate must use only grouped columns.";
+                return Err(if direct { error.with_detail(detail) } else { error });
             }
         }
         Ok(())
@@ -94,16 +107,15 @@ impl Binder<'_> {
         query: Query,
         sets: &[Vec<usize>],
     ) -> Result<Query, SqlError> {
+        if let Body::Select(select) = &query.body
+            && select.items.iter().any(|item| Outer::Windows.is_in(item))
+        {
+            let inner = |binder: &mut Self, query: Query| binder.grouping_sets(query, sets);
+            return self.layered(query, Outer::Windows, inner);
+        }
         let Body::Select(select) = query.body else {
             return Err(SqlError::unsupported("GROUPING SETS here"));
         };
-        let is_window = |it: &Expr| match &it.node {
-            Node::Aggregate(aggregate) => aggregate.over.is_some(),
-            _ => false,
-        };
-        if select.items.iter().any(|item| item.any(&mut |it| is_window(it))) {
-            return Err(SqlError::unsupported("GROUPING SETS with window functions"));
-        }
         let mut select = select;
         let mut query = Query { body: Body::Values(Vec::new()), ..query };
         let distinct = std::mem::replace(&mut select.distinct, Distinct::No);
@@ -228,6 +240,7 @@ fn one_grouping(select: &Select, set: &[usize]) -> Select {
         .filter(|index| !set.contains(index))
         .map(|index| &select.group_by[index])
         .collect();
+    let present: Vec<&Expr> = set.iter().filter_map(|index| select.group_by.get(*index)).collect();
     let mut part = select.clone();
     let kept = |index: &usize| set.contains(index);
     part.group_by = (0..select.group_by.len())
@@ -236,22 +249,39 @@ fn one_grouping(select: &Select, set: &[usize]) -> Select {
         .collect();
     for item in part.items.iter_mut().chain(&mut part.having) {
         decide_grouping(item, &absent);
-        replace_with_null(item, &absent);
+        replace_with_null(item, &present, &absent);
     }
     part
 }
 
-/// Replaces the keys that a grouping set lacks by NULL, outside of aggregates.
-fn replace_with_null(expr: &mut Expr, absent: &[&Expr]) {
+/// Replaces the keys that a grouping set lacks by NULL, outside of what aggregates aggregate.
+fn replace_with_null(expr: &mut Expr, present: &[&Expr], absent: &[&Expr]) {
+    if present.contains(&&*expr) {
+        return;
+    }
     if absent.contains(&&*expr) {
         expr.node = Node::Literal(crate::datum::Datum::Null);
         return;
     }
-    if matches!(expr.node, Node::Aggregate(_)) {
+    if let Node::Aggregate(aggregate) = &mut expr.node {
+        let direct = direct_arguments(aggregate);
+        for argument in aggregate.arguments.iter_mut().take(direct) {
+            replace_with_null(argument, present, absent);
+        }
         return;
     }
     for child in expr.children_mut() {
-        replace_with_null(child, absent);
+        replace_with_null(child, present, absent);
+    }
+}
+
+/// Arguments of an ordered-set aggregate that are computed once per group, before those that it aggregates.
+fn direct_arguments(call: &Aggregate) -> usize {
+    match builtin::aggregate(call.row.oid) {
+        // Arguments, keys, the types of both, and directions: `hypothetical`.
+        Some(row) if row.kind == AggregateKind::Hypothetical => call.arguments.len() / 5,
+        Some(row) => usize::from(row.direct_arguments),
+        None => 0,
     }
 }
 
@@ -269,7 +299,10 @@ impl GroupingCheck<'_> {
             return None;
         }
         match &expr.node {
-            Node::Aggregate(aggregate) if aggregate.over.is_none() => return None,
+            Node::Aggregate(aggregate) if aggregate.over.is_none() => {
+                let direct = aggregate.arguments.iter().take(direct_arguments(aggregate));
+                return direct.into_iter().find_map(|argument| self.stray(argument));
+            }
             Node::Grouping(_) => return None,
             Node::Column(relation, _) | Node::WholeRow(relation) => {
                 let stray =

@@ -15,6 +15,7 @@ use super::merge::Merge;
 use super::modification::Modification;
 use super::query::{modification_in, rename};
 use super::scope::CteEntry;
+use super::search_cycle::{Decorated, decorated};
 use super::steps::{Rest, Returned, Steps};
 use super::tree::{Cte, OutputColumn, Query};
 use crate::error::{SqlError, SqlState};
@@ -62,8 +63,8 @@ pub(crate) fn plan(query: &ast::Query, text: &str, cx: &BindContext<'_>) -> Resu
     let mut parts = Vec::new();
     if let Some(with) = &query.with {
         binder.require_different_names(&with.cte_tables)?;
-        for cte in &with.cte_tables {
-            parts.push(binder.with_part(cte, with.recursive)?);
+        for cte in decorated(&with.cte_tables) {
+            parts.push(binder.with_part(&cte, with.recursive)?);
         }
     }
     let main = binder.main_part(query)?;
@@ -109,9 +110,15 @@ fn result_of(binder: &Binder<'_>, main: &Part<'_>) -> (WriteVerb, Option<Vec<Res
 
 impl<'a> Binder<'a> {
     /// One part of the WITH, which is in sight from here on.
-    fn with_part(&mut self, cte: &ast::Cte, recursive: bool) -> Result<Part<'a>, SqlError> {
+    fn with_part(
+        &mut self,
+        decorated: &Decorated<'_>,
+        recursive: bool,
+    ) -> Result<Part<'a>, SqlError> {
+        let cte = decorated.cte;
         let Some(statement) = modification_in(&cte.query) else {
-            let (bound, uses) = self.with_uses(|binder| binder.common_table(cte, recursive))?;
+            let (bound, uses) =
+                self.with_uses(|binder| binder.common_table(decorated, recursive))?;
             return Ok(Part {
                 sql_name: bound.sql_name.clone(),
                 columns: bound.query.columns.clone(),
@@ -148,6 +155,7 @@ impl<'a> Binder<'a> {
             columns: columns.clone(),
             records: Vec::new(),
             used_by_itself: false,
+            hidden: 0,
             has_rows,
         });
         Ok(Part { sql_name, columns, body: Body::Modification(Box::new(part)), uses })

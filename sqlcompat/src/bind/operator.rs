@@ -332,6 +332,18 @@ impl Binder<'_> {
         {
             return self.in_items(left, items.clone(), all, at);
         }
+        self.any_of_array(left, name, right, all, at)
+    }
+
+    /// `left op ANY | ALL (array)`.
+    pub(crate) fn any_of_array(
+        &mut self,
+        left: Expr,
+        name: &str,
+        right: Expr,
+        all: bool,
+        at: At,
+    ) -> Result<Expr, SqlError> {
         let resolved = resolve_array_operator(self.types, name, left.type_oid, right.type_oid)
             .map_err(|error| error.at(at.position()))?;
         let operator = resolved.operator;

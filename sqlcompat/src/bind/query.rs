@@ -7,6 +7,7 @@ use super::resolve::{
     require_equality, require_ordering, select_common_type, select_common_typmod,
 };
 use super::scope::{CallRules, CteEntry, Scope};
+use super::search_cycle::{Added, Decorated, decorated};
 use super::select::{first_aggregate, unparenthesized};
 use super::tree::{
     At, Body, Cte, Expr, OutputColumn, Query, RelationId, SetKind, SetOperation, SortBy, SortKey,
@@ -347,11 +348,12 @@ impl Binder<'_> {
     pub(crate) fn with(&mut self, with: &ast::With) -> Result<Vec<Cte>, SqlError> {
         let ast::With { with_token: _, recursive, cte_tables } = with;
         self.require_different_names(cte_tables)?;
-        cte_tables
-            .iter()
-            .map(|cte| match modification_in(&cte.query) {
-                None => self.common_table(cte, *recursive),
+        decorated(cte_tables)
+            .into_iter()
+            .map(|it| match modification_in(&it.cte.query) {
+                None => self.common_table(&it, *recursive),
                 Some(_) => {
+                    let cte = it.cte;
                     let message = "WITH clause containing a data-modifying statement must be at \
                                    the top level";
                     Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
@@ -377,10 +379,10 @@ impl Binder<'_> {
     /// One query of a WITH, which is in sight from here on.
     pub(crate) fn common_table(
         &mut self,
-        cte: &ast::Cte,
+        decorated: &Decorated<'_>,
         recursive: bool,
     ) -> Result<Cte, SqlError> {
-        let ast::Cte { alias, query, from, materialized, closing_paren_token: _ } = cte;
+        let ast::Cte { alias, query, from, materialized, closing_paren_token: _ } = decorated.cte;
         if from.is_some() {
             return Err(SqlError::unsupported("FROM in WITH"));
         }
@@ -390,11 +392,16 @@ impl Binder<'_> {
         let column_names: Vec<String> =
             alias.columns.iter().map(|column| Self::name(&column.name)).collect();
         let (bound, used) = if recursive {
-            self.recursive_cte((&name, at), &sql_name, query, &column_names)?
+            self.recursive_cte((&name, at), &sql_name, decorated, &column_names)?
         } else {
-            (self.plain_cte(query, &column_names, (&name, at))?, false)
+            (self.plain_cte(query, &column_names, (&name, at))?, None)
         };
-        let columns = bound.columns.clone();
+        if used.is_none() && !decorated.is_plain() {
+            let message = "WITH query is not recursive";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(at.position()));
+        }
+        let mut columns = bound.columns.clone();
+        columns.truncate(columns.len() - used.as_ref().map_or(0, Added::hidden));
         let records = self.records_of(&bound);
         self.ctes.push(CteEntry {
             name,
@@ -402,11 +409,12 @@ impl Binder<'_> {
             columns,
             records,
             used_by_itself: false,
+            hidden: 0,
             has_rows: true,
         });
         let materialized =
             materialized.as_ref().map(|it| matches!(it, ast::CteAsMaterialized::Materialized));
-        Ok(Cte { sql_name, query: bound, recursive: used, materialized })
+        Ok(Cte { sql_name, query: bound, recursive: used.is_some(), materialized })
     }
 
     fn plain_cte(
@@ -425,13 +433,14 @@ impl Binder<'_> {
         &mut self,
         (name, at): (&str, At),
         sql_name: &str,
-        query: &ast::Query,
+        decorated: &Decorated<'_>,
         names: &[String],
-    ) -> Result<(Query, bool), SqlError> {
+    ) -> Result<(Query, Option<Added>), SqlError> {
+        let query = &*decorated.cte.query;
         let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } =
             &*query.body
         else {
-            return Ok((self.plain_cte(query, names, (name, at))?, false));
+            return Ok((self.plain_cte(query, names, (name, at))?, None));
         };
         let outer_ctes = self.ctes.len();
         let inner = match &query.with {
@@ -446,22 +455,25 @@ impl Binder<'_> {
             column.origin = None;
             column.not_null = false;
         }
-        self.ctes.push(CteEntry {
+        let added = self.added_columns(decorated, &mut columns)?;
+        let entry = CteEntry {
             name: name.to_owned(),
             sql_name: sql_name.to_owned(),
             columns: columns.clone(),
             records: Vec::new(),
             used_by_itself: false,
+            hidden: added.count(),
             has_rows: true,
-        });
+        };
+        self.ctes.push(entry.clone());
         let right_at = self.start_of(&**right);
         let second = self.nested(|binder| binder.body(right, &[]));
         let used = self.ctes.iter().rev().find(|it| it.sql_name == sql_name);
         let used = used.is_some_and(|it| it.used_by_itself);
         self.ctes.truncate(outer_ctes);
-        let second = second?;
+        let mut second = second?;
         if !used {
-            return Ok((self.plain_cte(query, names, (name, at))?, false));
+            return Ok((self.plain_cte(query, names, (name, at))?, None));
         }
         self.refuse_recursive_aggregate(&second, sql_name)?;
         let plain = query.order_by.is_none()
@@ -475,11 +487,17 @@ impl Binder<'_> {
             ));
         }
         let all = *set_quantifier == SetQuantifier::All;
-        let second = self.fit_recursive(name, &columns, second)?;
+        let own = columns.len() - added.count();
+        second = self.fit_recursive(name, &columns[..own], second)?;
+        if !decorated.is_plain() {
+            self.add_to_first(&added, &mut first)?;
+            self.add_to_second(&added, &entry, &mut second)?;
+            first.columns.extend_from_slice(&columns[own..]);
+        }
         let mut bound = self.combine(SetKind::Union, "UNION", all, first, second, right_at)?;
         bound.columns = columns;
         bound.ctes = inner;
-        Ok((bound, true))
+        Ok((bound, Some(added)))
     }
 
     /// The part that reads the recursion may not aggregate it.

@@ -95,6 +95,8 @@ pub(crate) struct CteEntry {
     pub(crate) records: Vec<Option<Vec<Field>>>,
     /// Referenced while its own definition is being bound.
     pub(crate) used_by_itself: bool,
+    /// How many of the columns, last ones, `*` leaves out: in the recursion itself those of SEARCH and CYCLE.
+    pub(crate) hidden: usize,
     /// Yields rows: not so a data-modifying statement without RETURNING.
     pub(crate) has_rows: bool,
 }

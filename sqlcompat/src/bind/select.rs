@@ -1,29 +1,38 @@
 //! `SELECT`: target list, WHERE, GROUP BY, HAVING, windows, DISTINCT and ORDER BY of one level.
 
-use std::collections::BTreeSet;
-
 use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind};
 
 use super::binder::Binder;
+use super::layers::Outer;
 use super::output_name::output_name;
+use super::query::plain_query;
 use super::resolve::{require_equality, require_ordering};
 use super::scope::{CallRules, Scope, ScopeColumn};
 use super::tree::{
-    At, Body, Distinct, Expr, FromItem, Node, OutputColumn, Query, Select, SortBy, SortKey,
+    At, Body, Distinct, Expr, FromItem, Node, OutputColumn, Query, RelationId, Select, SortBy,
+    SortKey, Source,
 };
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse;
 
 /// The expressions grouped by and, of several grouping sets, the indexes into them.
-type Grouping = (Vec<Expr>, Option<Vec<Vec<usize>>>);
+pub(super) type Grouping = (Vec<Expr>, Option<Vec<Vec<usize>>>);
 
 /// Most columns of a target list, as in PostgreSQL; more is refused with 54011.
 const COLUMNS_MAX: usize = 1664;
 
+/// What makes a select more than one: its grouping sets and its set-returning functions.
+struct SetsOf {
+    /// Indexes into the grouping expressions, per set.
+    grouping: Option<Vec<Vec<usize>>>,
+    /// The set-returning functions of the select list, as one relation.
+    returning: Option<RelationId>,
+}
+
 /// The target list while it is bound.
 #[derive(Default)]
-struct Targets {
+pub(super) struct Targets {
     items: Vec<Expr>,
     names: Vec<String>,
 }
@@ -49,8 +58,8 @@ impl Binder<'_> {
         select: &ast::Select,
         order_by: &[ast::OrderByExpr],
     ) -> Result<Query, SqlError> {
-        let parts = SelectParts::of(select)?;
-        let mut from = self.bind_from(parts.from)?;
+        let parts = SelectParts::of(select, self)?;
+        let from = self.bind_from(parts.from)?;
         self.named_windows(parts.windows)?;
         let mut targets = self.targets(parts.projection)?;
         let filter = self.clause(parts.filter, "WHERE")?;
@@ -61,37 +70,60 @@ impl Binder<'_> {
         let calls = self.scope().calls;
         let grouped =
             calls.met_aggregate || !group_by.is_empty() || sets.is_some() || having.is_some();
-        let set_returning = std::mem::take(&mut self.scope().set_returning);
-        if set_returning.is_some() && (grouped || calls.met_window) {
-            return Err(SqlError::unsupported(
-                "a set-returning function in the select list of a query with aggregates",
-            ));
-        }
-        from.extend(set_returning.into_iter().map(FromItem::Relation));
+        let sets = SetsOf { grouping: sets, returning: self.scope().set_returning.take() };
         let columns = self.output_columns_of(&targets);
-        let mut select =
+        let select =
             Select { distinct, items: targets.items, from, filter, grouped, group_by, having };
-        let mut order_by = order_by;
-        if grouped {
-            self.check_grouping(&select, &order_by)?;
-            if sets.is_none() {
-                super::grouping::settle(&mut select, &mut order_by);
+        let query = Query { order_by, ..plain_query(Body::Select(Box::new(select)), columns) };
+        self.with_sets(query, sets, calls.met_window)
+    }
+
+    /// Joins the set-returning functions of the select list, and makes what grouping sets stand for.
+    fn with_sets(
+        &mut self,
+        mut query: Query,
+        sets: SetsOf,
+        windows: bool,
+    ) -> Result<Query, SqlError> {
+        let Body::Select(select) = &mut query.body else { return Ok(query) };
+        let outer = sets.returning.map(Outer::Sets);
+        let in_group = outer.filter(|outer| select.group_by.iter().any(|key| outer.is_in(key)));
+        let by_row = |key: &SortKey, outer: Outer| match &key.by {
+            SortBy::Output(index) => !outer.is_in(&select.items[*index]),
+            SortBy::Expr(expr) => !outer.is_in(expr),
+        };
+        let apart = outer.filter(|outer| {
+            let sorted = !query.order_by.is_empty() && select.distinct != Distinct::Rows;
+            let sorted = sorted && query.order_by.iter().all(|key| by_row(key, *outer));
+            in_group.is_none() && (select.grouped || windows || sorted)
+        });
+        if let Some(id) = sets.returning.filter(|_| apart.is_none()) {
+            select.from.push(FromItem::Relation(id));
+        }
+        if select.grouped {
+            let arguments = apart.map(|outer| self.set_arguments(outer)).unwrap_or_default();
+            let Body::Select(select) = &mut query.body else { return Ok(query) };
+            self.check_grouping(select, &query.order_by, &arguments)?;
+            if sets.grouping.is_none() {
+                super::grouping::settle(select, &mut query.order_by);
             }
         }
-        let query = Query {
-            ctes: Vec::new(),
-            body: Body::Select(Box::new(select)),
-            columns,
-            order_by,
-            limit: None,
-            offset: None,
-            with_ties: false,
-            lateral: false,
-        };
-        match sets {
+        let grouping = sets.grouping;
+        let finish = |binder: &mut Self, query: Query| match &grouping {
             None => Ok(query),
-            Some(sets) => self.grouping_sets(query, &sets),
+            Some(sets) => binder.grouping_sets(query, sets),
+        };
+        match apart {
+            None => finish(self, query),
+            Some(outer) => self.layered(query, outer, finish),
         }
+    }
+
+    /// The arguments of the set-returning functions of a select list.
+    fn set_arguments(&self, outer: Outer) -> Vec<Expr> {
+        let Outer::Sets(id) = outer else { return Vec::new() };
+        let Source::Function(source) = &self.relations.get(id).source else { return Vec::new() };
+        source.calls.iter().flat_map(|(call, _)| call.children().into_iter().cloned()).collect()
     }
 
     fn output_columns_of(&self, targets: &Targets) -> Vec<OutputColumn> {
@@ -460,53 +492,8 @@ impl Binder<'_> {
         result
     }
 
-    fn grouping_elements(
-        &mut self,
-        exprs: &[ast::Expr],
-        targets: &mut Targets,
-    ) -> Result<Grouping, SqlError> {
-        let mut keys: Vec<Expr> = Vec::new();
-        let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
-        let mut several = false;
-        let marked = |expr: &ast::Expr| matches!(expr, ast::Expr::Identifier(ident) if ident.value == parse::rewrite::GROUP_DISTINCT);
-        let distinct = exprs.first().is_some_and(marked);
-        for expr in exprs.iter().skip(usize::from(distinct)) {
-            let alternatives = match expr {
-                ast::Expr::GroupingSets(sets) => grouping_set_lists(sets)?,
-                ast::Expr::Rollup(lists) => rollup(lists),
-                ast::Expr::Cube(lists) => cube(lists)?,
-                ast::Expr::Tuple(fields) if fields.is_empty() => vec![Vec::new()],
-                ast::Expr::Tuple(fields) => vec![fields.iter().collect()],
-                plain => vec![vec![plain]],
-            };
-            several |= !matches!(expr, ast::Expr::Tuple(_)) && alternatives.len() != 1
-                || matches!(
-                    expr,
-                    ast::Expr::GroupingSets(_) | ast::Expr::Rollup(_) | ast::Expr::Cube(_)
-                )
-                || matches!(expr, ast::Expr::Tuple(fields) if fields.is_empty());
-            let mut bound = Vec::with_capacity(alternatives.len());
-            for alternative in alternatives {
-                let mut set = Vec::with_capacity(alternative.len());
-                for expr in alternative {
-                    set.push(self.grouping_key(expr, targets, &mut keys)?);
-                }
-                bound.push(set);
-            }
-            let combined =
-                sets.iter().flat_map(|set| bound.iter().map(|more| [&set[..], more].concat()));
-            sets = combined.collect();
-        }
-        if distinct {
-            let as_set = |set: &Vec<usize>| set.iter().copied().collect::<BTreeSet<usize>>();
-            let mut seen = BTreeSet::new();
-            sets.retain(|set| seen.insert(as_set(set)));
-        }
-        Ok((keys, several.then_some(sets)))
-    }
-
     /// Binds one grouping expression and gives its index among the keys.
-    fn grouping_key(
+    pub(super) fn grouping_key(
         &mut self,
         expr: &ast::Expr,
         targets: &mut Targets,
@@ -646,7 +633,7 @@ impl<'e> SelectParts<'e> {
     ///
     /// # Errors
     /// 0A000 for clauses of other dialects.
-    fn of(select: &'e ast::Select) -> Result<Self, SqlError> {
+    fn of(select: &'e ast::Select, binder: &Binder<'_>) -> Result<Self, SqlError> {
         let ast::Select {
             select_token: _,
             optimizer_hints,
@@ -673,8 +660,10 @@ impl<'e> SelectParts<'e> {
             value_table_mode,
             flavor,
         } = select;
-        if into.is_some() {
-            return Err(SqlError::unsupported("SELECT INTO"));
+        if let Some(into) = into {
+            let message = "SELECT ... INTO is not allowed here";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
+                .at(into.targets.first().and_then(|it| binder.expr_start(it).position())));
         }
         let foreign = !optimizer_hints.is_empty()
             || select_modifiers.is_some()
@@ -765,70 +754,4 @@ pub(crate) fn first_aggregate(expr: &Expr) -> Option<At> {
         Node::Aggregate(aggregate) if aggregate.over.is_none() => Some(expr.at),
         _ => expr.children().into_iter().find_map(first_aggregate),
     }
-}
-
-/// A list that may hold `(a, b)`, `()`, `a`, or another `ROLLUP` or `CUBE`, which sqlparser reads as a call.
-fn grouping_set_lists(sets: &[Vec<ast::Expr>]) -> Result<Vec<Vec<&ast::Expr>>, SqlError> {
-    let mut lists = Vec::with_capacity(sets.len());
-    for set in sets {
-        match &set[..] {
-            [ast::Expr::Function(call)] if nested_sets(call).is_some() => {
-                let (name, arguments) = nested_sets(call).unwrap_or_default();
-                if name == "cube" {
-                    lists.extend(subsets(&arguments)?);
-                } else {
-                    let counts = (0..=arguments.len()).rev();
-                    lists.extend(counts.map(|count| arguments[..count].concat()));
-                }
-            }
-            _ => lists.push(set.iter().collect()),
-        }
-    }
-    Ok(lists)
-}
-
-/// `rollup` or `cube` with its elements, if a call is one of them.
-fn nested_sets(call: &ast::Function) -> Option<(String, Vec<Vec<&ast::Expr>>)> {
-    let [ast::ObjectNamePart::Identifier(ident)] = &call.name.0[..] else { return None };
-    let name = Binder::name(ident);
-    let ast::FunctionArguments::List(list) = &call.args else { return None };
-    if ident.quote_style.is_some() || !matches!(name.as_str(), "rollup" | "cube") {
-        return None;
-    }
-    let element = |argument| match argument {
-        &ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ref expr)) => match expr {
-            ast::Expr::Tuple(fields) => Some(fields.iter().collect()),
-            other => Some(vec![other]),
-        },
-        _ => None,
-    };
-    let elements = list.args.iter().map(element).collect::<Option<Vec<Vec<&ast::Expr>>>>()?;
-    Some((name, elements))
-}
-
-fn rollup(lists: &[Vec<ast::Expr>]) -> Vec<Vec<&ast::Expr>> {
-    (0..=lists.len()).rev().map(|count| lists[..count].iter().flatten().collect()).collect()
-}
-
-/// All subsets, largest first.
-fn cube(lists: &[Vec<ast::Expr>]) -> Result<Vec<Vec<&ast::Expr>>, SqlError> {
-    let lists: Vec<Vec<&ast::Expr>> = lists.iter().map(|list| list.iter().collect()).collect();
-    subsets(&lists)
-}
-
-fn subsets<'e>(lists: &[Vec<&'e ast::Expr>]) -> Result<Vec<Vec<&'e ast::Expr>>, SqlError> {
-    /// PostgreSQL's own bound.
-    const CUBE_MAX: usize = 12;
-    if lists.len() > CUBE_MAX {
-        return Err(SqlError::new(
-            SqlState::TOO_MANY_COLUMNS,
-            format!("CUBE is limited to {CUBE_MAX} elements"),
-        ));
-    }
-    let count = lists.len();
-    let chosen = |mask: u32| (0..count).filter(move |index| mask & (1 << (count - 1 - index)) != 0);
-    let masks = (0..1u32 << count).rev();
-    Ok(masks
-        .map(|mask| chosen(mask).flat_map(|index| lists[index].iter().copied()).collect())
-        .collect())
 }

@@ -4,6 +4,7 @@ use sqlparser::ast::{self, FunctionArg, Ident, ObjectName, TableAlias};
 
 use super::binder::Binder;
 use super::from::plain_column;
+use super::layers::Outer;
 use super::resolve::ResolvedFunction;
 use super::tree::{
     At, ColumnSql, Expr, FunctionSource, Node, Relation, RelationColumn, RelationId, Source,
@@ -11,6 +12,9 @@ use super::tree::{
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse;
+
+/// Where sets are the only thing that a call may be, but not what it is given.
+const FUNCTIONS_IN_FROM: &str = "functions in FROM";
 
 impl Binder<'_> {
     /// A function in `FROM`.
@@ -46,6 +50,7 @@ impl Binder<'_> {
         let rules = self.scope().calls;
         self.scope().calls.no_aggregates = Some("functions in FROM");
         self.scope().calls.no_windows = Some("functions in FROM");
+        self.scope().calls.no_sets = Some(FUNCTIONS_IN_FROM);
         self.expect_table_function = true;
         let call = self.function(&function);
         self.expect_table_function = false;
@@ -94,15 +99,24 @@ impl Binder<'_> {
     ) -> Result<Expr, SqlError> {
         let at = call.at;
         if let Some(clause) = self.scope().calls.no_sets {
-            let error = SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                format!("set-returning functions are not allowed in {clause}"),
-            )
-            .at(at.position());
+            let message = match clause {
+                FUNCTIONS_IN_FROM => {
+                    "set-returning functions must appear at top level of FROM".to_owned()
+                }
+                clause => format!("set-returning functions are not allowed in {clause}"),
+            };
+            let error = SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at.position());
             let hint = "You might be able to move the set-returning function into a LATERAL FROM \
                         item.";
             let movable = matches!(clause, "CASE" | "COALESCE");
             return Err(if movable { error.with_hint(hint) } else { error });
+        }
+        let sets = self.scope().set_returning.map(Outer::Sets);
+        if sets.is_some_and(|sets| sets.is_in(&call)) {
+            return Err(SqlError::unsupported(
+                "a set-returning function in the arguments of another",
+            )
+            .at(at.position()));
         }
         if function.columns.len() > 1 {
             return self.set_of_rows(call, function);
@@ -111,17 +125,20 @@ impl Binder<'_> {
             if self.is_set_of_rows(id) {
                 return Err(Self::several_sets(at));
             }
+            if let Some(index) = self.same_call(id, &call) {
+                return Ok(self.column(id, index, at));
+            }
             let index = self.add_lock_step(id, "value", call);
             return Ok(self.column(id, index, at));
         }
         let type_oid = call.type_oid;
         let column =
             plain_column("value".to_owned(), ColumnSql::Name("value".to_owned()), type_oid);
-        let source = FunctionSource { calls: vec![(call, String::new())], ordinality: false };
+        let source = FunctionSource { calls: vec![(call, String::new())], ordinality: true };
         let relation = Relation {
             alias: String::new(),
             qualifier: self.fresh_qualifier(),
-            columns: vec![column],
+            columns: vec![column, row_number()],
             source: Source::Function(Box::new(source)),
             optional: false,
         };
@@ -148,8 +165,8 @@ impl Binder<'_> {
             let sql = ColumnSql::Name(format!("c{}", index + 1));
             plain_column((*name).to_owned(), sql, *type_oid)
         });
-        let columns = columns.collect();
-        let source = FunctionSource { calls: vec![(call, String::new())], ordinality: false };
+        let columns = columns.chain([row_number()]).collect();
+        let source = FunctionSource { calls: vec![(call, String::new())], ordinality: true };
         let relation = Relation {
             alias: String::new(),
             qualifier: self.fresh_qualifier(),
@@ -166,7 +183,10 @@ impl Binder<'_> {
     fn is_set_of_rows(&self, id: RelationId) -> bool {
         let relation = self.relations.get(id);
         match &relation.source {
-            Source::Function(source) => relation.columns.len() > source.calls.len(),
+            Source::Function(source) => {
+                let shown = relation.columns.iter().filter(|column| !column.system);
+                shown.count() > source.calls.len()
+            }
             _ => false,
         }
     }
@@ -174,6 +194,13 @@ impl Binder<'_> {
     fn several_sets(at: At) -> SqlError {
         let what = "a set-returning function of several columns beside another in a select list";
         SqlError::unsupported(what).at(at.position())
+    }
+
+    /// The column of a call that is in a relation of functions already: equal ones advance together, and yield the same.
+    fn same_call(&self, id: RelationId, call: &Expr) -> Option<u16> {
+        let Source::Function(source) = &self.relations.get(id).source else { return None };
+        let index = source.calls.iter().position(|(it, _)| it == call)?;
+        u16::try_from(index).ok().filter(|_| !call.is_volatile(&self.relations))
     }
 
     /// Adds a call to a relation of functions: it advances with the others, and yields NULL once it has no more rows.
@@ -277,4 +304,10 @@ impl Binder<'_> {
         self.relations.get_mut(id).qualifier = qualifier;
         Ok(id)
     }
+}
+
+/// The number of a row of the sets of a select list, which no name reaches.
+fn row_number() -> RelationColumn {
+    let sql = ColumnSql::Name("rowid".to_owned());
+    RelationColumn { system: true, ..plain_column(String::new(), sql, Oid::INT8) }
 }

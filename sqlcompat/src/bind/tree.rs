@@ -309,6 +309,8 @@ pub struct Frame {
     pub end: Option<FrameBound>,
     /// What `EXCLUDE` excludes: `CURRENT ROW`, `GROUP`, `TIES` or `NO OTHERS`.
     pub exclude: Option<&'static str>,
+    /// SQLite has no such frame; the function library computes it.
+    pub kept: bool,
 }
 
 /// A bound of a window frame.

@@ -106,6 +106,17 @@ impl Expr {
                 .chain(otherwise.as_deref_mut())
                 .collect(),
             Node::Let(it) => vec![&mut it.value, &mut it.body],
+            Node::Quantified(quantified) => {
+                let array = match &mut quantified.over {
+                    Quantity::Array(array) => Some(array),
+                    Quantity::Query(_) => None,
+                };
+                quantified.call.arguments.iter_mut().chain(array).collect()
+            }
+            Node::RowCompare(compare) => {
+                compare.pairs.iter_mut().flat_map(|call| &mut call.arguments).collect()
+            }
+            Node::Subscript(subscript) => subscript_parts_mut(subscript),
             _ => Vec::new(),
         }
     }
@@ -255,6 +266,49 @@ fn subscript_parts(subscript: &Subscript) -> Vec<&Expr> {
         }
     }
     parts
+}
+
+fn subscript_parts_mut(subscript: &mut Subscript) -> Vec<&mut Expr> {
+    let mut parts = vec![&mut subscript.array];
+    parts.extend(&mut subscript.assigned);
+    for index in &mut subscript.indexes {
+        match index {
+            SubscriptIndex::Element(index) => parts.push(index),
+            SubscriptIndex::Slice(lower, upper) => parts.extend(lower.iter_mut().chain(upper)),
+            SubscriptIndex::Field(_) => {}
+        }
+    }
+    parts
+}
+
+impl Aggregate {
+    /// The expressions of the call and of its window, to be changed.
+    pub(crate) fn parts_mut(&mut self) -> Vec<&mut Expr> {
+        let mut parts: Vec<&mut Expr> = self.arguments.iter_mut().collect();
+        parts.extend(sort_parts_mut(&mut self.order_by));
+        parts.extend(&mut self.filter);
+        if let Some(over) = &mut self.over {
+            parts.extend(&mut over.partition_by);
+            parts.extend(sort_parts_mut(&mut over.order_by));
+            if let Some(frame) = &mut over.frame {
+                let bounds = [Some(&mut frame.start), frame.end.as_mut()];
+                parts.extend(bounds.into_iter().flatten().filter_map(|bound| match bound {
+                    FrameBound::Preceding(offset) | FrameBound::Following(offset) => {
+                        offset.as_mut()
+                    }
+                    FrameBound::CurrentRow => None,
+                }));
+            }
+        }
+        parts
+    }
+}
+
+fn sort_parts_mut(keys: &mut [SortKey]) -> impl Iterator<Item = &mut Expr> {
+    keys.iter_mut().filter_map(|key| match &mut key.by {
+        SortBy::Expr(expr) => Some(expr),
+        SortBy::Output(_) => None,
+    })
 }
 
 fn aggregate_parts(aggregate: &Aggregate) -> Vec<&Expr> {

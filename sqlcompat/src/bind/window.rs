@@ -1,12 +1,14 @@
 //! Windows: `OVER`, the `WINDOW` clause, and frames.
 //!
-//! SQLite computes the frames, with the limits that this has: the offset of a frame must be a literal or a parameter, and
-//! `RANGE` with an offset needs a key whose storage form is the number itself. All else is refused with 0A000.
+//! SQLite computes the frames whose offsets are literals, in rows, in groups, or in the units of an integer key. The others the
+//! function library does (`functions::framed`).
 
 use sqlparser::ast::{self, WindowFrameBound, WindowFrameUnits, WindowType};
 
 use super::binder::Binder;
-use super::tree::{Expr, Frame, FrameBound, Node, SortBy, SortKey, Window};
+use super::resolve::can_coerce;
+use super::tree::{Expr, Frame, FrameBound, Node, RelationId, SortBy, SortKey, Window};
+use crate::builtin::CastContext;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -61,13 +63,13 @@ impl Binder<'_> {
         }
         if let Some(frame) = window_frame {
             window.frame =
-                Some(Frame { exclude: excluded, ..self.frame(frame, &window.order_by)? });
+                Some(Frame { exclude: excluded, ..self.frame(frame, &mut window.order_by)? });
         }
         self.scope().calls.no_windows = outer;
         Ok(window)
     }
 
-    fn frame(&mut self, frame: &ast::WindowFrame, keys: &[SortKey]) -> Result<Frame, SqlError> {
+    fn frame(&mut self, frame: &ast::WindowFrame, keys: &mut [SortKey]) -> Result<Frame, SqlError> {
         let ast::WindowFrame { units, start_bound, end_bound } = frame;
         require_frame_order(start_bound, end_bound.as_ref())?;
         if *units == WindowFrameUnits::Groups && keys.is_empty() {
@@ -78,12 +80,17 @@ impl Binder<'_> {
             WindowFrameUnits::Range => "RANGE",
             WindowFrameUnits::Groups => "GROUPS",
         };
-        let start = self.frame_bound(start_bound, *units, keys, "starting")?;
+        let start = self.frame_bound(start_bound, *units, keys)?;
         let end = match end_bound {
-            Some(bound) => Some(self.frame_bound(bound, *units, keys, "ending")?),
+            Some(bound) => Some(self.frame_bound(bound, *units, keys)?),
             None => None,
         };
-        Ok(Frame { units: units_name, start, end, exclude: None })
+        let offsets = [Some(&start), end.as_ref()].into_iter().flatten().filter_map(offset);
+        let kept = offsets.into_iter().any(|offset| !is_native(offset, *units, keys));
+        if kept && *units == WindowFrameUnits::Range {
+            self.key_as_timestamp(keys)?;
+        }
+        Ok(Frame { units: units_name, start, end, exclude: None, kept })
     }
 
     fn frame_bound(
@@ -91,18 +98,16 @@ impl Binder<'_> {
         bound: &WindowFrameBound,
         units: WindowFrameUnits,
         keys: &[SortKey],
-        which: &str,
     ) -> Result<FrameBound, SqlError> {
         let mut bind = |offset: &Option<Box<ast::Expr>>| {
             let Some(offset) = offset else { return Ok(None) };
-            let offset = self.expr(offset)?;
+            let at = self.expr_start(offset);
+            let bound = self.expr(offset)?.at(at);
             let offset = match units {
-                WindowFrameUnits::Range => self.range_offset(offset, keys)?,
-                WindowFrameUnits::Rows | WindowFrameUnits::Groups => {
-                    self.implicit(offset, Oid::INT8)?
-                }
+                WindowFrameUnits::Range => self.range_offset(bound, keys)?,
+                WindowFrameUnits::Rows => self.count_offset(bound, "ROWS")?,
+                WindowFrameUnits::Groups => self.count_offset(bound, "GROUPS")?,
             };
-            require_offset(&offset, units, which)?;
             Ok(Some(offset))
         };
         Ok(match bound {
@@ -112,41 +117,128 @@ impl Binder<'_> {
         })
     }
 
-    /// The offset of a `RANGE` frame, of a type that SQLite can add to the key.
+    /// The offset of a frame in rows or groups.
+    fn count_offset(&mut self, offset: Expr, units: &str) -> Result<Expr, SqlError> {
+        let (at, found) = (offset.at, offset.type_oid);
+        self.require_no_columns(&offset, units)?;
+        self.coerce(offset, Oid::INT8, -1, CastContext::Assignment).map_err(|error| {
+            if error.state != SqlState::DATATYPE_MISMATCH {
+                return error;
+            }
+            let found = self.types.format(found);
+            let message = format!("argument of {units} must be type bigint, not type {found}");
+            SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(at.position())
+        })
+    }
+
+    /// 42P10 for an offset that reads a column of this level.
+    fn require_no_columns(&mut self, offset: &Expr, units: &str) -> Result<(), SqlError> {
+        let scope = self.scope();
+        let mut place = None;
+        let own: Vec<RelationId> = scope.relations.iter().map(|it| it.id).collect();
+        offset.any(&mut |it| {
+            if let Node::Column(id, _) = it.node
+                && own.contains(&id)
+            {
+                place = Some(it.at);
+            }
+            place.is_some()
+        });
+        let Some(at) = place else { return Ok(()) };
+        let message = format!("argument of {units} must not contain variables");
+        Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(at.position()))
+    }
+
+    /// The offset of a `RANGE` frame, as the `in_range` function that the key's order has takes it.
     fn range_offset(&mut self, offset: Expr, keys: &[SortKey]) -> Result<Expr, SqlError> {
         let [SortKey { by: SortBy::Expr(key), .. }] = keys else {
             return Err(windowing(
                 "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column",
             ));
         };
-        match self.types.base(key.type_oid) {
-            Oid::INT2 | Oid::INT4 | Oid::INT8 => {
-                let integer =
-                    matches!(offset.type_oid, Oid::UNKNOWN | Oid::INT2 | Oid::INT4 | Oid::INT8);
-                if integer {
-                    return self.implicit(offset, Oid::INT8);
-                }
-            }
-            Oid::FLOAT4 | Oid::FLOAT8 => {
-                return match offset.node {
-                    Node::Literal(Datum::Text(text)) => {
-                        self.input_literal(text, Oid::FLOAT8, -1, offset.at)
-                    }
-                    node => self.implicit(Expr { node, ..offset }, Oid::FLOAT8),
-                };
-            }
-            _ => {}
+        self.require_no_columns(&offset, "RANGE")?;
+        let (key_type, found, at) = (self.types.base(key.type_oid), offset.type_oid, offset.at);
+        let declared = in_range_offsets(key_type);
+        let fits = |declared| can_coerce(self.types, &[found], &[declared], CastContext::Implicit);
+        let fitting: Vec<Oid> = declared.iter().copied().filter(|it| fits(*it)).collect();
+
+        let preferred = if found == Oid::UNKNOWN { key_type } else { found };
+        let refused = |what: &str, hint: Option<&'static str>| {
+            // varchar sorts as text, whose the order is.
+            let key = if key_type == Oid::VARCHAR { Oid::TEXT } else { key.type_oid };
+            let key = self.types.format(key);
+            let found = self.types.format(found);
+            let types = if hint.is_some() { format!("{key} and offset type {found}") } else { key };
+            let message =
+                format!("RANGE with offset PRECEDING/FOLLOWING {what} for column type {types}");
+            let error = SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at.position());
+            hint.map_or(error.clone(), |hint| error.with_hint(hint))
+        };
+        if declared.is_empty() {
+            return Err(refused("is not supported", None));
         }
-        let (key, found) = (self.types.format(key.type_oid), self.types.format(offset.type_oid));
-        Err(SqlError::new(
-            SqlState::FEATURE_NOT_SUPPORTED,
-            format!(
-                "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {key} and \
-                 offset type {found}"
-            ),
-        )
-        .at(offset.at.position()))
+        let target = match &fitting[..] {
+            [] => {
+                let hint = "Cast the offset value to an appropriate type.";
+                return Err(refused("is not supported", Some(hint)));
+            }
+            [only] => *only,
+            several if several.contains(&preferred) => preferred,
+            _ => {
+                let hint = "Cast the offset value to the exact intended type.";
+                return Err(refused("has multiple interpretations", Some(hint)));
+            }
+        };
+        self.implicit(offset, target)
     }
+
+    /// A date is added to as the timestamp of its midnight.
+    fn key_as_timestamp(&mut self, keys: &mut [SortKey]) -> Result<(), SqlError> {
+        for key in keys {
+            if let SortBy::Expr(expr) = &mut key.by
+                && self.types.base(expr.type_oid) == Oid::DATE
+            {
+                let date = std::mem::replace(expr, Expr::null());
+                *expr = self.implicit(date, Oid::TIMESTAMP)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The types of offset that the orders of a type have `in_range` functions for (`pg_amproc`, `btree`, function 3).
+fn in_range_offsets(key: Oid) -> &'static [Oid] {
+    match key {
+        Oid::INT2 | Oid::INT4 => &[Oid::INT2, Oid::INT4, Oid::INT8],
+        Oid::INT8 => &[Oid::INT8],
+        Oid::FLOAT4 | Oid::FLOAT8 => &[Oid::FLOAT8],
+        Oid::NUMERIC => &[Oid::NUMERIC],
+        Oid::DATE | Oid::TIME | Oid::TIMETZ | Oid::TIMESTAMP | Oid::TIMESTAMPTZ | Oid::INTERVAL => {
+            &[Oid::INTERVAL]
+        }
+        _ => &[],
+    }
+}
+
+/// The offset of a bound.
+fn offset(bound: &FrameBound) -> Option<&Expr> {
+    match bound {
+        FrameBound::CurrentRow => None,
+        FrameBound::Preceding(offset) | FrameBound::Following(offset) => offset.as_ref(),
+    }
+}
+
+/// Whether SQLite counts this offset: one that is no more than a number, added to keys that are numbers.
+fn is_native(offset: &Expr, units: WindowFrameUnits, keys: &[SortKey]) -> bool {
+    let integer_key = |key: &SortKey| match &key.by {
+        SortBy::Expr(key) => matches!(key.type_oid, Oid::INT2 | Oid::INT4),
+        SortBy::Output(_) => false,
+    };
+    let counted = match offset.node {
+        Node::Literal(Datum::Integer(value)) => (0..=i64::from(i32::MAX)).contains(&value),
+        _ => false,
+    };
+    counted && (units != WindowFrameUnits::Range || keys.iter().all(integer_key))
 }
 
 /// What a window frame excludes, as the parser has marked it.
@@ -200,34 +292,4 @@ fn require_frame_order(
         }
         (Preceding(_) | CurrentRow | Following(_), _) => return Ok(()),
     }))
-}
-
-/// Requires an offset to be one that SQLite takes: constant, not NULL and not negative.
-fn require_offset(offset: &Expr, units: WindowFrameUnits, which: &str) -> Result<(), SqlError> {
-    let negative = match &offset.node {
-        Node::Parameter(_) => false,
-        Node::Literal(Datum::Null) => {
-            let message = format!("frame {which} offset must not be null");
-            return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message));
-        }
-        Node::Literal(Datum::Integer(value)) => *value < 0,
-        Node::Literal(Datum::Real(value)) => *value < 0.0,
-        _ => {
-            return Err(SqlError::unsupported(
-                "a frame offset that is neither a literal nor a parameter",
-            ));
-        }
-    };
-    if !negative {
-        return Ok(());
-    }
-    let message = match units {
-        WindowFrameUnits::Range => {
-            "invalid preceding or following size in window function".to_owned()
-        }
-        WindowFrameUnits::Rows | WindowFrameUnits::Groups => {
-            format!("frame {which} offset must not be negative")
-        }
-    };
-    Err(SqlError::new(SqlState::INVALID_PRECEDING_OR_FOLLOWING_SIZE, message))
 }

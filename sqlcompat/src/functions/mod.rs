@@ -42,6 +42,7 @@ mod datetime;
 mod encoding;
 mod encoding_tables;
 mod float;
+mod framed;
 mod guard;
 mod hash;
 mod hypothetical;
@@ -76,6 +77,7 @@ mod type_modifier;
 pub mod sqlite;
 
 pub use call::Call;
+pub(crate) use framed::has_frames;
 pub use kept::KeptRows;
 pub(crate) use kept::table_name as kept_table;
 pub(crate) use pattern::{like_prefix, successor};
@@ -159,7 +161,8 @@ pub(crate) fn sorts_distinct(name: &str) -> bool {
 /// All aggregates.
 pub(crate) const AGGREGATE_TABLES: &[&[&[AggregateFunction]]] = &[
     &[bit_string::AGGREGATES, money::AGGREGATES, range::AGGREGATES, multirange::AGGREGATES],
-    &[aggregate::AGGREGATES, collect::AGGREGATES, guard::AGGREGATES, hypothetical::AGGREGATES],
+    &[aggregate::AGGREGATES, collect::AGGREGATES, framed::AGGREGATES],
+    &[guard::AGGREGATES, hypothetical::AGGREGATES],
     aggregate::SPREADS,
 ];
 

@@ -195,6 +195,11 @@ impl Lowering<'_> {
 
     /// An aggregate or a window function.
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<(), SqlError> {
+        if let Some(over) = &aggregate.over
+            && self.framed(aggregate, over)?
+        {
+            return Ok(());
+        }
         let native = native_aggregate(aggregate.row);
         let name = match &native {
             Some(native) => native.name.to_owned(),
@@ -283,7 +288,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn window(&mut self, window: &Window) -> Result<(), SqlError> {
+    pub(super) fn window(&mut self, window: &Window) -> Result<(), SqlError> {
         let Window { partition_by, order_by, frame } = window;
         self.out.push_str(" OVER (");
         if !partition_by.is_empty() {
@@ -299,7 +304,7 @@ impl Lowering<'_> {
             self.out.push_str(" ORDER BY ");
             self.sort_keys(order_by)?;
         }
-        if let Some(Frame { units, start, end, exclude }) = frame {
+        if let Some(Frame { units, start, end, exclude, kept: false }) = frame {
             self.out.push(' ');
             self.out.push_str(units);
             match end {

@@ -21,6 +21,7 @@ mod call;
 mod collation;
 pub mod coverage;
 mod expression;
+mod framed;
 mod literal;
 mod native;
 mod query;

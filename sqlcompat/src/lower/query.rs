@@ -50,6 +50,10 @@ impl Lowering<'_> {
         if query.with_ties {
             return self.with_ties(query);
         }
+        let correlated = |count: &Expr| count.any(&mut |it| matches!(it.node, Node::Column(..)));
+        if query.limit.iter().chain(&query.offset).any(correlated) {
+            return self.counted(query);
+        }
         match &query.body {
             Body::Select(select) => {
                 if let Distinct::On(keys) = &select.distinct {
@@ -131,6 +135,37 @@ impl Lowering<'_> {
         self.named(&inner)?;
         self.out.push(')');
         self.within_ties(query)
+    }
+
+    /// `LIMIT` and `OFFSET` that read columns around the query, which SQLite's may not: the rows are numbered.
+    fn counted(&mut self, query: &Query) -> Result<(), SqlError> {
+        let Query { limit, offset, .. } = query;
+        self.out.push_str("SELECT ");
+        self.outputs(&query.columns, false);
+        self.out.push_str(" FROM (SELECT ");
+        self.outputs(&query.columns, false);
+        self.out.push_str(", row_number() OVER () AS n FROM (");
+        let inner = Query { ctes: Vec::new(), limit: None, offset: None, ..query.clone() };
+        self.named(&inner)?;
+        self.out.push_str(")) WHERE ");
+        if let Some(limit) = limit {
+            self.out.push_str("CASE WHEN ");
+            self.row_count(limit, "trellis_limit(")?;
+            self.out.push_str(" < 0 THEN 1 ELSE n <= ");
+            self.row_count(limit, "trellis_limit(")?;
+            if let Some(offset) = offset {
+                self.out.push_str(" + ");
+                self.row_count(offset, "trellis_offset(")?;
+            }
+            self.out.push_str(" END AND ");
+        }
+        self.out.push_str("n > ");
+        match offset {
+            Some(offset) => self.row_count(offset, "trellis_offset(")?,
+            None => self.out.push('0'),
+        }
+        self.out.push_str(" ORDER BY n");
+        Ok(())
     }
 
     /// What admits the rows of a subquery by their rank `r` and number `n`.
@@ -312,7 +347,12 @@ impl Lowering<'_> {
     pub(crate) fn items_of_from(&mut self, items: &[FromItem]) -> Result<(), SqlError> {
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
-                self.out.push_str(", ");
+                // The sets of a select list are made once per row, and their rows come row by row.
+                self.out.push_str(if self.is_select_list_set(item) {
+                    " CROSS JOIN "
+                } else {
+                    ", "
+                });
             }
             let parenthesized = items.len() > 1 && has_outer_right(item);
             if parenthesized {
@@ -355,6 +395,13 @@ impl Lowering<'_> {
             self.expr(on)?;
         }
         Ok(())
+    }
+
+    /// Whether an item is the set-returning functions of a select list, which no name in the text refers to.
+    fn is_select_list_set(&self, item: &FromItem) -> bool {
+        let FromItem::Relation(id) = item else { return false };
+        let relation = self.relations.get(*id);
+        relation.alias.is_empty() && matches!(relation.source, Source::Function(_))
     }
 
     /// Whether an item is written as a join of its own.
@@ -583,6 +630,9 @@ impl Lowering<'_> {
         rows: &[Vec<Expr>],
         outputs: Outputs,
     ) -> Result<(), SqlError> {
+        if rows.iter().flatten().any(|it| it.any(&mut |it| matches!(it.node, Node::Column(..)))) {
+            return self.correlated_values(query, rows);
+        }
         let plain = outputs == Outputs::Anonymous && query.order_by.is_empty();
         let plain = plain && query.limit.is_none() && query.offset.is_none();
         if !plain {
@@ -604,6 +654,26 @@ impl Lowering<'_> {
             self.ordered_outputs(query)?;
         }
         Ok(())
+    }
+
+    /// `VALUES` that read columns around them, after which SQLite would name its own: a union of selects.
+    fn correlated_values(&mut self, query: &Query, rows: &[Vec<Expr>]) -> Result<(), SqlError> {
+        if rows.len() > COMPOUND_TERMS_MAX {
+            return Err(SqlError::too_complex());
+        }
+        self.out.push_str("SELECT ");
+        self.outputs(&query.columns, false);
+        self.out.push_str(" FROM (");
+        for (index, row) in rows.iter().enumerate() {
+            self.out.push_str(if index > 0 { " UNION ALL SELECT " } else { "SELECT " });
+            for (column, value) in row.iter().enumerate() {
+                self.out.push_str(if column > 0 { ", " } else { "" });
+                self.expr(value)?;
+                self.push(format_args!(" AS c{}", column + 1));
+            }
+        }
+        self.out.push(')');
+        self.ordered_outputs(query)
     }
 
     /// `ORDER BY` over named outputs.

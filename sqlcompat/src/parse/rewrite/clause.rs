@@ -79,6 +79,39 @@ pub(super) fn exclude(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> u
     used
 }
 
+/// A string at the start of a frame's offset, which would be read as an interval: in parentheses it is an expression.
+pub(super) fn frame_offset(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> bool {
+    let is_one_of = |token: &Token, words: &[&str]| match token {
+        Token::Word(word) => words.iter().any(|it| is_word(word, it)),
+        _ => false,
+    };
+    let before = ["ROWS", "RANGE", "GROUPS", "BETWEEN", "AND"];
+    if !out.last().is_some_and(|it| is_one_of(&it.token, &before)) {
+        return false;
+    }
+    let mut depth = 0usize;
+    let mut found = false;
+    for it in rest {
+        match it.token {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 0 => break,
+            Token::RParen => depth -= 1,
+            _ if depth > 0 => {}
+            _ if is_one_of(&it.token, &["PRECEDING", "FOLLOWING"]) => {
+                found = true;
+                break;
+            }
+            _ if it.token == Token::SemiColon || is_one_of(&it.token, &before) => break,
+            _ => {}
+        }
+    }
+    let Some(first) = rest.first().filter(|_| found) else { return false };
+    let open = TokenWithSpan { token: Token::LParen, span: first.span };
+    let close = TokenWithSpan { token: Token::RParen, span: first.span };
+    out.extend([open, first.clone(), close]);
+    true
+}
+
 /// Where the parenthesis that is still open in `out` stands, and one more.
 fn window_start(out: &[TokenWithSpan]) -> Option<usize> {
     let mut depth = 0usize;

@@ -17,12 +17,18 @@
 //! | `f(a := 1)` | `f(a => 1)` |
 //! | `INSERT INTO t TABLE u` | `INSERT INTO t SELECT * FROM u` |
 //! | `ROWS FROM (f(), g())` | a function under [`ROWS_FROM`] |
+//! | `RANGE '1'::interval PRECEDING` | the first literal in parentheses |
 //! | `EXCLUDE TIES` in a window frame | one more key of `PARTITION BY` under [`EXCLUDE`] |
 //! | `ON CONFLICT (lower(a)) WHERE b` | one name under [`CONFLICT`] |
 //! | `substring(a SIMILAR b ESCAPE c)` | `substring(a, b, c)` |
 //! | `normalize(a, NFC)` | `normalize(a, 'NFC')` |
 //! | `SET a[1].b = …`, `INSERT INTO t (a[1])` | one name under [`PART`], which holds the text and its place |
 //! | `GROUP BY DISTINCT …`, `GROUP BY ALL …` | one more key under [`GROUP_DISTINCT`]; without the word |
+//! | `GROUPING SETS (…)`, `ROLLUP (…)`, `CUBE (…)`, and `()` in them | functions and a name under marks |
+//! | `a IN ((SELECT …), b)` | the subquery under [`VALUE`], a function |
+//! | `FETCH FIRST (n) ROWS ONLY` | `LIMIT (n)` |
+//! | `WITH … SEARCH …`, `WITH … CYCLE …` | one more query of the WITH under a mark |
+//! | `FROM t *` | `FROM t` |
 //! | `f(…) AS (a int)` | `f(…) AS f (a int)` |
 //! | `(row).*` | a function under [`EXPAND`] |
 //! | `MERGE … THEN INSERT DEFAULT VALUES` | one column under [`DEFAULT_VALUES`] and one value |
@@ -35,6 +41,7 @@
 mod clause;
 mod literal;
 mod part;
+mod query;
 
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
@@ -61,6 +68,22 @@ pub const EXPAND: &str = "\0expand";
 pub const PART: &str = "\0part ";
 /// Stands, as the first key of a GROUP BY, for its `DISTINCT`.
 pub const GROUP_DISTINCT: &str = "\0distinct";
+/// Stands, as the name of a function, for `GROUPING SETS`.
+pub const GROUPING_SETS: &str = "\0grouping sets";
+/// Stands, as the name of a function, for `ROLLUP` in a GROUP BY.
+pub const ROLLUP: &str = "\0rollup";
+/// Stands, as the name of a function, for `CUBE` in a GROUP BY.
+pub const CUBE: &str = "\0cube";
+/// Stands, as a name, for `()` among grouping sets.
+pub const NO_KEYS: &str = "\0no keys";
+/// Stands, as the name of one more query of a WITH, for `SEARCH DEPTH FIRST`; its columns are those of the clause.
+pub const SEARCH_DEPTH: &str = "\0search depth";
+/// Likewise for `SEARCH BREADTH FIRST`.
+pub const SEARCH_BREADTH: &str = "\0search breadth";
+/// Likewise for `CYCLE`; the query selects the values of the mark.
+pub const CYCLE: &str = "\0cycle";
+/// Stands, as the name of a function, around an expression that sqlparser would take for more.
+pub const VALUE: &str = "\0value";
 /// Stands, as the only column of an INSERT in a MERGE, for `DEFAULT VALUES`.
 pub const DEFAULT_VALUES: &str = "\0default values";
 /// Stands, as the only item of a select list, for an empty one.
@@ -84,22 +107,32 @@ pub fn rewrite(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSp
         .filter(|it| !matches!(it.token, Token::Whitespace(_)))
         .collect();
     let mut out = Vec::with_capacity(solid.len() + 8);
-    let mut rest = &solid[..];
+    spell(text, &solid, &mut out)?;
+    Ok(out)
+}
+
+/// Appends tokens, each of the forms as what it becomes.
+fn spell(
+    text: &str,
+    tokens: &[TokenWithSpan],
+    out: &mut Vec<TokenWithSpan>,
+) -> Result<(), SqlError> {
+    let mut rest = tokens;
     while let Some(first) = rest.first() {
-        let used = production(text, rest, &mut out)?;
+        let used = production(text, rest, out)?;
         if used == 0 {
             out.push(first.clone());
         }
         rest = rest.get(used.max(1)..).unwrap_or_default();
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Whether a token may begin one of the forms.
 fn is_candidate(token: &Token) -> bool {
     match token {
         Token::Word(word) if word.quote_style.is_none() => {
-            const WORDS: [&str; 17] = [
+            const WORDS: [&str; 22] = [
                 "MERGE",
                 "AS",
                 "GROUP",
@@ -117,6 +150,11 @@ fn is_candidate(token: &Token) -> bool {
                 "CONFLICT",
                 "SUBSTRING",
                 "NORMALIZE",
+                "IN",
+                "FETCH",
+                "FROM",
+                "SEARCH",
+                "CYCLE",
             ];
             WORDS.iter().any(|it| word.value.eq_ignore_ascii_case(it))
         }
@@ -158,14 +196,21 @@ fn production(
     let word = match rest.first().map(|it| &it.token) {
         Some(Token::Word(word)) => word,
         Some(Token::CustomBinaryOperator(operator)) => return Ok(signed(operator, rest, out)),
-        Some(Token::Mul) => return Ok(image_operator(rest, out)),
+        Some(Token::Mul) => {
+            let used = query::descendants(out);
+            return Ok(if used > 0 { used } else { image_operator(rest, out) });
+        }
         Some(Token::Period) => return Ok(clause::whole_row(rest, out)),
+        Some(Token::LParen) => return query::parenthesis(text, rest, out),
         Some(Token::LBracket) => return Ok(part::assigned(text, rest, out)),
         Some(Token::Assignment) => {
             out.push(TokenWithSpan { token: Token::RArrow, span: rest[0].span });
             return Ok(1);
         }
         Some(Token::SingleQuotedString(_)) => {
+            if clause::frame_offset(rest, out) {
+                return Ok(1);
+            }
             literal::refuse_string_alias(text, rest, out)?;
             return Ok(0);
         }
@@ -187,6 +232,9 @@ fn production(
         "INTERVAL" => literal::interval(rest, out),
         "ROWS" => clause::rows_from(rest, out),
         "EXCLUDE" => clause::exclude(rest, out),
+        "GROUPING" | "ROLLUP" | "CUBE" => query::grouping_sets(word, rest, out),
+        "SEARCH" | "CYCLE" => query::search_or_cycle(rest, out),
+        "FETCH" => query::fetch(rest, out),
         "DEFAULT" => clause::default_values(rest, out),
         "AS" => clause::unnamed_columns(rest, out),
         "DISTINCT" | "ALL" => clause::group_quantifier(word, rest, out),

@@ -82,6 +82,11 @@ impl<'a> Cursor<'a> {
         self.text.get(start..self.previous_end().max(start)).unwrap_or_default().to_owned()
     }
 
+    /// The text of the whole statement.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// PostgreSQL's syntax error at the current token.
     pub(super) fn syntax_error(&self) -> SqlError {
         let position = self.position();

@@ -180,6 +180,49 @@ fn create_table_as(
     Ok(Some(table))
 }
 
+/// `SELECT … INTO [TEMPORARY] [TABLE] name …`, which is `CREATE TABLE … AS`; `None` for any other query.
+///
+/// # Errors
+/// 42601 where no name follows.
+pub(super) fn select_into(cursor: &mut Cursor<'_>) -> Result<Option<UtilityAst>, SqlError> {
+    let (mut depth, mut inserts) = (0usize, false);
+    loop {
+        match cursor.peek() {
+            None => return Ok(None),
+            Some(Token::LParen) => depth += 1,
+            Some(Token::RParen) => depth = depth.saturating_sub(1),
+            Some(_) if depth > 0 => {}
+            Some(_) if cursor.is_word("into") && !inserts => break,
+            Some(_) if cursor.is_word("from") => return Ok(None),
+            Some(_) => inserts = cursor.is_word("insert") || cursor.is_word("merge"),
+        }
+        cursor.advance();
+    }
+    let start = cursor.start();
+    cursor.advance();
+    let words = ["local temporary", "local temp", "temporary", "temp", "unlogged"];
+    let temporary = cursor.one_of(&words).is_some_and(|found| words[found] != "unlogged");
+    cursor.word("table");
+    let name = cursor.object_name()?;
+    let end = start + cursor.text_since(start).len();
+    // Blanks in the place of the clause leave everything else where it stands.
+    let text = cursor.text();
+    let (before, after) = (text.get(..start), text.get(end..));
+    let clause = text.get(start..end).unwrap_or_default();
+    let blanks = " ".repeat(clause.chars().count());
+    let query = [before.unwrap_or_default(), &blanks, after.unwrap_or_default()].concat();
+    let table = CreateTableAs {
+        name,
+        temporary,
+        if_not_exists: false,
+        columns: Vec::new(),
+        on_commit: None,
+        query,
+        no_data: false,
+    };
+    ddl(DdlStatement::CreateTableAs(table)).map(Some)
+}
+
 /// A query and `WITH [NO] DATA` after it.
 fn query_with_data(cursor: &mut Cursor<'_>) -> Result<(String, bool), SqlError> {
     let ends = |cursor: &Cursor<'_>| {

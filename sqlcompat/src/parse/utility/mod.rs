@@ -127,6 +127,9 @@ pub fn parse(text: &str, tokens: &[TokenWithSpan]) -> Result<Option<UtilityAst>,
     if first.quote_style.is_some() {
         return Ok(None);
     }
+    if ["select", "with", "values"].iter().any(|it| first.value.eq_ignore_ascii_case(it)) {
+        return define::select_into(&mut Cursor::new(text, tokens));
+    }
     let Some(production) = production(&first.value.to_ascii_lowercase()) else { return Ok(None) };
     let mut cursor = Cursor::new(text, tokens);
     cursor.advance();
