@@ -11,6 +11,7 @@ use super::resolve::{
     ArgumentSource, CallShape, FunctionCall, ResolvedCall, ResolvedFunction, VariadicUse,
     resolve_function,
 };
+use super::scope::CallRules;
 use super::tree::{Aggregate, At, Call, Expr, Node, SortBy, SortKey};
 use crate::builtin::{AggregateKind, CastContext, FunctionKind, aggregate};
 use crate::error::{SqlError, SqlState};
@@ -340,8 +341,16 @@ impl Binder<'_> {
             }
         }
         if let Some(filter) = shape.filter {
-            let filter = self.expr(filter)?;
-            written.filter = Some(self.boolean(filter, "FILTER")?);
+            let rules = CallRules {
+                no_aggregates: Some("FILTER"),
+                no_windows: Some("FILTER"),
+                in_aggregate: false,
+                ..self.scope().calls
+            };
+            let outer = std::mem::replace(&mut self.scope().calls, rules);
+            let filter = self.expr(filter);
+            self.scope().calls = outer;
+            written.filter = Some(self.boolean(filter?, "FILTER")?);
         }
         Ok(())
     }
@@ -360,6 +369,7 @@ impl Binder<'_> {
             let at = self.expr_start(expr);
             let expr = self.expr(expr)?;
             let expr = if expr.is_unknown() { self.implicit(expr, Oid::TEXT)? } else { expr };
+            let expr = if expr.at.0 == 0 { expr.at(at) } else { expr };
             super::resolve::require_ordering(self.types, expr.type_oid)
                 .map_err(|error| error.at(at.position()))?;
             let (descending, nulls_first) = Self::sort_direction(options)?;
@@ -375,9 +385,14 @@ impl Binder<'_> {
             None | Some(ast::OrderBySort::Asc) => false,
             Some(ast::OrderBySort::Desc) => true,
             Some(ast::OrderBySort::Using(operator)) => match operator.to_string().as_str() {
-                "<" => false,
-                ">" => true,
-                _ => return Err(SqlError::unsupported("ORDER BY … USING this operator")),
+                "<" | "~<~" => false,
+                ">" | "~>~" => true,
+                other => {
+                    let message = format!("operator {other} is not a valid ordering operator");
+                    let hint = "Ordering operators must be \"<\" or \">\" members of btree operator \
+                                families.";
+                    return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_hint(hint));
+                }
             },
         };
         Ok((descending, nulls_first.unwrap_or(descending)))
@@ -427,6 +442,9 @@ impl Binder<'_> {
             let keys = std::mem::take(&mut written.order_by);
             let arguments = std::mem::take(&mut written.arguments);
             return self.hypothetical_set(row, (arguments, keys), written.filter, at);
+        }
+        if written.distinct {
+            require_arguments_as_keys(&written)?;
         }
         let mut given = Vec::with_capacity(written.arguments.len());
         let declared = |index: usize| row.arguments.get(index).or(row.arguments.last());
@@ -615,6 +633,19 @@ impl Binder<'_> {
         calls.met_aggregate = true;
         Ok(())
     }
+}
+
+/// 42P10 for a key of an aggregate with DISTINCT that is none of its arguments.
+fn require_arguments_as_keys(call: &Written<'_>) -> Result<(), SqlError> {
+    let is_argument = |expr: &Expr| call.arguments.contains(expr);
+    let stray = call.order_by.iter().find_map(|key| match &key.by {
+        SortBy::Expr(expr) if !is_argument(expr) => Some(expr.at),
+        SortBy::Expr(_) | SortBy::Output(_) => None,
+    });
+    let Some(at) = stray else { return Ok(()) };
+    let message =
+        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+    Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(at.position()))
 }
 
 /// Most arguments of GROUPING, whose value is an int4 of as many bits; more is refused with 54023.

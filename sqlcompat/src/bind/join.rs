@@ -19,7 +19,9 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported("GLOBAL JOIN"));
             }
             let (kind, constraint) = join_kind(join_operator)?;
-            let (right, right_names) = self.with_names(&names, |binder| binder.factor(relation))?;
+            let barred = matches!(kind, JoinKind::Right | JoinKind::Full);
+            let (right, right_names) =
+                self.with_names(&names, barred, |binder| binder.factor(relation))?;
             for new in &right_names.relations {
                 self.require_new_name(&names.relations, new)?;
             }
@@ -49,18 +51,22 @@ impl Binder<'_> {
         }
     }
 
-    /// Runs `inner` with more names in the innermost scope.
+    /// Runs `inner` with more names in the innermost scope, which it may not use if they are barred.
     fn with_names<T>(
         &mut self,
         names: &Names,
+        barred: bool,
         inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
     ) -> Result<T, SqlError> {
         let scope = self.scope();
         let before = (scope.relations.len(), scope.columns.len());
         scope.relations.extend(names.relations.iter().cloned());
         scope.columns.extend(names.columns.iter().cloned());
+        let reachable = scope.barred.len();
+        scope.barred.extend(names.relations.iter().filter(|_| barred).map(|it| it.id));
         let result = inner(self);
         let scope = self.scope();
+        scope.barred.truncate(reachable);
         scope.relations.truncate(before.0);
         scope.columns.truncate(before.1);
         result

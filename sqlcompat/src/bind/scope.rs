@@ -20,6 +20,8 @@ pub(crate) struct Scope {
     pub(crate) columns: Vec<ScopeColumn>,
     /// Names may not be used from inside: a subquery in `FROM` without LATERAL stands here.
     pub(crate) hidden: bool,
+    /// Relations that what is being bound may not read: it stands on the other side of a RIGHT or FULL JOIN.
+    pub(crate) barred: Vec<RelationId>,
     /// A name was found here from inside a subquery.
     pub(crate) used_from_inside: bool,
     /// What aggregates and window functions may do here.
@@ -164,9 +166,17 @@ impl Binder<'_> {
                 Some(column) => Some(self.scope_column(column, at)),
                 None => self.system_column(level, name, at)?,
             };
-            if expr.is_some() {
+            if let Some(expr) = &expr {
+                let mut refused = Ok(());
+                expr.any(&mut |it| {
+                    if let Node::Column(relation, _) = it.node {
+                        refused = self.require_reachable(level, relation, at);
+                    }
+                    refused.is_err()
+                });
+                refused?;
                 self.mark_used(level);
-                return Ok(expr);
+                return Ok(Some(expr.clone()));
             }
         }
         Ok(None)
@@ -189,6 +199,19 @@ impl Binder<'_> {
             found = Some(self.column(relation.id, index, at));
         }
         Ok(found)
+    }
+
+    /// 42P10 for a relation that stands on the other side of a RIGHT or FULL JOIN.
+    fn require_reachable(&self, level: usize, id: RelationId, at: At) -> Result<(), SqlError> {
+        if !self.scopes[level].barred.contains(&id) {
+            return Ok(());
+        }
+        let name = &self.relations.get(id).alias;
+        let message = format!("invalid reference to FROM-clause entry for table \"{name}\"");
+        let detail = "The combining JOIN type must be INNER or LEFT for a LATERAL reference.";
+        Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+            .with_detail(detail)
+            .at(at.position()))
     }
 
     /// Notes that a scope was used from inside a subquery, for LATERAL.
@@ -225,9 +248,10 @@ impl Binder<'_> {
                 )
                 .at(at.position()));
             }
-            if first.is_some() {
+            if let Some(first) = first {
+                self.require_reachable(level, first, at)?;
                 self.mark_used(level);
-                return Ok(first);
+                return Ok(Some(first));
             }
         }
         Ok(None)

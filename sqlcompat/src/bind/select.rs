@@ -35,6 +35,18 @@ struct SetsOf {
 pub(super) struct Targets {
     items: Vec<Expr>,
     names: Vec<String>,
+    /// The items that have a query inside, as written, with their indexes: no two queries are the same tree once bound.
+    queries: Vec<(ast::Expr, usize)>,
+}
+
+impl Targets {
+    fn add(&mut self, name: String, item: Expr, written: &ast::Expr) {
+        if item.any(&mut |it| it.query().is_some()) {
+            self.queries.push((unparenthesized(written).clone(), self.items.len()));
+        }
+        self.names.push(name);
+        self.items.push(item);
+    }
 }
 
 impl Binder<'_> {
@@ -240,13 +252,11 @@ impl Binder<'_> {
                 }
                 SelectItem::UnnamedExpr(expr) => {
                     let bound = self.expr(expr)?;
-                    targets.names.push(output_name(expr));
-                    targets.items.push(self.placed(bound, expr));
+                    targets.add(output_name(expr), self.placed(bound, expr), expr);
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     let bound = self.expr(expr)?;
-                    targets.names.push(Self::name(alias));
-                    targets.items.push(self.placed(bound, expr));
+                    targets.add(Self::name(alias), self.placed(bound, expr), expr);
                 }
                 SelectItem::Wildcard(options) => {
                     plain_wildcard(options)?;
@@ -512,10 +522,14 @@ impl Binder<'_> {
                     },
                 }
             }
-            _ => match self.ordinal(expr, targets.items.len(), "GROUP BY")? {
-                Some(index) => self.target_key(targets, index)?,
-                None => self.expr(expr)?,
-            },
+            plain => {
+                let ordinal = self.ordinal(expr, targets.items.len(), "GROUP BY")?;
+                let same = targets.queries.iter().find(|(written, _)| written == plain);
+                match ordinal.or(same.map(|(_, index)| *index)) {
+                    Some(index) => self.target_key(targets, index)?,
+                    None => self.expr(expr)?,
+                }
+            }
         };
         self.settle_item(&mut key)?;
         if let Some(call) = first_aggregate(&key) {

@@ -154,9 +154,6 @@ impl NumericSum {
     fn spread(&self) -> Answer {
         let sample =
             matches!(self.statistic, Statistic::VarianceSample | Statistic::DeviationSample);
-        if sample && self.rows < 2 {
-            return Ok(Datum::Null);
-        }
         let zero = Decimal::zero();
         let rows = Decimal::from_i64(self.rows);
         let sum = self.sum.as_ref().unwrap_or(&zero);
@@ -172,7 +169,7 @@ impl NumericSum {
         if matches!(self.statistic, Statistic::VarianceSample | Statistic::VariancePopulation) {
             return Ok(text(variance.to_string()));
         }
-        Ok(text(numeric_math::square_root(&variance)?.to_string()))
+        Ok(text(numeric_math::root_to(&variance, scale).to_string()))
     }
 }
 
@@ -186,7 +183,9 @@ impl Accumulator for NumericSum {
     }
 
     fn finish(&self, _: &Call) -> Answer {
-        if self.rows == 0 {
+        let sample =
+            matches!(self.statistic, Statistic::VarianceSample | Statistic::DeviationSample);
+        if self.rows == 0 || (sample && self.rows < 2) {
             return Ok(Datum::Null);
         }
         if let Some(special) = self.special() {
@@ -333,6 +332,12 @@ impl Accumulator for Pairs {
                 sxx += dx * dx * scale;
                 syy += dy * dy * scale;
                 sxy += dx * dy * scale;
+            } else {
+                // A first value that is not finite leaves no distance from it.
+                let not_finite = |value: &f64| !value.is_finite();
+                sxx = if not_finite(x) { f64::NAN } else { sxx };
+                syy = if not_finite(y) { f64::NAN } else { syy };
+                sxy = if not_finite(x) || not_finite(y) { f64::NAN } else { sxy };
             }
         }
         if self.regression == Regression::Count {

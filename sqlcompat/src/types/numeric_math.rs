@@ -41,6 +41,12 @@ pub fn square_root(value: &Decimal) -> Result<Decimal, SqlError> {
     }
     let (weight, _) = value.leading_group();
     let scale = scale_within(SIGNIFICANT_DIGITS - (weight * 2 + 1), &[value]);
+    Ok(root_to(value, scale))
+}
+
+/// The square root of a number that is not negative, to that many digits after the point.
+#[must_use]
+pub fn root_to(value: &Decimal, scale: u32) -> Decimal {
     // One more digit than wanted, so that the final rounding sees it.
     let wide = scale + 1;
     let shifted = if wide * 2 >= value.scale {
@@ -48,7 +54,7 @@ pub fn square_root(value: &Decimal) -> Result<Decimal, SqlError> {
     } else {
         &value.coefficient / power_of_ten(value.scale - wide * 2)
     };
-    Ok(Decimal::new(shifted.sqrt(), wide).with_scale(scale))
+    Decimal::new(shifted.sqrt(), wide).with_scale(scale)
 }
 
 /// Fixed-point numbers with that many digits after the point.
