@@ -124,6 +124,19 @@ pub enum WriteVerb {
     Lock,
 }
 
+/// A [`SessionStatement::Maintenance`].
+#[derive(Clone, Debug)]
+pub struct MaintenanceStatement {
+    /// Command tag.
+    pub tag: &'static str,
+    /// What there is to run.
+    pub steps: Vec<Step>,
+    /// What must not stand in a transaction block, if this must not.
+    pub alone: Option<&'static str>,
+    /// Warnings.
+    pub warnings: Vec<String>,
+}
+
 /// Statements about the session, its transaction, its cursors and its settings.
 #[derive(Clone, Debug)]
 pub enum SessionStatement {
@@ -234,12 +247,7 @@ pub enum SessionStatement {
         ignored: Vec<SqlState>,
     },
     /// Maintenance that SQLite needs no or other care for: `VACUUM`, `ANALYZE`, `CHECKPOINT`, `REINDEX`, `CLUSTER`.
-    Maintenance {
-        /// Command tag.
-        tag: &'static str,
-        /// SQLite statements that do it.
-        steps: Vec<Step>,
-    },
+    Maintenance(MaintenanceStatement),
 }
 
 /// Modes in `BEGIN` and `SET TRANSACTION`; `None` where not given.

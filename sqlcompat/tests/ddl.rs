@@ -153,7 +153,7 @@ impl Node {
                     let run = self.sqlite.execute_batch(sql);
                     run.map_err(|error| self.error(error))?;
                 }
-                SchemaStep::RefuseIfAny { sql, error } => {
+                SchemaStep::RefuseIfAny { sql, error, key: _ } => {
                     writeln!(output, "refuse if {sql}").expect("a String takes everything");
                     let mut found = self.sqlite.prepare(sql).expect("a query of the schema");
                     if found.exists([]).expect("rows or none") {

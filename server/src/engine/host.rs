@@ -49,11 +49,14 @@ struct Draws {
     redo: bool,
     overflowed: bool,
     replaying: bool,
+    /// What a second run is given of each sequence, and how much of it has been. A watched INSERT of one row computes that
+    /// row twice, so it begins again at the end.
+    replayed: BTreeMap<u32, (Vec<i64>, usize)>,
 }
 
 /// What `nextval` gave in a statement: a second run of the same statement gets the same values.
 #[derive(Clone, Default)]
-pub(super) struct SharedDraws(Arc<Mutex<Draws>>);
+pub(super) struct SharedDraws(Arc<Mutex<Draws>>, Arc<Mutex<Values>>);
 
 impl SharedDraws {
     /// Forgets everything: a statement starts.
@@ -90,6 +93,10 @@ impl SharedDraws {
     pub(super) fn replay(&self) -> bool {
         let mut draws = self.lock();
         draws.replaying = !draws.overflowed;
+        draws.replayed.clear();
+        for (sequence, value) in std::mem::take(&mut draws.given) {
+            draws.replayed.entry(sequence).or_default().0.push(value);
+        }
         draws.replaying
     }
 
@@ -105,10 +112,14 @@ impl SharedDraws {
             draws.given.push_back((of, value));
             return Some(Ok(value));
         }
-        draws.replaying.then(|| match draws.given.pop_front() {
-            Some((of, value)) if of == sequence => Ok(value),
-            _ => Err(SqlError::new(SqlState::INTERNAL_ERROR, "the second run went another way")),
-        })
+        let next = draws.replayed.get_mut(&sequence).and_then(|(values, given)| {
+            let value = values.get(*given % values.len().max(1)).copied();
+            *given += 1;
+            value
+        });
+        let other_way =
+            || SqlError::new(SqlState::INTERNAL_ERROR, "the second run went another way");
+        Some(next.ok_or_else(other_way))
     }
 
     fn keep(&self, sequence: u32, value: i64) {
@@ -120,6 +131,15 @@ impl SharedDraws {
         }
     }
 
+    /// Forgets what `currval` and `lastval` answer.
+    pub(super) fn discard(&self) {
+        *self.values() = Values::default();
+    }
+
+    fn values(&self) -> MutexGuard<'_, Values> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Draws> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,7 +148,8 @@ impl SharedDraws {
 #[derive(Default)]
 struct Values {
     by_sequence: BTreeMap<u32, i64>,
-    last: Option<i64>,
+    /// The sequence that `nextval` was last called for.
+    last: Option<u32>,
 }
 
 /// What a function waits for.
@@ -150,7 +171,6 @@ pub(super) struct Host {
     cancel: Arc<CancelSwitch>,
     notices: SharedNotices,
     draws: SharedDraws,
-    values: Mutex<Values>,
 }
 
 impl Host {
@@ -169,7 +189,6 @@ impl Host {
             cancel: Arc::clone(cancel),
             notices: notices.clone(),
             draws: draws.clone(),
-            values: Mutex::default(),
         }
     }
 
@@ -178,7 +197,7 @@ impl Host {
     }
 
     fn values(&self) -> MutexGuard<'_, Values> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+        self.draws.values()
     }
 
     fn database(&self) -> Result<Arc<Database>, SqlError> {
@@ -237,7 +256,7 @@ impl SessionHost for Host {
         self.draws.keep(sequence, value);
         let mut values = self.values();
         values.by_sequence.insert(sequence, value);
-        values.last = Some(value);
+        values.last = Some(sequence);
         Ok(value)
     }
 
@@ -268,7 +287,12 @@ impl SessionHost for Host {
     }
 
     fn lastval(&self) -> Result<i64, SqlError> {
-        self.values().last.ok_or_else(|| {
+        let last = self.values().last;
+        // A sequence that was dropped since has no last value.
+        let exists = |oid: &u32| self.with_sequence(*oid, |_, _| Ok(())).is_ok();
+        let value =
+            last.filter(exists).and_then(|oid| self.values().by_sequence.get(&oid).copied());
+        value.ok_or_else(|| {
             let message = "lastval is not yet defined in this session";
             SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
         })

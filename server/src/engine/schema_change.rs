@@ -8,8 +8,9 @@
 use std::sync::Arc;
 
 use trellis_sqlcompat::schema::{
-    ObjectKind, SchemaHost, SchemaRow, SchemaStatement, SchemaStep, materialize,
+    ObjectKind, RefusedKey, SchemaHost, SchemaRow, SchemaStatement, SchemaStep, materialize,
 };
+use trellis_sqlcompat::types::codec;
 use trellis_sqlcompat::{Datum, SqlError, functions};
 
 use super::rows::SqliteRows;
@@ -160,11 +161,13 @@ impl SqliteEngine {
     fn run_schema_step(&mut self, step: &SchemaStep) -> Result<u64, SqlError> {
         match step {
             SchemaStep::Run(sql) => self.run_step(sql, &[], None),
-            SchemaStep::RefuseIfAny { sql, error } => {
-                if self.run_step(sql, &[], None)? > 0 {
-                    Err(error.clone())
-                } else {
-                    Ok(0)
+            SchemaStep::RefuseIfAny { sql, error, key: None } => {
+                if self.run_step(sql, &[], None)? > 0 { Err(error.clone()) } else { Ok(0) }
+            }
+            SchemaStep::RefuseIfAny { sql, error, key: Some(key) } => {
+                match self.first_key(sql, key)? {
+                    Some(detail) => Err(error.clone().with_detail(detail)),
+                    None => Ok(0),
                 }
             }
             SchemaStep::RestartSequence { sequence, value } => {
@@ -172,6 +175,22 @@ impl SqliteEngine {
                 Ok(0)
             }
         }
+    }
+
+    /// What a query's first row is, if it has one.
+    fn first_key(&mut self, sql: &str, key: &RefusedKey) -> Result<Option<String>, SqlError> {
+        let (text, statement) = self.statement(sql, &[])?;
+        let mut rows = SqliteRows::new(text, statement, self.surroundings());
+        if !rows.next()? {
+            return Ok(None);
+        }
+        let mut values = Vec::with_capacity(key.types.len());
+        for (place, type_oid) in key.types.iter().enumerate() {
+            let datum = rows.column(place);
+            let text = self.context.with_types(|types| codec::to_text(*type_oid, datum, types))?;
+            values.push(text);
+        }
+        Ok(Some(format!("Key ({})=({}) {}", key.columns, values.join(", "), key.rest)))
     }
 }
 

@@ -602,6 +602,10 @@ impl Engine for SqliteEngine {
         self.mailbox.take()
     }
 
+    fn discard_sequences(&mut self) {
+        self.draws.discard();
+    }
+
     fn discard_temporary(&mut self) -> Result<(), SqlError> {
         let rows: Vec<SchemaRow> =
             self.temporary.iter().map(|row| SchemaRow { dropped: true, ..row.clone() }).collect();

@@ -37,8 +37,8 @@ use trellis_replication::store::SharedConnection;
 use trellis_sqlcompat::functions::SessionContext;
 use trellis_sqlcompat::plan::WritePlan;
 use trellis_sqlcompat::schema::{
-    Catalog, ForeignKey, ForeignKeySide, Table, foreign_key_error, index_keys, not_null_error,
-    physical,
+    Catalog, ForeignKey, ForeignKeySide, Table, check_conditions, check_violation,
+    foreign_key_error, index_keys, not_null_error, physical,
 };
 use trellis_sqlcompat::types::codec;
 use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError, SqlState};
@@ -203,7 +203,8 @@ fn with_detail(
             scene.foreign_key(table, &seen, second.is_err())
         } else {
             let same = second.err().filter(|second| second.message == error.message)?;
-            scene.row_detail(&same, table, &seen).map(|detail| same.with_detail(detail))
+            let first = scene.first_violated(&same, table, &seen).unwrap_or(same);
+            scene.row_detail(&first, table, &seen).map(|detail| first.with_detail(detail))
         }
     });
     match found {
@@ -276,21 +277,46 @@ impl Scene<'_> {
         Some(format!("Key ({})=({}) already exists.", names.join(", "), values.join(", ")))
     }
 
-    /// The detail of a unique index over expressions, which are computed once more from the row.
-    fn expression_key(&self, table: &Table, index: &str, row: &SeenRow) -> Option<String> {
-        let keys = index_keys(self.catalog, table, index)?;
+    /// What PostgreSQL finds wrong with the last row seen, if it is a column or a condition: NULLs in order of the columns, then
+    /// CHECKs by name. SQLite looks at them in an order of its own.
+    fn first_violated(&self, error: &SqlError, table: &Table, seen: &Seen) -> Option<SqlError> {
+        if !matches!(error.state, SqlState::NOT_NULL_VIOLATION | SqlState::CHECK_VIOLATION) {
+            return None;
+        }
+        let row = seen.rows.iter().rfind(|row| row.side == Side::New)?;
+        let columns = table.columns.iter().zip(&row.values);
+        let mut null = columns.filter(|(column, value)| column.not_null && **value == Value::Null);
+        if let Some((column, _)) = null.next() {
+            return Some(not_null_error(self.catalog, table, &column.name));
+        }
+        let violated = check_conditions(self.catalog, table).into_iter().find(|(_, condition)| {
+            let condition = format!("NOT ({condition})");
+            self.computed(table, row, &[condition.as_str()])
+                .is_some_and(|values| values.first() == Some(&Value::Integer(1)))
+        });
+        violated.map(|(name, _)| check_violation(self.catalog, table, &name))
+    }
+
+    /// SQLite expressions over the columns of a row.
+    fn computed(&self, table: &Table, row: &SeenRow, list: &[&str]) -> Option<Vec<Value>> {
         let columns = (1..).zip(&table.columns);
         let columns: Vec<_> = columns
             .map(|(place, it)| format!("?{place} AS {}", physical::quote(&it.physical_name)))
             .collect();
-        let list: Vec<_> = keys.iter().map(|key| key.sql.as_str()).collect();
         let sql = format!("SELECT {} FROM (SELECT {})", list.join(", "), columns.join(", "));
         let values = self.connection.with(|sqlite| {
             sqlite.query_row(&sql, params_from_iter(&row.values), |found| {
-                (0..keys.len()).map(|place| found.get(place)).collect::<rusqlite::Result<Vec<_>>>()
+                (0..list.len()).map(|place| found.get(place)).collect::<rusqlite::Result<Vec<_>>>()
             })
         });
-        let values: Vec<Value> = values.ok()?;
+        values.ok()
+    }
+
+    /// The detail of a unique index over expressions, which are computed once more from the row.
+    fn expression_key(&self, table: &Table, index: &str, row: &SeenRow) -> Option<String> {
+        let keys = index_keys(self.catalog, table, index)?;
+        let list: Vec<_> = keys.iter().map(|key| key.sql.as_str()).collect();
+        let values = self.computed(table, row, &list)?;
         let texts = keys.iter().zip(&values).map(|(key, value)| self.text(key.type_oid, value));
         let texts: Vec<_> = texts.collect::<Option<_>>()?;
         let labels: Vec<_> = keys.iter().map(|key| key.label.as_str()).collect();

@@ -267,4 +267,7 @@ pub trait Engine {
     /// # Errors
     /// Storage errors.
     fn discard_temporary(&mut self) -> Result<(), SqlError>;
+
+    /// Forgets which values of sequences the session was given.
+    fn discard_sequences(&mut self);
 }

@@ -57,6 +57,9 @@ impl<E: Engine> Session<E> {
             }
             PlanKind::Schema(statement) => {
                 self.refuse_read_only(&statement.command())?;
+                if let Some(what) = statement.alone() {
+                    self.transaction.refuse_block(what)?;
+                }
                 self.begin_statement();
                 if let Some(fresh) = self.plan_as_writer(plan)? {
                     return self.run_bound(&fresh, parameters);

@@ -4,7 +4,9 @@
 
 use trellis_sqlcompat::bind::Parameters;
 use trellis_sqlcompat::bind::resolve::Types;
-use trellis_sqlcompat::plan::{DiscardTarget, ExplainStatement, PlanKind, SessionStatement, Step};
+use trellis_sqlcompat::plan::{
+    DiscardTarget, ExplainStatement, MaintenanceStatement, PlanKind, SessionStatement,
+};
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
 use super::explain::{explain_json, explain_text};
@@ -88,10 +90,7 @@ impl<E: Engine> Session<E> {
                 }
                 done("LOCK TABLE")
             }
-            SessionStatement::DeferConstraints => {
-                self.warn_outside_block("SET CONSTRAINTS");
-                done("SET CONSTRAINTS")
-            }
+            SessionStatement::DeferConstraints => self.run_defer(),
             SessionStatement::CheckConstraints(tables) => {
                 self.warn_outside_block("SET CONSTRAINTS");
                 self.begin_statement();
@@ -99,16 +98,22 @@ impl<E: Engine> Session<E> {
                 done("SET CONSTRAINTS")
             }
             SessionStatement::Do { statement, ignored } => self.run_do(statement, ignored),
-            SessionStatement::Maintenance { tag, steps } => self.run_maintenance(tag, steps),
+            SessionStatement::Maintenance(statement) => self.run_maintenance(statement),
         }
     }
 
+    /// What `DEFERRED` names is deferred from the beginning.
+    fn run_defer(&mut self) -> Done<E> {
+        self.warn_outside_block("SET CONSTRAINTS");
+        done("SET CONSTRAINTS")
+    }
+
     /// All but a checkpoint is work inside a transaction; only VACUUM refuses one that the client has opened.
-    fn run_maintenance(&mut self, tag: &str, steps: &[Step]) -> Done<E> {
-        if tag == "VACUUM" {
-            self.transaction.refuse_block("VACUUM")?;
-        }
-        match tag {
+    fn run_maintenance(&mut self, statement: &MaintenanceStatement) -> Done<E> {
+        let MaintenanceStatement { tag, steps, alone, warnings } = statement;
+        alone.map_or(Ok(()), |what| self.transaction.refuse_block(what))?;
+        warnings.iter().for_each(|it| self.warn(SqlState::WARNING, it));
+        match *tag {
             "CHECKPOINT" => self.engine.checkpoint(),
             _ if steps.is_empty() => {}
             _ => {
@@ -165,6 +170,7 @@ impl<E: Engine> Session<E> {
                 self.settings().reset_all();
                 self.begin_statement();
                 self.engine.discard_temporary()?;
+                self.engine.discard_sequences();
                 self.transaction.listen_actions.push(ListenAction::UnlistenAll);
                 done("DISCARD ALL")
             }
@@ -173,9 +179,12 @@ impl<E: Engine> Session<E> {
                 self.engine.discard_temporary()?;
                 done("DISCARD TEMP")
             }
-            // Plans are kept only while they hold, and sequences hand out no cached values.
+            // Plans are kept only while they hold.
             DiscardTarget::Plans => done("DISCARD PLANS"),
-            DiscardTarget::Sequences => done("DISCARD SEQUENCES"),
+            DiscardTarget::Sequences => {
+                self.engine.discard_sequences();
+                done("DISCARD SEQUENCES")
+            }
         }
     }
 

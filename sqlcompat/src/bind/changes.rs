@@ -52,6 +52,9 @@ pub(crate) fn target() -> &'static Table {
             indexes: Vec::new(),
             hidden_key: None,
             key: Vec::new(),
+            options: Vec::new(),
+            clustered_on: None,
+            replica_identity: ("d", None),
             on_commit: None,
         }
     })

@@ -58,5 +58,8 @@ mod walk;
 mod window;
 
 pub use context::{BindContext, Parameters, plan};
-pub use scalar::{LoweredQuery, LoweredScalar, ScalarScope, bind_query, bind_scalar_expression};
+pub use scalar::{
+    LoweredQuery, LoweredScalar, ScalarScope, SchemaPlace, bind_expression_in, bind_query,
+    bind_scalar_expression,
+};
 pub(crate) use stored_query::unpopulated;

@@ -32,6 +32,50 @@ pub enum ScalarScope<'a> {
     DomainValue(Oid, i32),
 }
 
+/// Where a schema expression stands: what errors call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaPlace {
+    /// `DEFAULT`.
+    Default,
+    /// `CHECK`.
+    Check,
+    /// `GENERATED ALWAYS AS`.
+    Generated,
+    /// A key of an index.
+    IndexKey,
+    /// `WHERE` of an index.
+    IndexPredicate,
+    /// `USING` of a change of type.
+    Transform,
+}
+
+impl SchemaPlace {
+    /// Expressions of the place.
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Default => "DEFAULT expressions",
+            Self::Check => "check constraints",
+            Self::Generated => "column generation expressions",
+            Self::IndexKey => "index expressions",
+            Self::IndexPredicate => "index predicates",
+            Self::Transform => "transform expressions",
+        }
+    }
+
+    /// An expression of the place.
+    #[must_use]
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Default => "DEFAULT expression",
+            Self::Check => "check constraint",
+            Self::Generated => "column generation expression",
+            Self::IndexKey => "index expression",
+            Self::IndexPredicate => "index predicate",
+            Self::Transform => "transform expression",
+        }
+    }
+}
+
 /// A schema expression, bound and lowered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoweredScalar {
@@ -75,9 +119,29 @@ pub fn bind_scalar_expression(
     expected: Option<(Oid, i32)>,
     cx: &BindContext<'_>,
 ) -> Result<LoweredScalar, SqlError> {
+    let place = match scope {
+        ScalarScope::Nothing => SchemaPlace::Default,
+        ScalarScope::Table { .. } | ScalarScope::DomainValue(..) => SchemaPlace::Check,
+    };
+    bind_expression_in(place, expr, text, scope, expected, cx)
+}
+
+/// [`bind_scalar_expression`] of an expression in a place of its own.
+///
+/// # Errors
+/// The same.
+pub fn bind_expression_in(
+    place: SchemaPlace,
+    expr: &Expr,
+    text: &str,
+    scope: ScalarScope<'_>,
+    expected: Option<(Oid, i32)>,
+    cx: &BindContext<'_>,
+) -> Result<LoweredScalar, SqlError> {
     let cx = BindContext { parameters: Parameters::None, ..*cx };
     let mut binder = Binder::new(&cx, text);
-    let clause = binder.enter_scalar_scope(scope)?;
+    binder.enter_scalar_scope(scope)?;
+    let clause = place.plural();
     let rules = CallRules {
         no_aggregates: Some(clause),
         no_windows: Some(clause),
@@ -137,10 +201,10 @@ pub fn bind_query(
 }
 
 impl Binder<'_> {
-    /// Brings the names of a schema expression into scope; gives the clause that errors name.
-    fn enter_scalar_scope(&mut self, scope: ScalarScope<'_>) -> Result<&'static str, SqlError> {
-        let (alias, columns, clause) = match scope {
-            ScalarScope::Nothing => return Ok("DEFAULT expressions"),
+    /// Brings the names of a schema expression into scope.
+    fn enter_scalar_scope(&mut self, scope: ScalarScope<'_>) -> Result<(), SqlError> {
+        let (alias, columns) = match scope {
+            ScalarScope::Nothing => return Ok(()),
             ScalarScope::Table { name, columns } => {
                 let columns = columns.iter().map(|column| RelationColumn {
                     name: column.name.clone(),
@@ -151,7 +215,7 @@ impl Binder<'_> {
                     not_null: column.not_null,
                     system: false,
                 });
-                (name.to_owned(), columns.collect(), "check constraints")
+                (name.to_owned(), columns.collect())
             }
             ScalarScope::DomainValue(type_oid, typmod) => {
                 let value = RelationColumn {
@@ -163,7 +227,7 @@ impl Binder<'_> {
                     not_null: false,
                     system: false,
                 };
-                (String::new(), vec![value], "check constraints")
+                (String::new(), vec![value])
             }
         };
         let relation = Relation {
@@ -176,8 +240,7 @@ impl Binder<'_> {
         let id = self.relations.add(relation);
         self.scopes.push(Scope::default());
         let names = self.names_of(id, None);
-        self.add_names(names)?;
-        Ok(clause)
+        self.add_names(names)
     }
 
     /// Coerces a schema expression to the type it is kept in.

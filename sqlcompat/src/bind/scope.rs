@@ -368,7 +368,7 @@ impl Binder<'_> {
 
     /// PostgreSQL's hint for a misspelt column: the one column at a small edit distance.
     fn column_hint(&self, name: &str) -> Option<String> {
-        let limit = (name.chars().count() / 2).clamp(1, 3);
+        let limit = (name.chars().count() / 2).min(3);
         let scope = self.scopes.iter().rev().find(|scope| !scope.relations.is_empty())?;
         let mut best: Option<(usize, String)> = None;
         let mut ties = 0;

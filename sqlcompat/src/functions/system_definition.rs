@@ -91,6 +91,11 @@ fn index_text(
     }
     let mut text = index_head(names, table, &constraint.name, true, "btree", pretty);
     let _ = write!(text, "({})", keys.join(", "));
+    if !constraint.include.is_empty() {
+        let included: Vec<_> =
+            constraint.include.iter().map(|it| column_name(table, *it)).collect();
+        let _ = write!(text, " INCLUDE ({})", included.join(", "));
+    }
     if constraint.nulls_not_distinct {
         text.push_str(" NULLS NOT DISTINCT");
     }
@@ -142,6 +147,13 @@ fn plain_index_text(
     }
     if index.nulls_not_distinct {
         text.push_str(" NULLS NOT DISTINCT");
+    }
+    if !index.options.is_empty() {
+        let options = index.options.iter().map(|option| match option.split_once('=') {
+            Some((name, value)) => format!("{name}='{value}'"),
+            None => option.clone(),
+        });
+        let _ = write!(text, " WITH ({})", options.collect::<Vec<_>>().join(", "));
     }
     if let Some(predicate) = &index.predicate {
         let _ = write!(text, " WHERE {}", shown_expression(predicate, pretty));
@@ -224,7 +236,14 @@ fn constraint_text(catalog: &Catalog, names: Names<'_>, oid: Oid, pretty: bool) 
 }
 
 fn check_text(it: &CheckConstraint, pretty: bool) -> String {
-    format!("CHECK ({})", shown_expression(&it.expression, pretty))
+    let mut text = format!("CHECK ({})", shown_expression(&it.expression, pretty));
+    if it.no_inherit {
+        text.push_str(" NO INHERIT");
+    }
+    if !it.validated {
+        text.push_str(" NOT VALID");
+    }
+    text
 }
 
 fn unique_text(table: &Table, it: &UniqueConstraint) -> String {
@@ -234,7 +253,13 @@ fn unique_text(table: &Table, it: &UniqueConstraint) -> String {
         (false, true) => "UNIQUE NULLS NOT DISTINCT",
         (false, false) => "UNIQUE",
     };
-    format!("{kind} ({}){}", columns.join(", "), deferral(it.deferrable))
+    let mut text = format!("{kind} ({})", columns.join(", "));
+    if !it.include.is_empty() {
+        let included: Vec<_> = it.include.iter().map(|it| column_name(table, *it)).collect();
+        text.push_str(&format!(" INCLUDE ({})", included.join(", ")));
+    }
+    text.push_str(deferral(it.deferrable));
+    text
 }
 
 fn deferral((deferrable, deferred): (bool, bool)) -> &'static str {
@@ -263,6 +288,9 @@ fn foreign_key_text(catalog: &Catalog, names: Names<'_>, table: &Table, it: &For
     text.push_str(&action_text(" ON UPDATE ", it.on_update));
     text.push_str(&action_text(" ON DELETE ", it.on_delete));
     text.push_str(deferral(it.deferrable));
+    if !it.validated {
+        text.push_str(" NOT VALID");
+    }
     text
 }
 

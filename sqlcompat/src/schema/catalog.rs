@@ -92,6 +92,12 @@ pub struct Table {
     pub key: Vec<i16>,
     /// What happens to the rows of a temporary table at COMMIT; `None` keeps them.
     pub on_commit: Option<OnCommit>,
+    /// Storage options: `name=value`.
+    pub options: Vec<String>,
+    /// The index that the table was last clustered by.
+    pub clustered_on: Option<Oid>,
+    /// `REPLICA IDENTITY`: `pg_class.relreplident`, and the index of `i`.
+    pub replica_identity: (&'static str, Option<Oid>),
 }
 
 /// A column.
@@ -176,6 +182,8 @@ pub struct UniqueConstraint {
     pub name: String,
     /// Attribute numbers in key order.
     pub columns: Vec<i16>,
+    /// `INCLUDE` columns.
+    pub include: Vec<i16>,
     /// PRIMARY KEY.
     pub primary: bool,
     /// NULLS NOT DISTINCT.
@@ -195,6 +203,10 @@ pub struct CheckConstraint {
     pub name: String,
     /// PostgreSQL text of the condition, without the outer CHECK ().
     pub expression: String,
+    /// Rows from before it were checked too.
+    pub validated: bool,
+    /// `NO INHERIT`.
+    pub no_inherit: bool,
 }
 
 /// What a foreign key does.
@@ -244,6 +256,8 @@ pub struct ForeignKey {
     pub match_type: MatchType,
     /// DEFERRABLE, and INITIALLY DEFERRED.
     pub deferrable: (bool, bool),
+    /// Rows from before it were checked too.
+    pub validated: bool,
 }
 
 /// An index.
@@ -267,6 +281,8 @@ pub struct Index {
     pub predicate: Option<String>,
     /// NULLS NOT DISTINCT.
     pub nulls_not_distinct: bool,
+    /// Storage options: `name=value`.
+    pub options: Vec<String>,
 }
 
 /// One key of an index.

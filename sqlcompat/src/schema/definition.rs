@@ -123,6 +123,15 @@ pub(super) struct TableDefinition {
     /// What happens to a temporary table's rows at COMMIT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) on_commit: Option<OnCommit>,
+    /// Storage options: `name=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) options: Vec<String>,
+    /// Id of the index or constraint that the table was last clustered by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) clustered_on: Option<i64>,
+    /// REPLICA IDENTITY other than DEFAULT: `full`, `nothing`, or the id of an index or constraint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) replica_identity: Option<String>,
     #[serde(flatten)]
     pub(super) other: Other,
 }
@@ -232,6 +241,15 @@ pub(super) struct ConstraintDefinition {
     /// NULLS NOT DISTINCT.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) nulls_not_distinct: bool,
+    /// NOT VALID: rows from before it were not checked.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) not_valid: bool,
+    /// NO INHERIT.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) no_inherit: bool,
+    /// INCLUDE columns' ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) include: Vec<i64>,
     #[serde(flatten)]
     pub(super) other: Other,
 }
@@ -273,6 +291,9 @@ pub(super) struct IndexDefinition {
     /// NULLS NOT DISTINCT.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) nulls_not_distinct: bool,
+    /// Storage options: `name=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) options: Vec<String>,
     #[serde(flatten)]
     pub(super) other: Other,
 }

@@ -68,6 +68,7 @@ impl Catalog {
         linker.generated_columns();
         linker.constraints();
         linker.indexes();
+        linker.marked_indexes();
         linker.sequences();
         linker.views();
         linker.comments();
@@ -249,6 +250,8 @@ impl<'a> Linker<'a> {
             oid: self.deal_oid(row.id, &format!("check {name}")),
             name,
             expression,
+            validated: true,
+            no_inherit: false,
         });
         let checks = checks.collect();
         let (base_type, typmod) = self.resolve_type(&base).unwrap_or((Oid::TEXT, -1));
@@ -368,6 +371,9 @@ impl<'a> Linker<'a> {
             hidden_key: key.is_empty().then(|| HIDDEN_KEY.to_owned()),
             key,
             on_commit: definition.on_commit,
+            options: definition.options,
+            clustered_on: None,
+            replica_identity: ("d", None),
         }
     }
 
@@ -491,7 +497,14 @@ impl<'a> Linker<'a> {
             return;
         };
         let oid = self.deal_main_oid(row.id);
-        let check = CheckConstraint { id: row.id, oid, name: row.name.clone(), expression };
+        let check = CheckConstraint {
+            id: row.id,
+            oid,
+            name: row.name.clone(),
+            expression,
+            validated: !definition.not_valid,
+            no_inherit: definition.no_inherit,
+        };
         if let Some(table) = self.catalog.tables.get_mut(&table) {
             table.checks.push(check);
         }
@@ -505,6 +518,7 @@ impl<'a> Linker<'a> {
         definition: &ConstraintDefinition,
     ) {
         let Some((namespace, name)) = self.names.get(&row.id).cloned() else { return };
+        let Some(include) = self.attnums(table_oid, &definition.include) else { return };
         let oid = self.deal_main_oid(row.id);
         let index_oid = self.deal_oid(row.id, "index");
         let Some(table) = self.catalog.tables.get_mut(&table_oid) else { return };
@@ -520,6 +534,7 @@ impl<'a> Linker<'a> {
             index_oid,
             name: name.clone(),
             columns,
+            include,
             primary,
             nulls_not_distinct: definition.nulls_not_distinct,
             deferrable: (definition.deferrable, definition.deferred),
@@ -551,6 +566,7 @@ impl<'a> Linker<'a> {
             on_update: action(definition.on_update),
             match_type: if definition.match_full { MatchType::Full } else { MatchType::Simple },
             deferrable: (definition.deferrable, definition.deferred),
+            validated: !definition.not_valid,
         };
         if let Some(table) = self.catalog.tables.get_mut(&table) {
             table.foreign_keys.push(foreign_key);
@@ -586,11 +602,36 @@ impl<'a> Linker<'a> {
                 include,
                 predicate,
                 nulls_not_distinct: definition.nulls_not_distinct,
+                options: definition.options,
             };
             let Some(table) = self.catalog.tables.get_mut(&table_oid) else { continue };
             table.indexes.push(index);
             self.catalog.relation_names.insert((namespace, name), oid);
             self.catalog.index_tables.insert(oid, table_oid);
+        }
+    }
+
+    /// Finds the indexes that tables are clustered and told apart by.
+    fn marked_indexes(&mut self) {
+        for row in self.live(ObjectKind::Table) {
+            let definition: TableDefinition = definition::read(&row.definition);
+            if definition.clustered_on.is_none() && definition.replica_identity.is_none() {
+                continue;
+            }
+            let oid = self.tables.get(&row.id);
+            let Some(table) = oid.and_then(|oid| self.catalog.tables.get_mut(oid)) else {
+                continue;
+            };
+            table.clustered_on = definition.clustered_on.and_then(|id| table.index_by_id(id));
+            table.replica_identity = match definition.replica_identity.as_deref() {
+                None => ("d", None),
+                Some("full") => ("f", None),
+                Some("nothing") => ("n", None),
+                Some(id) => match id.parse().ok().and_then(|id| table.index_by_id(id)) {
+                    Some(oid) => ("i", Some(oid)),
+                    None => ("n", None),
+                },
+            };
         }
     }
 

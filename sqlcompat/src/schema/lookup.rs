@@ -213,6 +213,12 @@ impl Table {
         self.indexes.iter().find(|index| index.oid == oid)
     }
 
+    /// The OID of an index by the id of it, or of the constraint that it serves.
+    pub(super) fn index_by_id(&self, id: i64) -> Option<Oid> {
+        let unique = self.uniques.iter().find(|it| it.id.0 == id).map(|it| it.index_oid);
+        unique.or_else(|| self.indexes.iter().find(|it| it.id.0 == id).map(|it| it.oid))
+    }
+
     /// The column that is SQLite's rowid, if the key is one integer column. A NULL stored into it would be replaced by a
     /// fresh number rather than refused, so writers must refuse it themselves.
     #[must_use]

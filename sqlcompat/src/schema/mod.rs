@@ -45,7 +45,7 @@ pub use lookup::{Relation, StoreTable};
 pub use materialize::{Conversion, TableStep, UniqueIndex, materialize};
 pub use row::{ObjectId, ObjectKind, SCHEMA_TABLE, SchemaRow};
 pub use statement::{
-    SchemaChange, SchemaHost, SchemaNotice, SchemaStatement, SchemaStep, bind_ddl,
+    RefusedKey, SchemaChange, SchemaHost, SchemaNotice, SchemaStatement, SchemaStep, bind_ddl,
 };
 pub(crate) use storage::builtin_collation;
 pub use storage::{StorageForm, storage_form};
@@ -53,10 +53,10 @@ pub(crate) use stored_text::name_end;
 pub use stored_text::{NameRole, NameUse, Qualify, StoredText};
 pub use usable::{Unusable, UnusableKind};
 pub use violation::{
-    ForeignKeySide, ViolatedKey, constraint_error, constraint_error_with_values, foreign_key_error,
-    not_null_error,
+    ForeignKeySide, ViolatedKey, check_violation, constraint_error, constraint_error_with_values,
+    foreign_key_error, not_null_error,
 };
 pub use violation_query::{
-    IndexKeyText, UniqueSet, ViolationQuery, index_keys, key_columns, unique_sets,
-    violation_queries,
+    IndexKeyText, UniqueSet, ViolationQuery, check_conditions, index_keys, key_columns,
+    unique_sets, violation_queries,
 };

@@ -70,6 +70,8 @@ pub enum SchemaStep {
         sql: String,
         /// The error.
         error: SqlError,
+        /// What the row's columns are, to be told in the detail.
+        key: Option<RefusedKey>,
     },
     /// Restart a sequence: the next `nextval` answers `value`.
     RestartSequence {
@@ -78,6 +80,17 @@ pub enum SchemaStep {
         /// The value.
         value: i64,
     },
+}
+
+/// A key of a row that a statement is refused for: `Key (columns)=(values) rest`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// The columns, with commas.
+    pub columns: String,
+    /// Their types, as many as the query yields columns.
+    pub types: Vec<crate::oid::Oid>,
+    /// What is said of them.
+    pub rest: String,
 }
 
 /// A notice.
@@ -96,9 +109,20 @@ pub struct SchemaNotice {
 /// # Errors
 /// 0A000 for a form of it that Trellis does not support.
 pub fn bind_ddl(ddl: &DdlStatement, cx: &BindContext<'_>) -> Result<SchemaStatement, SqlError> {
+    let mut ddl = ddl.clone();
+    let mut search_path = cx.search_path.to_vec();
+    if let DdlStatement::CreateSchema { name, elements, .. } = &mut ddl {
+        if ["current_user", "current_role", "session_user"].contains(&name.as_str()) {
+            cx.user.clone_into(name);
+        }
+        if !elements.is_empty() {
+            // What is made in the schema sees the others of its kind.
+            search_path.insert(0, name.clone());
+        }
+    }
     Ok(SchemaStatement {
-        ddl: ddl.clone(),
-        search_path: cx.search_path.to_vec(),
+        ddl,
+        search_path,
         user: cx.user.to_owned(),
         database: cx.database.to_owned(),
         settings: cx.settings.clone(),
@@ -137,7 +161,9 @@ impl SchemaStatement {
             DdlStatement::CreateDomain(_) => "CREATE DOMAIN".to_owned(),
             DdlStatement::CreateExtension { .. } => "CREATE EXTENSION".to_owned(),
             DdlStatement::Drop { kind, .. } => format!("DROP {}", kind.tag()),
-            DdlStatement::AlterTable { .. } => "ALTER TABLE".to_owned(),
+            DdlStatement::DropAbsent { tag, .. } => tag.clone(),
+            DdlStatement::AlterTable(ast) => format!("ALTER {}", ast.kind.tag()),
+            DdlStatement::Cluster(_) => "CLUSTER".to_owned(),
             DdlStatement::AlterSequence { .. } => "ALTER SEQUENCE".to_owned(),
             DdlStatement::AlterType(..) => "ALTER TYPE".to_owned(),
             DdlStatement::AlterDomain(..) => "ALTER DOMAIN".to_owned(),
@@ -145,6 +171,12 @@ impl SchemaStatement {
             DdlStatement::Comment { .. } => "COMMENT".to_owned(),
             DdlStatement::RefreshView { .. } => "REFRESH MATERIALIZED VIEW".to_owned(),
         }
+    }
+
+    /// What must not stand in a transaction block, if this statement must not.
+    #[must_use]
+    pub fn alone(&self) -> Option<&'static str> {
+        self.ddl.alone()
     }
 
     /// Computes what the statement changes. Nothing is changed yet.

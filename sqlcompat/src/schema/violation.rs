@@ -6,7 +6,7 @@
 //! | `UNIQUE constraint failed: index 'i'` | physical name of an index over expressions |
 //! | `CHECK constraint failed: n17`, `c23` | ids (see `table_sql`); `n` is a NOT NULL |
 //! | `NOT NULL constraint failed: t.a` | a key column |
-//! | `FOREIGN KEY constraint failed` | nothing: the engine finds the violated key and calls [`foreign_key_error`] |
+//! | `FOREIGN KEY constraint failed` (also as a trigger's error) | nothing: the engine finds the violated key and calls [`foreign_key_error`] |
 
 use super::catalog::{Catalog, ForeignKey, Table};
 use super::lookup::Relation;
@@ -26,6 +26,8 @@ pub struct ViolatedKey<'a> {
 const CHECK: i32 = 275;
 /// `SQLITE_CONSTRAINT_FOREIGNKEY`.
 const FOREIGN_KEY: i32 = 787;
+/// `SQLITE_CONSTRAINT_TRIGGER`: what SQLite says of `ON DELETE RESTRICT`, which it carries out by one.
+const TRIGGER: i32 = 1811;
 /// `SQLITE_CONSTRAINT_NOTNULL`.
 const NOT_NULL: i32 = 1299;
 /// `SQLITE_CONSTRAINT_PRIMARYKEY`, `SQLITE_CONSTRAINT_UNIQUE`, `SQLITE_CONSTRAINT_ROWID`.
@@ -52,7 +54,7 @@ pub fn constraint_error_with_values(
         code if UNIQUE.contains(&code) => unique_error(names, catalog, values),
         NOT_NULL => not_null_of_key(names, catalog),
         CHECK => check_error(names, catalog),
-        FOREIGN_KEY => {
+        FOREIGN_KEY | TRIGGER => {
             let message = "a foreign key constraint is violated";
             Some(SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, message))
         }
@@ -179,17 +181,21 @@ fn check_error(name: &str, catalog: &Catalog) -> Option<SqlError> {
     }
     catalog.tables.values().find_map(|table| {
         let check = table.checks.iter().find(|check| check.id.0 == id)?;
-        let message = format!(
-            "new row for relation \"{}\" violates check constraint \"{}\"",
-            table.name, check.name
-        );
-        let mut error = SqlError::new(SqlState::CHECK_VIOLATION, message);
-        error.object = Box::new(ErrorObject {
-            constraint: Some(check.name.clone()),
-            ..object(catalog, table)
-        });
-        Some(error)
+        Some(check_violation(catalog, table, &check.name))
     })
+}
+
+/// 23514: a row that a CHECK of its table forbids.
+#[must_use]
+pub fn check_violation(catalog: &Catalog, table: &Table, constraint: &str) -> SqlError {
+    let message = format!(
+        "new row for relation \"{}\" violates check constraint \"{constraint}\"",
+        table.name
+    );
+    let mut error = SqlError::new(SqlState::CHECK_VIOLATION, message);
+    error.object =
+        Box::new(ErrorObject { constraint: Some(constraint.to_owned()), ..object(catalog, table) });
+    error
 }
 
 /// How a foreign key was violated.

@@ -68,6 +68,21 @@ pub fn index_keys(catalog: &Catalog, table: &Table, name: &str) -> Option<Vec<In
     index.keys.iter().map(key).collect()
 }
 
+/// The CHECKs of a table with their SQLite conditions over its columns, in the order in which PostgreSQL looks at them:
+/// by name.
+#[must_use]
+pub fn check_conditions(catalog: &Catalog, table: &Table) -> Vec<(String, String)> {
+    let context = SchemaContext::new(catalog, table);
+    let lowered = table.checks.iter().filter_map(|check| {
+        let text = &check.expression;
+        let lowered = expression::bind_condition(table, text, "CHECK", &context.bind()).ok()?;
+        Some((check.name.clone(), lowered.sql))
+    });
+    let mut conditions: Vec<_> = lowered.collect();
+    conditions.sort();
+    conditions
+}
+
 /// Names and types of a table's key, in key order.
 #[must_use]
 pub fn key_columns(table: &Table) -> Vec<(String, Oid)> {

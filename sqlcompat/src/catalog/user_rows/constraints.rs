@@ -14,7 +14,7 @@ const CONSTRAINT: &str = "INSERT OR IGNORE INTO pg_constraint(oid, conname, conn
         condeferred, conrelid, conindid, confrelid, confupdtype, confdeltype, confmatchtype, connoinherit, conkey,
         confkey, conpfeqop, conppeqop, conffeqop, conbin,
         convalidated, contypid, conparentid, conislocal, coninhcount)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, 1, 0, 0, 1, 0)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, 0, 0, 1, 0)";
 
 /// The `=` operator between two types, either of which may have to be relabelled or promoted first.
 const EQUALITY: &str =
@@ -29,6 +29,8 @@ struct ConstraintRow<'a> {
     index: Oid,
     columns: &'a [i16],
     expression: Option<&'a str>,
+    no_inherit: bool,
+    validated: bool,
     foreign: Option<(&'a ForeignKey, Operators)>,
 }
 
@@ -57,13 +59,14 @@ impl ConstraintRow<'_> {
                 MatchType::Simple => "s",
                 MatchType::Full => "f",
             }),
-            self.kind != "c",
+            self.no_inherit,
             (!self.columns.is_empty()).then(|| numbers(self.columns)),
             foreign.map(|it| numbers(&it.referenced_columns)),
             operators.map(|it| &it.0),
             operators.map(|it| &it.1),
             operators.map(|it| &it.2),
-            self.expression
+            self.expression,
+            self.validated
         ])?;
         Ok(())
     }
@@ -105,6 +108,8 @@ fn insert_unique(
         index: it.index_oid,
         columns: &it.columns,
         expression: None,
+        no_inherit: true,
+        validated: true,
         foreign: None,
     }
     .insert(connection, table)?;
@@ -126,6 +131,8 @@ fn insert_check(
         index: Oid(0),
         columns: &columns,
         expression: Some(&it.expression),
+        no_inherit: it.no_inherit,
+        validated: it.validated,
         foreign: None,
     }
     .insert(connection, table)?;
@@ -149,6 +156,8 @@ fn insert_foreign(
         index: index.unwrap_or_default(),
         columns: &it.columns,
         expression: None,
+        no_inherit: true,
+        validated: it.validated,
         foreign: Some((it, operators(connection, table, referenced, it)?)),
     }
     .insert(connection, table)?;

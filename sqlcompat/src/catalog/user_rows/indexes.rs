@@ -20,7 +20,7 @@ const BTREE: u32 = 403;
 const INDEX: &str = "INSERT OR IGNORE INTO pg_index(indexrelid, indrelid, indnatts, indnkeyatts, indisunique,
         indnullsnotdistinct, indisprimary, indimmediate, indkey, indcollation, indclass, indoption, indexprs, indpred,
         indisexclusion, indisclustered, indisvalid, indcheckxmin, indisready, indislive, indisreplident)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, 0, 1, 0, 1, 1, 0)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 0, ?15, 1, 0, 1, 1, ?16)";
 
 /// The default operator class of an access method (`?1`) for a type (`?2`): the type's own, that of its kind of types, or
 /// that of a type to which it may be relabelled.
@@ -118,6 +118,7 @@ struct Shape<'a> {
     immediate: bool,
     nulls_not_distinct: bool,
     predicate: Option<&'a str>,
+    options: &'a [String],
 }
 
 /// One key of an index.
@@ -141,12 +142,13 @@ impl<'a> Shape<'a> {
                 .iter()
                 .map(|attnum| Key { attnum: *attnum, ..Key::default() })
                 .collect(),
-            include: &[],
+            include: &it.include,
             unique: true,
             primary: it.primary,
             immediate: !it.deferrable.0,
             nulls_not_distinct: it.nulls_not_distinct,
             predicate: None,
+            options: &[],
         }
     }
 
@@ -162,6 +164,7 @@ impl<'a> Shape<'a> {
             immediate: true,
             nulls_not_distinct: it.nulls_not_distinct,
             predicate: it.predicate.as_deref(),
+            options: &it.options,
         }
     }
 }
@@ -200,6 +203,8 @@ fn insert_index(
         has_rules: false,
         has_triggers: false,
         size: (1, 0),
+        options: index.options,
+        replica_identity: "n",
     }
     .insert(lookup.connection)?;
     let mut classes = Vec::new();
@@ -235,7 +240,9 @@ fn insert_index(
         oid_list(&classes),
         numbers(index.keys.iter().map(|it| it.option)),
         (!expressions.is_empty()).then(|| expressions.join(", ")),
-        index.predicate
+        index.predicate,
+        table.clustered_on == Some(index.oid),
+        table.replica_identity.1 == Some(index.oid)
     ])?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use rusqlite::{CachedStatement, Connection, params};
 
 use super::identifiers::columns_named;
 use super::{Dependencies, DerivedOids, PG_ATTRDEF, PG_CLASS, PG_REWRITE};
+use crate::catalog::names::json_array;
 use crate::oid::Oid;
 use crate::schema::{
     Catalog, Column, ColumnGeneration, CompositeType, Sequence, Table, TableKind, UserType, View,
@@ -14,10 +15,10 @@ const CLASS: &str = "INSERT OR IGNORE INTO pg_class(oid, relname, relnamespace, 
         relnatts, relhasindex, relchecks, relhasrules, relhastriggers, relreplident, relpages, reltuples, relfilenode,
         relfrozenxid, relminmxid,
         reloftype, relowner, reltablespace, relallvisible, reltoastrelid, relisshared, relhassubclass,
-        relrowsecurity, relforcerowsecurity, relispopulated, relispartition, relrewrite)
+        relrowsecurity, relforcerowsecurity, relispopulated, relispartition, relrewrite, reloptions)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
         CASE WHEN ?5 NOT IN ('v', 'c') THEN ?1 ELSE 0 END, CASE WHEN ?5 IN ('r', 'm') THEN 3 ELSE 0 END, ?5 IN ('r', 'm'),
-        0, 10, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0)";
+        0, 10, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, ?16)";
 
 /// A row of `pg_attribute`, with the facts of its type.
 const ATTRIBUTE: &str = "INSERT OR IGNORE INTO pg_attribute(attrelid, attname, attnum, atttypmod, attnotnull, atthasdef,
@@ -54,11 +55,15 @@ pub(super) struct ClassRow<'a> {
     pub(super) has_triggers: bool,
     /// `relpages` and `reltuples` of a relation that was never analyzed.
     pub(super) size: (i32, i32),
+    /// Storage options: `name=value`.
+    pub(super) options: &'a [String],
+    /// `relreplident`.
+    pub(super) replica_identity: &'a str,
 }
 
 impl ClassRow<'_> {
     pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let identity = if matches!(self.kind, "r" | "m") { "d" } else { "n" };
+        let options: Vec<_> = self.options.iter().map(|it| Some(it.clone())).collect();
         connection.prepare_cached(CLASS)?.execute(params![
             self.oid.0,
             self.name,
@@ -72,9 +77,10 @@ impl ClassRow<'_> {
             self.checks,
             self.has_rules,
             self.has_triggers,
-            identity,
+            self.replica_identity,
             self.size.0,
-            self.size.1
+            self.size.1,
+            (!options.is_empty()).then(|| json_array(&options))
         ])?;
         Ok(())
     }
@@ -182,6 +188,8 @@ fn insert_composite(
         has_rules: false,
         has_triggers: false,
         size: (0, 0),
+        options: &[],
+        replica_identity: "n",
     }
     .insert(connection)?;
     for ((name, type_oid, typmod), attnum) in composite.fields.iter().zip(1..) {
@@ -219,6 +227,8 @@ fn insert_table(connection: &Connection, catalog: &Catalog, table: &Table) -> ru
         has_rules: false,
         has_triggers: !table.foreign_keys.is_empty() || is_referenced(),
         size: (0, -1),
+        options: &table.options,
+        replica_identity: table.replica_identity.0,
     }
     .insert(connection)?;
     Dependencies::new(connection)?.in_namespace(PG_CLASS, table.oid, table.namespace)
@@ -336,6 +346,8 @@ fn insert_view(
         has_rules: true,
         has_triggers: false,
         size: (0, -1),
+        options: &[],
+        replica_identity: if materialized { "d" } else { "n" },
     }
     .insert(connection)?;
     for ((name, type_oid, typmod), attnum) in view.columns.iter().zip(1..) {
@@ -410,6 +422,8 @@ fn insert_sequence(
         has_rules: false,
         has_triggers: false,
         size: (1, 1),
+        options: &[],
+        replica_identity: "n",
     }
     .insert(connection)?;
     for (name, attnum, type_oid) in

@@ -3,13 +3,15 @@
 use sqlparser::tokenizer::Token;
 
 use super::ast::{
-    AlterColumn, AlterDomain, AlterObject, AlterTableAction, AlterType, AttributeChange,
-    DdlStatement, DropKind, ObjectName, SequenceOptions,
+    AlterColumn, AlterDomain, AlterObject, AlterTable, AlterTableAction, AlterType,
+    AttributeChange, DdlStatement, DropKind, ObjectName, ReplicaIdentity, SequenceOptions,
+    SourceText,
 };
 use super::cursor::Cursor;
+use super::storage_options::storage_options;
 use super::type_name::TypeName;
 use super::{UtilityAst, define, table, unsupported};
-use crate::error::SqlError;
+use crate::error::{SqlError, SqlState};
 
 type Parsed = Result<UtilityAst, SqlError>;
 
@@ -36,13 +38,14 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parsed {
     }
     match kind {
         DropKind::Extension => return unsupported("ALTER EXTENSION"),
-        DropKind::Table => return alter_table(cursor, name, if_exists),
+        DropKind::Table => return alter_table(cursor, kind, name, if_exists),
         _ => {}
     }
     if let Some(change) = object_change(cursor)? {
         return ddl(DdlStatement::AlterObject { kind, name, if_exists, change });
     }
     match kind {
+        DropKind::Sequence if cursor.is_word("set") => alter_table(cursor, kind, name, if_exists),
         DropKind::Sequence => {
             let mut options = SequenceOptions::default();
             table::sequence_options(cursor, &mut options)?;
@@ -51,7 +54,7 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parsed {
         DropKind::Type => alter_type(cursor, name),
         DropKind::Domain => alter_domain(cursor, name),
         DropKind::View | DropKind::MaterializedView | DropKind::Index => {
-            alter_table(cursor, name, if_exists)
+            alter_table(cursor, kind, name, if_exists)
         }
         DropKind::Schema | DropKind::Table | DropKind::Extension => Err(cursor.syntax_error()),
     }
@@ -67,18 +70,29 @@ fn object_change(cursor: &mut Cursor<'_>) -> Result<Option<AlterObject>, SqlErro
     }
 }
 
-fn alter_table(cursor: &mut Cursor<'_>, name: ObjectName, if_exists: bool) -> Parsed {
-    let refused = ["attach partition", "detach partition", "inherit", "no inherit", "of", "not of"];
-    if let Some(what) = cursor.one_of(&refused).and_then(|found| refused.get(found)) {
-        return unsupported(&format!("ALTER TABLE {}", what.to_uppercase()));
+fn alter_table(
+    cursor: &mut Cursor<'_>,
+    kind: DropKind,
+    name: ObjectName,
+    if_exists: bool,
+) -> Parsed {
+    let mut actions = vec![action(cursor)?];
+    // Names are changed one at a time.
+    let is_name_change = matches!(
+        actions.first(),
+        Some(
+            AlterTableAction::Object(AlterObject::Rename(_) | AlterObject::SetSchema(_))
+                | AlterTableAction::RenameColumn(..)
+                | AlterTableAction::RenameConstraint(..)
+        )
+    );
+    while !is_name_change && cursor.symbol(&Token::Comma) {
+        if cursor.is_word("rename") {
+            return Err(cursor.syntax_error());
+        }
+        actions.push(action(cursor)?);
     }
-    let features =
-        ["enable row level security", "force row level security", "enable rule", "enable trigger"];
-    if let Some(what) = cursor.one_of(&features).and_then(|found| features.get(found)) {
-        return unsupported(&format!("ALTER TABLE {}", what.to_uppercase()));
-    }
-    let actions = cursor.comma_list(action)?;
-    ddl(DdlStatement::AlterTable { name, if_exists, actions })
+    ddl(DdlStatement::AlterTable(AlterTable { kind, name, if_exists, actions }))
 }
 
 fn action(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
@@ -112,11 +126,22 @@ fn action(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
         }
         Some(3) => {
             let name = cursor.name()?;
-            let (deferral, _) = table::constraint_attributes(cursor)?;
-            Ok(AlterTableAction::AlterConstraint(name, deferral))
+            let attributes = table::constraint_attributes(cursor, true)?;
+            let refused = |what: &str| {
+                let message = format!("FOREIGN KEY constraints cannot be marked {what}");
+                Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
+            };
+            match (attributes.not_valid, attributes.no_inherit) {
+                (true, _) => refused("NOT VALID"),
+                (_, true) => refused("NO INHERIT"),
+                _ => Ok(AlterTableAction::AlterConstraint(name, attributes.deferral)),
+            }
         }
         Some(4) => {
             cursor.word("column");
+            if let Some(Token::Number(..)) = cursor.peek() {
+                return column_statistics(cursor);
+            }
             let name = cursor.name()?;
             Ok(AlterTableAction::AlterColumn(name, Box::new(alter_column(cursor)?)))
         }
@@ -153,30 +178,118 @@ fn add(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
     Ok(AlterTableAction::AddColumn { if_not_exists, column })
 }
 
-/// Properties of storage, which Trellis's tables do not have: accepted, as they change no answer.
+/// `number SET STATISTICS target`.
+fn column_statistics(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
+    let position = cursor.position();
+    let number = cursor.integer()?;
+    cursor.expect_words("set statistics")?;
+    cursor.integer()?;
+    if !(1..=i64::from(i16::MAX)).contains(&number) {
+        let message = "column number must be in range from 1 to 32767";
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position));
+    }
+    Ok(AlterTableAction::ColumnStatistics(number))
+}
+
+/// Properties of a table as a whole.
 fn property(cursor: &mut Cursor<'_>) -> Result<AlterTableAction, SqlError> {
-    match cursor.one_of(&[
+    if let Some(action) = switch(cursor)? {
+        return Ok(action);
+    }
+    let refused = [
+        ("set unlogged", "SET UNLOGGED"),
+        ("attach partition", "ATTACH PARTITION"),
+        ("detach partition", "DETACH PARTITION"),
+        ("no inherit", "NO INHERIT"),
+        ("inherit", "INHERIT"),
+        ("not of", "NOT OF"),
+        ("of", "OF"),
+    ];
+    for (words, label) in refused {
+        if cursor.words(words) {
+            if !cursor.at_end() {
+                cursor.rest()?;
+            }
+            return Ok(AlterTableAction::Refused(label));
+        }
+    }
+    let found = cursor.one_of(&[
         "cluster on",
         "set without cluster",
         "set without oids",
         "set tablespace",
         "set logged",
+        "set access method",
         "set",
         "reset",
         "replica identity",
-    ]) {
-        Some(0) => drop(cursor.name()?),
-        Some(3) => define::tablespace(cursor)?,
-        Some(1 | 2 | 4) => {}
-        Some(5 | 6) => drop(cursor.parenthesized_list_text()?),
-        Some(_) => match cursor.one_of(&["using index", "default", "full", "nothing"]) {
-            Some(0) => drop(cursor.name()?),
-            Some(_) => {}
-            None => return Err(cursor.syntax_error()),
-        },
+    ]);
+    Ok(match found {
+        Some(0) => AlterTableAction::ClusterOn(cursor.name()?),
+        Some(1) => AlterTableAction::WithoutCluster,
+        Some(2) => AlterTableAction::Nothing("SET WITHOUT OIDS"),
+        Some(3) => {
+            define::tablespace(cursor)?;
+            AlterTableAction::Nothing("SET TABLESPACE")
+        }
+        Some(4) => AlterTableAction::Nothing("SET LOGGED"),
+        Some(5) => {
+            define::table_access_method(cursor)?;
+            AlterTableAction::Nothing("SET ACCESS METHOD")
+        }
+        Some(6) => AlterTableAction::SetOptions(storage_options(cursor)?),
+        Some(7) => AlterTableAction::ResetOptions(storage_options(cursor)?),
+        Some(_) => AlterTableAction::ReplicaIdentity(replica_identity(cursor)?),
         None => return Err(cursor.syntax_error()),
+    })
+}
+
+fn replica_identity(cursor: &mut Cursor<'_>) -> Result<ReplicaIdentity, SqlError> {
+    match cursor.one_of(&["using index", "default", "full", "nothing"]) {
+        Some(0) => Ok(ReplicaIdentity::Index(cursor.name()?)),
+        Some(1) => Ok(ReplicaIdentity::Default),
+        Some(2) => Ok(ReplicaIdentity::Full),
+        Some(_) => Ok(ReplicaIdentity::Nothing),
+        None => Err(cursor.syntax_error()),
     }
-    Ok(AlterTableAction::Ignored)
+}
+
+/// `ENABLE`, `DISABLE`, `FORCE`: of triggers, rules and row security, none of which there are.
+fn switch(cursor: &mut Cursor<'_>) -> Result<Option<AlterTableAction>, SqlError> {
+    let security = [
+        ("enable row level security", "ENABLE ROW SECURITY", true),
+        ("disable row level security", "DISABLE ROW SECURITY", false),
+        ("force row level security", "FORCE ROW SECURITY", true),
+        ("no force row level security", "NO FORCE ROW SECURITY", false),
+    ];
+    for (words, label, refused) in security {
+        if cursor.words(words) {
+            let action =
+                if refused { AlterTableAction::Refused } else { AlterTableAction::Nothing };
+            return Ok(Some(action(label)));
+        }
+    }
+    let triggers = ["enable trigger", "enable replica trigger", "enable always trigger"];
+    let rules = ["enable rule", "enable replica rule", "enable always rule", "disable rule"];
+    let found = cursor.one_of(&triggers);
+    if found.is_some() || cursor.words("disable trigger") {
+        let plain = found != Some(1) && found != Some(2);
+        return Ok(Some(match cursor.one_of(&["all", "user"]) {
+            // All triggers are those of foreign keys.
+            Some(0) if plain && found.is_none() => AlterTableAction::Refused("DISABLE TRIGGER ALL"),
+            Some(0) if plain => AlterTableAction::Nothing("ENABLE TRIGGER ALL"),
+            Some(1) if plain && found.is_none() => {
+                AlterTableAction::Nothing("DISABLE TRIGGER USER")
+            }
+            Some(1) if plain => AlterTableAction::Nothing("ENABLE TRIGGER USER"),
+            Some(_) => return Err(cursor.syntax_error()),
+            None => AlterTableAction::Switch(true, cursor.name()?),
+        }));
+    }
+    if cursor.one_of(&rules).is_some() {
+        return Ok(Some(AlterTableAction::Switch(false, cursor.name()?)));
+    }
+    Ok(None)
 }
 
 fn alter_column(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
@@ -196,7 +309,7 @@ fn alter_column(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
         "set compression",
     ];
     match cursor.one_of(&words) {
-        Some(0) => cursor.text_until(|_| false).map(|text| AlterColumn::Default(Some(text))),
+        Some(0) => located(cursor).map(|text| AlterColumn::Default(Some(text))),
         Some(1) => Ok(AlterColumn::Default(None)),
         Some(2) => Ok(AlterColumn::NotNull(true)),
         Some(3) => Ok(AlterColumn::NotNull(false)),
@@ -207,16 +320,23 @@ fn alter_column(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
         }
         Some(8) => Ok(AlterColumn::DropIdentity(cursor.if_exists())),
         Some(9) => Ok(AlterColumn::DropExpression(cursor.if_exists())),
-        Some(10) => cursor.integer().map(|_| AlterColumn::Ignored),
-        Some(_) => cursor.identifier().map(|_| AlterColumn::Ignored),
+        Some(10) => cursor.integer().map(AlterColumn::Statistics),
+        Some(11) => cursor.identifier().map(AlterColumn::Storage),
+        Some(_) => cursor.identifier().map(AlterColumn::Compression),
         None => identity_changes(cursor),
     }
+}
+
+/// An expression up to the end of an action.
+fn located(cursor: &mut Cursor<'_>) -> Result<SourceText, SqlError> {
+    let position = cursor.position();
+    Ok(SourceText { text: cursor.text_until(|_| false)?, position })
 }
 
 fn column_type(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
     let type_name = TypeName::parse(cursor)?;
     let collation = if cursor.word("collate") { Some(cursor.object_name()?.name) } else { None };
-    let using = if cursor.word("using") { Some(cursor.text_until(|_| false)?) } else { None };
+    let using = if cursor.word("using") { Some(located(cursor)?) } else { None };
     Ok(AlterColumn::Type { type_name, collation, using })
 }
 
@@ -235,7 +355,7 @@ fn identity_changes(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
         } else if cursor.word("set") {
             if !any && cursor.is_symbol(&Token::LParen) {
                 cursor.parenthesized_list_text()?;
-                return Ok(AlterColumn::Ignored);
+                return Ok(AlterColumn::Options);
             }
             if !table::sequence_option(cursor, &mut options)? {
                 return Err(cursor.syntax_error());
@@ -248,7 +368,7 @@ fn identity_changes(cursor: &mut Cursor<'_>) -> Result<AlterColumn, SqlError> {
     if !any {
         if cursor.word("reset") {
             cursor.parenthesized_list_text()?;
-            return Ok(AlterColumn::Ignored);
+            return Ok(AlterColumn::Options);
         }
         return Err(cursor.syntax_error());
     }

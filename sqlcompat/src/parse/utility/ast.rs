@@ -2,6 +2,7 @@
 
 use super::type_name::TypeName;
 use crate::builtin::quote_identifier;
+use crate::error::SqlState;
 use crate::schema::{ForeignKeyAction, MatchType, ObjectKind, OnCommit};
 
 /// A possibly qualified name.
@@ -45,8 +46,21 @@ pub enum DdlStatement {
     CreateSchema {
         /// Name.
         name: String,
+        /// `AUTHORIZATION`.
+        owner: Option<String>,
         /// `IF NOT EXISTS`.
         if_not_exists: bool,
+        /// What is made in it, in the order in which it is made.
+        elements: Vec<DdlStatement>,
+    },
+    /// `DROP` of kinds of object of which there are none.
+    DropAbsent {
+        /// Command tag.
+        tag: String,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// Which.
+        objects: Vec<AbsentObject>,
     },
     /// `CREATE TABLE`.
     CreateTable(CreateTable),
@@ -91,16 +105,13 @@ pub enum DdlStatement {
         if_exists: bool,
         /// `CASCADE`.
         cascade: bool,
+        /// `CONCURRENTLY`.
+        concurrently: bool,
     },
-    /// `ALTER TABLE` (also on views, indexes and sequences, as PostgreSQL allows).
-    AlterTable {
-        /// Which.
-        name: ObjectName,
-        /// `IF EXISTS`.
-        if_exists: bool,
-        /// Actions in order.
-        actions: Vec<AlterTableAction>,
-    },
+    /// `ALTER TABLE | VIEW | MATERIALIZED VIEW | INDEX | SEQUENCE` with actions.
+    AlterTable(AlterTable),
+    /// `CLUSTER` by an index.
+    Cluster(AlterTable),
     /// `ALTER SEQUENCE` with options.
     AlterSequence {
         /// Which.
@@ -141,6 +152,52 @@ pub enum DdlStatement {
     },
 }
 
+/// An object of a kind of which there are none.
+#[derive(Clone, Debug)]
+pub struct AbsentObject {
+    /// What messages call the kind.
+    pub noun: &'static str,
+    /// Name.
+    pub name: ObjectName,
+    /// Types of arguments, which must exist.
+    pub types: Vec<TypeName>,
+    /// Relation that it would belong to, which must exist.
+    pub relation: Option<ObjectName>,
+    /// SQLSTATE of the error.
+    pub state: SqlState,
+    /// Message of the error.
+    pub error: String,
+    /// Message of the notice, without `, skipping`.
+    pub notice: String,
+}
+
+/// `ALTER` of a relation with actions.
+#[derive(Clone, Debug)]
+pub struct AlterTable {
+    /// The kind that the statement names; `TABLE` is for all.
+    pub kind: DropKind,
+    /// Which.
+    pub name: ObjectName,
+    /// `IF EXISTS`.
+    pub if_exists: bool,
+    /// Actions in order.
+    pub actions: Vec<AlterTableAction>,
+}
+
+/// Options of storage, as in `WITH (…)`.
+pub type StorageOptions = Vec<StorageOption>;
+
+/// `[namespace.]name [= value]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageOption {
+    /// `toast`.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Value, if given.
+    pub value: Option<String>,
+}
+
 /// `CREATE TABLE`.
 #[derive(Clone, Debug)]
 pub struct CreateTable {
@@ -154,6 +211,8 @@ pub struct CreateTable {
     pub elements: Vec<TableElement>,
     /// `ON COMMIT`.
     pub on_commit: Option<OnCommit>,
+    /// `WITH (…)`.
+    pub options: StorageOptions,
 }
 
 /// One element of `CREATE TABLE`.
@@ -198,13 +257,53 @@ pub struct ColumnClause {
     /// `NOT NULL` (true) or `NULL` (false), if given.
     pub not_null: Option<bool>,
     /// `DEFAULT`.
-    pub default: Option<String>,
+    pub default: Option<SourceText>,
     /// `GENERATED ALWAYS AS (…) STORED`.
-    pub generated: Option<String>,
+    pub generated: Option<SourceText>,
     /// `GENERATED … AS IDENTITY`.
     pub identity: Option<IdentityClause>,
     /// Constraints.
     pub constraints: Vec<ConstraintClause>,
+    /// The clauses that may stand only once or exclude each other, in order, with where they stand.
+    pub marks: Vec<(ColumnMark, Option<u32>)>,
+}
+
+/// A clause of a column that may stand only once, or that excludes others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnMark {
+    /// `NULL`.
+    Null,
+    /// `NOT NULL`.
+    NotNull,
+    /// `DEFAULT`.
+    Default,
+    /// `GENERATED … AS IDENTITY`.
+    Identity,
+    /// `GENERATED ALWAYS AS (…)`.
+    Generated,
+}
+
+/// The text of an expression, and where it stands in the statement, in characters from 1; unknown if it is not from there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceText {
+    /// The text.
+    pub text: String,
+    /// Where it begins.
+    pub position: Option<u32>,
+}
+
+impl std::ops::Deref for SourceText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<String> for SourceText {
+    fn from(text: String) -> Self {
+        Self { text, position: None }
+    }
 }
 
 /// `GENERATED ALWAYS | BY DEFAULT AS IDENTITY [(options)]`.
@@ -227,26 +326,36 @@ pub struct ConstraintClause {
     pub deferral: Deferral,
     /// `NOT VALID`.
     pub not_valid: bool,
+    /// `NO INHERIT`.
+    pub no_inherit: bool,
+    /// Where it stands.
+    pub position: Option<u32>,
 }
 
 /// What a constraint demands. Columns are empty where it stands on a column.
 #[derive(Clone, Debug)]
 pub enum ConstraintKind {
-    /// `PRIMARY KEY` over these columns.
-    PrimaryKey(Vec<String>),
-    /// `UNIQUE` over these columns.
-    Unique {
-        /// Columns.
-        columns: Vec<String>,
-        /// `NULLS NOT DISTINCT`.
-        nulls_not_distinct: bool,
-    },
+    /// `PRIMARY KEY`.
+    PrimaryKey(KeyClause),
+    /// `UNIQUE`.
+    Unique(KeyClause),
     /// `PRIMARY KEY` (true) or `UNIQUE` over an existing index.
     UsingIndex(bool, String),
     /// `CHECK`.
-    Check(String),
+    Check(SourceText),
     /// `FOREIGN KEY`, `REFERENCES`.
     ForeignKey(Box<ForeignKeyClause>),
+}
+
+/// What follows `PRIMARY KEY` or `UNIQUE`.
+#[derive(Clone, Debug, Default)]
+pub struct KeyClause {
+    /// Columns; none where it stands on a column.
+    pub columns: Vec<String>,
+    /// `INCLUDE`.
+    pub include: Vec<String>,
+    /// `NULLS NOT DISTINCT`.
+    pub nulls_not_distinct: bool,
 }
 
 /// A foreign key.
@@ -264,6 +373,8 @@ pub struct ForeignKeyClause {
     pub on_delete: ForeignKeyAction,
     /// `ON UPDATE`.
     pub on_update: ForeignKeyAction,
+    /// Columns that `ON DELETE SET NULL | SET DEFAULT` is about; none for all.
+    pub delete_columns: Vec<String>,
 }
 
 /// When a constraint is checked.
@@ -288,6 +399,8 @@ pub struct CreateTableAs {
     pub columns: Vec<String>,
     /// `ON COMMIT`.
     pub on_commit: Option<OnCommit>,
+    /// `WITH (…)`.
+    pub options: StorageOptions,
     /// Text of the query.
     pub query: String,
     /// `WITH NO DATA`.
@@ -314,7 +427,11 @@ pub struct CreateIndex {
     /// `NULLS NOT DISTINCT`.
     pub nulls_not_distinct: bool,
     /// `WHERE`.
-    pub predicate: Option<String>,
+    pub predicate: Option<SourceText>,
+    /// `CONCURRENTLY`.
+    pub concurrently: bool,
+    /// `WITH (…)`.
+    pub options: StorageOptions,
 }
 
 /// One key of an index.
@@ -323,7 +440,7 @@ pub struct IndexKeyClause {
     /// Column name, if it is one.
     pub column: Option<String>,
     /// Text of the expression otherwise.
-    pub expression: String,
+    pub expression: SourceText,
     /// `COLLATE`.
     pub collation: Option<String>,
     /// Operator class.
@@ -452,6 +569,8 @@ pub enum AlterTableAction {
     },
     /// `ALTER COLUMN`.
     AlterColumn(String, Box<AlterColumn>),
+    /// `ALTER COLUMN number SET STATISTICS`, of an index.
+    ColumnStatistics(i64),
     /// `ADD CONSTRAINT`.
     AddConstraint(Box<ConstraintClause>),
     /// `DROP CONSTRAINT`.
@@ -467,21 +586,48 @@ pub enum AlterTableAction {
     ValidateConstraint(String),
     /// `ALTER CONSTRAINT`.
     AlterConstraint(String, Deferral),
+    /// `SET (…)`.
+    SetOptions(StorageOptions),
+    /// `RESET (…)`.
+    ResetOptions(StorageOptions),
+    /// `CLUSTER ON`.
+    ClusterOn(String),
+    /// `SET WITHOUT CLUSTER`.
+    WithoutCluster,
+    /// `REPLICA IDENTITY`.
+    ReplicaIdentity(ReplicaIdentity),
+    /// `ENABLE | DISABLE TRIGGER` (true) or `RULE`, of this name.
+    Switch(bool, String),
     /// `RENAME COLUMN`.
     RenameColumn(String, String),
     /// `RENAME CONSTRAINT`.
     RenameConstraint(String, String),
     /// `RENAME TO`, `SET SCHEMA`, `OWNER TO`.
     Object(AlterObject),
-    /// Storage, statistics, replica identity and other properties that Trellis's tables do not have: nothing to do.
-    Ignored,
+    /// An action, in PostgreSQL's words, that asks for what is so anyway.
+    Nothing(&'static str),
+    /// An action, in PostgreSQL's words, that Trellis does not support.
+    Refused(&'static str),
+}
+
+/// What `REPLICA IDENTITY` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicaIdentity {
+    /// `DEFAULT`.
+    Default,
+    /// `FULL`.
+    Full,
+    /// `NOTHING`.
+    Nothing,
+    /// `USING INDEX`.
+    Index(String),
 }
 
 /// What `ALTER COLUMN` does.
 #[derive(Clone, Debug)]
 pub enum AlterColumn {
     /// `SET DEFAULT`; `None` drops it.
-    Default(Option<String>),
+    Default(Option<SourceText>),
     /// `SET NOT NULL` (true), `DROP NOT NULL`.
     NotNull(bool),
     /// `TYPE`.
@@ -491,7 +637,7 @@ pub enum AlterColumn {
         /// `COLLATE`.
         collation: Option<String>,
         /// `USING`.
-        using: Option<String>,
+        using: Option<SourceText>,
     },
     /// `ADD GENERATED … AS IDENTITY`.
     AddIdentity(Box<IdentityClause>),
@@ -501,8 +647,14 @@ pub enum AlterColumn {
     DropIdentity(bool),
     /// `DROP EXPRESSION [IF EXISTS]`.
     DropExpression(bool),
-    /// `SET STATISTICS`, `SET STORAGE`, `SET (…)`: nothing to do.
-    Ignored,
+    /// `SET STATISTICS`: nothing to do.
+    Statistics(i64),
+    /// `SET STORAGE`.
+    Storage(String),
+    /// `SET COMPRESSION`.
+    Compression(String),
+    /// `SET (…)`, `RESET (…)`: estimates for a planner.
+    Options,
 }
 
 /// Changes that many kinds of object know.
@@ -582,6 +734,60 @@ pub enum CommentTarget {
     Constraint(String, ObjectName),
     /// The database.
     Database(String),
+}
+
+impl DdlStatement {
+    /// What must not stand in a transaction block, if this must not.
+    #[must_use]
+    pub fn alone(&self) -> Option<&'static str> {
+        match self {
+            Self::CreateIndex(CreateIndex { concurrently: true, .. }) => {
+                Some("CREATE INDEX CONCURRENTLY")
+            }
+            Self::Drop { concurrently: true, .. } => Some("DROP INDEX CONCURRENTLY"),
+            _ => None,
+        }
+    }
+}
+
+impl AlterTableAction {
+    /// The action in the words of PostgreSQL's errors.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::AddColumn { .. } => "ADD COLUMN",
+            Self::DropColumn { .. } => "DROP COLUMN",
+            Self::AlterColumn(_, change) => match **change {
+                AlterColumn::Default(_) => "ALTER COLUMN ... SET DEFAULT",
+                AlterColumn::NotNull(true) => "ALTER COLUMN ... SET NOT NULL",
+                AlterColumn::NotNull(false) => "ALTER COLUMN ... DROP NOT NULL",
+                AlterColumn::Type { .. } => "ALTER COLUMN ... SET DATA TYPE",
+                AlterColumn::AddIdentity(_) => "ALTER COLUMN ... ADD IDENTITY",
+                AlterColumn::DropIdentity(_) => "ALTER COLUMN ... DROP IDENTITY",
+                AlterColumn::DropExpression(_) => "ALTER COLUMN ... DROP EXPRESSION",
+                AlterColumn::Statistics(_) => "ALTER COLUMN ... SET STATISTICS",
+                AlterColumn::Storage(_) => "ALTER COLUMN ... SET STORAGE",
+                AlterColumn::Compression(_) => "ALTER COLUMN ... SET COMPRESSION",
+                AlterColumn::SetIdentity(..) | AlterColumn::Options => "ALTER COLUMN ... SET",
+            },
+            Self::ColumnStatistics(_) => "ALTER COLUMN ... SET STATISTICS",
+            Self::AddConstraint(_) => "ADD CONSTRAINT",
+            Self::DropConstraint { .. } => "DROP CONSTRAINT",
+            Self::ValidateConstraint(_) => "VALIDATE CONSTRAINT",
+            Self::AlterConstraint(..) => "ALTER CONSTRAINT",
+            Self::RenameColumn(..) => "RENAME COLUMN",
+            Self::RenameConstraint(..) => "RENAME CONSTRAINT",
+            Self::Object(_) => "OWNER TO",
+            Self::SetOptions(_) => "SET",
+            Self::ResetOptions(_) => "RESET",
+            Self::ClusterOn(_) => "CLUSTER ON",
+            Self::WithoutCluster => "SET WITHOUT CLUSTER",
+            Self::ReplicaIdentity(_) => "REPLICA IDENTITY",
+            Self::Switch(true, _) => "ENABLE TRIGGER",
+            Self::Switch(false, _) => "ENABLE RULE",
+            Self::Nothing(words) | Self::Refused(words) => words,
+        }
+    }
 }
 
 impl DropKind {

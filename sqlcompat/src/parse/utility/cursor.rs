@@ -2,7 +2,7 @@
 
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
-use super::ast::ObjectName;
+use super::ast::{ObjectName, SourceText};
 use crate::error::{SqlError, SqlState};
 
 /// Longest identifier in bytes; longer ones are cut, as PostgreSQL does.
@@ -296,6 +296,43 @@ impl<'a> Cursor<'a> {
         let text = self.text_until(|_| false)?;
         self.expect_symbol(&Token::RParen)?;
         Ok(text)
+    }
+
+    /// The text inside a pair of parentheses, which are consumed, with its place.
+    pub(super) fn parenthesized_source(&mut self) -> Result<SourceText, SqlError> {
+        self.expect_symbol(&Token::LParen)?;
+        let position = self.position();
+        let text = self.text_until(|_| false)?;
+        self.expect_symbol(&Token::RParen)?;
+        Ok(SourceText { text, position })
+    }
+
+    /// A cursor over the tokens from here to the next one, outside all parentheses, at which `stop` says so.
+    pub(super) fn until(&self, stop: impl Fn(&Self) -> bool) -> Self {
+        let mut end = Self { text: self.text, pieces: self.pieces.clone(), at: self.at + 1 };
+        let mut depth = 0usize;
+        while let Some(token) = end.peek() {
+            match token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ if depth == 0 && stop(&end) => break,
+                _ => {}
+            }
+            end.at += 1;
+        }
+        let pieces = self.pieces.get(..end.at).unwrap_or_default().to_vec();
+        Self { text: self.text, pieces, at: self.at }
+    }
+
+    /// Goes on where another cursor over the same tokens stands.
+    pub(super) fn skip_to(&mut self, other: &Self) {
+        self.at = other.at;
+    }
+
+    /// The text of everything up to the end, with its place.
+    pub(super) fn rest_source(&mut self) -> Result<SourceText, SqlError> {
+        let position = self.position();
+        self.rest().map(|text| SourceText { text, position })
     }
 
     /// The text inside a pair of parentheses, commas included; may be empty.

@@ -4,9 +4,10 @@ use sqlparser::tokenizer::Token;
 
 use super::ast::{
     CreateDomain, CreateIndex, CreateSequence, CreateTable, CreateTableAs, CreateView,
-    DdlStatement, DropKind, ObjectName, SequenceOptions,
+    DdlStatement, DropKind, ObjectName, SequenceOptions, StorageOptions,
 };
 use super::cursor::Cursor;
+use super::storage_options::with_options;
 use super::type_name::TypeName;
 use super::{UtilityAst, table, unsupported};
 use crate::error::{SqlError, SqlState};
@@ -119,25 +120,29 @@ fn create_table(cursor: &mut Cursor<'_>, temporary: bool) -> Parsed {
     if cursor.is_word("partition") {
         return unsupported("CREATE TABLE with PARTITION BY");
     }
-    let on_commit = table_options(cursor)?;
+    let (on_commit, options) = table_options(cursor)?;
     ddl(DdlStatement::CreateTable(CreateTable {
         name,
         temporary,
         if_not_exists,
         elements,
         on_commit,
+        options,
     }))
 }
 
 /// `USING method`, `WITH (…)`, `WITHOUT OIDS`, `ON COMMIT …`, `TABLESPACE …`.
-fn table_options(cursor: &mut Cursor<'_>) -> Result<Option<OnCommit>, SqlError> {
+fn table_options(cursor: &mut Cursor<'_>) -> Result<(Option<OnCommit>, StorageOptions), SqlError> {
     let mut on_commit = None;
+    let mut options = Vec::new();
     if cursor.word("using") {
         table_access_method(cursor)?;
     }
     if !cursor.words("without oids") && cursor.is_word("with") && !cursor.words("with data") {
-        cursor.expect_words("with")?;
-        cursor.parenthesized_list_text()?;
+        if cursor.words("with oids") {
+            return Err(cursor.syntax_error());
+        }
+        options = with_options(cursor)?;
     }
     if cursor.words("on commit") {
         on_commit = match cursor.one_of(&["preserve rows", "delete rows", "drop"]) {
@@ -150,7 +155,7 @@ fn table_options(cursor: &mut Cursor<'_>) -> Result<Option<OnCommit>, SqlError> 
     if cursor.word("tablespace") {
         tablespace(cursor)?;
     }
-    Ok(on_commit)
+    Ok((on_commit, options))
 }
 
 /// The rest of `CREATE TABLE name [(columns)] [options] AS query`, if it is one.
@@ -169,15 +174,22 @@ fn create_table_as(
     } else {
         Vec::new()
     };
-    let on_commit = match table_options(cursor) {
-        Ok(on_commit) if cursor.word("as") => on_commit,
+    let (on_commit, options) = match table_options(cursor) {
+        Ok(found) if cursor.word("as") => found,
         _ => return Ok(None),
     };
     let (query, no_data) = query_with_data(cursor)?;
     let name = name.clone();
-    let table =
-        CreateTableAs { name, temporary, if_not_exists, columns, on_commit, query, no_data };
-    Ok(Some(table))
+    Ok(Some(CreateTableAs {
+        name,
+        temporary,
+        if_not_exists,
+        columns,
+        on_commit,
+        options,
+        query,
+        no_data,
+    }))
 }
 
 /// `SELECT … INTO [TEMPORARY] [TABLE] name …`, which is `CREATE TABLE … AS`; `None` for any other query.
@@ -217,6 +229,7 @@ pub(super) fn select_into(cursor: &mut Cursor<'_>) -> Result<Option<UtilityAst>,
         if_not_exists: false,
         columns: Vec::new(),
         on_commit: None,
+        options: Vec::new(),
         query,
         no_data: false,
     };
@@ -246,25 +259,56 @@ fn next_is(cursor: &Cursor<'_>, ahead: usize, word: &str) -> bool {
 
 fn create_schema(cursor: &mut Cursor<'_>) -> Parsed {
     let if_not_exists = cursor.if_not_exists();
-    let name = if cursor.word("authorization") {
-        cursor.name()?
-    } else {
-        let name = cursor.name()?;
-        if cursor.word("authorization") {
-            cursor.identifier()?;
-        }
-        name
-    };
-    if !cursor.at_end() {
-        return unsupported("CREATE SCHEMA with schema elements");
+    let mut name = if cursor.is_word("authorization") { None } else { Some(cursor.name()?) };
+    let mut owner = None;
+    if cursor.word("authorization") {
+        let role = cursor.identifier()?;
+        name.get_or_insert_with(|| role.clone());
+        owner = Some(role);
     }
-    ddl(DdlStatement::CreateSchema { name, if_not_exists })
+    let position = cursor.position();
+    let elements = schema_elements(cursor)?;
+    if if_not_exists && !elements.is_empty() {
+        let message = "CREATE SCHEMA IF NOT EXISTS cannot include schema elements";
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(position));
+    }
+    let name = name.unwrap_or_default();
+    ddl(DdlStatement::CreateSchema { name, owner, if_not_exists, elements })
+}
+
+/// The statements inside `CREATE SCHEMA`, in the order in which PostgreSQL makes what they say.
+fn schema_elements(cursor: &mut Cursor<'_>) -> Result<Vec<DdlStatement>, SqlError> {
+    let mut elements = Vec::new();
+    while !cursor.at_end() {
+        if cursor.is_word("grant") {
+            return Err(SqlError::unsupported("GRANT").at(cursor.position()));
+        }
+        let mut element = cursor.until(|it| it.is_word("create") || it.is_word("grant"));
+        element.expect_words("create")?;
+        let statement = match create(&mut element)? {
+            UtilityAst::Ddl(statement) => *statement,
+            UtilityAst::Unsupported(what) => return Err(SqlError::unsupported(what)),
+            _ => return Err(cursor.syntax_error()),
+        };
+        element.expect_end()?;
+        let rank = match &statement {
+            DdlStatement::CreateSequence(_) => 0,
+            DdlStatement::CreateTable(_) => 1,
+            DdlStatement::CreateView(view) if !view.materialized && !view.or_replace => 2,
+            DdlStatement::CreateIndex(_) => 3,
+            _ => return Err(cursor.syntax_error()),
+        };
+        cursor.skip_to(&element);
+        elements.push((rank, statement));
+    }
+    elements.sort_by_key(|(rank, _)| *rank);
+    Ok(elements.into_iter().map(|(_, statement)| statement).collect())
 }
 
 fn create_index(cursor: &mut Cursor<'_>, unique: bool) -> Parsed {
-    cursor.word("concurrently");
+    let concurrently = cursor.word("concurrently");
     let if_not_exists = cursor.if_not_exists();
-    let name = if cursor.is_word("on") { None } else { Some(cursor.name()?) };
+    let name = if cursor.is_word("on") && !if_not_exists { None } else { Some(cursor.name()?) };
     cursor.expect_words("on")?;
     cursor.word("only");
     let table = cursor.object_name()?;
@@ -273,13 +317,11 @@ fn create_index(cursor: &mut Cursor<'_>, unique: bool) -> Parsed {
     let include =
         if cursor.word("include") { cursor.parenthesized(Cursor::name)? } else { Vec::new() };
     let nulls_not_distinct = cursor.one_of(&["nulls not distinct", "nulls distinct"]) == Some(0);
-    if cursor.word("with") {
-        cursor.parenthesized_list_text()?;
-    }
+    let options = with_options(cursor)?;
     if cursor.word("tablespace") {
         tablespace(cursor)?;
     }
-    let predicate = if cursor.word("where") { Some(cursor.rest()?) } else { None };
+    let predicate = if cursor.word("where") { Some(cursor.rest_source()?) } else { None };
     ddl(DdlStatement::CreateIndex(CreateIndex {
         name,
         if_not_exists,
@@ -290,6 +332,8 @@ fn create_index(cursor: &mut Cursor<'_>, unique: bool) -> Parsed {
         include,
         nulls_not_distinct,
         predicate,
+        concurrently,
+        options,
     }))
 }
 
@@ -391,7 +435,7 @@ fn create_domain(cursor: &mut Cursor<'_>) -> Parsed {
     while !cursor.at_end() {
         let constraint = if cursor.word("constraint") { Some(cursor.name()?) } else { None };
         match cursor.one_of(&["default", "not null", "null", "check"]) {
-            Some(0) => domain.default = Some(table::expression_before_clause(cursor)?),
+            Some(0) => domain.default = Some(table::expression_before_clause(cursor)?.text),
             Some(1) => domain.not_null = true,
             Some(2) => domain.not_null = false,
             Some(_) => domain.checks.push((constraint, cursor.parenthesized_text()?)),
@@ -435,19 +479,28 @@ pub(super) fn object_kind(cursor: &mut Cursor<'_>) -> Option<DropKind> {
 
 /// `DROP …`.
 pub(super) fn drop_statement(cursor: &mut Cursor<'_>) -> Parsed {
+    if let Some(absent) = super::absent::drop_absent(cursor)? {
+        return Ok(absent);
+    }
     let Some(kind) = object_kind(cursor) else {
         if cursor.word("owned") {
             return unsupported("DROP OWNED");
         }
         return refused(cursor, "DROP");
     };
-    if kind == DropKind::Index && cursor.word("concurrently") && cursor.at_end() {
-        return Err(cursor.syntax_error());
-    }
+    let concurrently = kind == DropKind::Index && cursor.word("concurrently");
     let if_exists = cursor.if_exists();
     let names = cursor.comma_list(Cursor::object_name)?;
     let cascade = cursor.cascade();
-    ddl(DdlStatement::Drop { kind, names, if_exists, cascade })
+    if concurrently && names.len() > 1 {
+        let message = "DROP INDEX CONCURRENTLY does not support dropping multiple objects";
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+    }
+    if concurrently && cascade {
+        let message = "DROP INDEX CONCURRENTLY does not support CASCADE";
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+    }
+    ddl(DdlStatement::Drop { kind, names, if_exists, cascade, concurrently })
 }
 
 /// `REFRESH MATERIALIZED VIEW`.
@@ -489,7 +542,7 @@ pub(super) fn tablespace(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
 ///
 /// # Errors
 /// 42704, 55000 for one of indexes.
-fn table_access_method(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+pub(super) fn table_access_method(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
     let name = cursor.name()?;
     match name.as_str() {
         "heap" => Ok(()),

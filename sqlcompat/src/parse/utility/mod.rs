@@ -8,9 +8,12 @@
 //! # Map
 //! - `cursor`: the tokens of one statement and the small productions (names, literals, expressions).
 //! - `ast`: what the DDL productions yield; `type_name`: type names.
-//! - `session`, `cursors`, `copy`: statements about the session; `table`, `define`, `alter`, `comment`: DDL.
+//! - `session`, `cursors`, `copy`: statements about the session; `table`, `define`, `alter`, `comment`,
+//!   `storage_options`, `absent`: DDL.
+//! - `maintenance`: `VACUUM` and its kin, with `maintained`: what they are about.
 //! - `plan`: session statements to plans.
 
+mod absent;
 mod alter;
 mod ast;
 mod block;
@@ -20,21 +23,26 @@ mod copy;
 mod cursor;
 mod cursors;
 mod define;
+mod maintained;
+mod maintenance;
 mod plan;
 mod session;
+mod storage_options;
 mod table;
 mod type_name;
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub use ast::{
-    AlterColumn, AlterDomain, AlterObject, AlterTableAction, AlterType, AttributeChange,
-    ColumnClause, CommentTarget, ConstraintClause, ConstraintKind, CreateDomain, CreateIndex,
-    CreateSequence, CreateTable, CreateTableAs, CreateView, DdlStatement, Deferral, DropKind,
-    ForeignKeyClause, IdentityClause, IndexKeyClause, LikeClause, ObjectName, SequenceOptions,
-    TableElement,
+    AbsentObject, AlterColumn, AlterDomain, AlterObject, AlterTable, AlterTableAction, AlterType,
+    AttributeChange, ColumnClause, ColumnMark, CommentTarget, ConstraintClause, ConstraintKind,
+    CreateDomain, CreateIndex, CreateSequence, CreateTable, CreateTableAs, CreateView,
+    DdlStatement, Deferral, DropKind, ForeignKeyClause, IdentityClause, IndexKeyClause, KeyClause,
+    LikeClause, ObjectName, ReplicaIdentity, SequenceOptions, SourceText, StorageOption,
+    StorageOptions, TableElement,
 };
 pub use copy::{CopyAst, CopySource};
+pub use maintenance::{Maintenance, MaintenanceCommand};
 pub use plan::plan;
 pub use type_name::TypeName;
 
@@ -101,14 +109,7 @@ pub enum UtilityAst {
         nowait: bool,
     },
     /// `VACUUM`, `ANALYZE`, `REINDEX`, `CLUSTER`, `CHECKPOINT`.
-    Maintenance {
-        /// Command tag.
-        tag: &'static str,
-        /// Tables that must exist.
-        tables: Vec<ObjectName>,
-        /// SQLite statement that does it, if any is needed.
-        step: Option<&'static str>,
-    },
+    Maintenance(Maintenance),
     /// A change of the schema.
     Ddl(Box<DdlStatement>),
     /// Valid PostgreSQL that Trellis does not support; what it is.
@@ -169,11 +170,11 @@ fn production(word: &str) -> Option<Production> {
         "explain" => cursors::explain,
         "copy" => copy::copy,
         "lock" => session::lock,
-        "vacuum" => session::vacuum,
-        "analyze" | "analyse" => session::analyze,
-        "reindex" => session::reindex,
-        "cluster" => session::cluster,
-        "checkpoint" => session::checkpoint,
+        "vacuum" => maintenance::vacuum,
+        "analyze" | "analyse" => maintenance::analyze,
+        "reindex" => maintenance::reindex,
+        "cluster" => maintenance::cluster,
+        "checkpoint" => maintenance::checkpoint,
         "create" => define::create,
         "drop" => define::drop_statement,
         "alter" => alter::alter,

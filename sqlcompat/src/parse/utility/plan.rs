@@ -13,8 +13,7 @@ use crate::error::{SqlError, SqlState};
 use crate::parse;
 use crate::plan::{
     CatalogReads, CopyDirection, CopyFormat, CopyHeader, CopyOptions, CopyStatement,
-    DeclareStatement, ExplainStatement, Plan, PlanKind, SessionStatement, Step, WritePlan,
-    WriteVerb,
+    DeclareStatement, ExplainStatement, Plan, PlanKind, SessionStatement, WritePlan, WriteVerb,
 };
 use crate::schema::{self, Relation};
 
@@ -60,11 +59,7 @@ pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
             let (exclusive, nowait) = (*exclusive, *nowait);
             PlanKind::Session(SessionStatement::LockTable { exclusive, nowait })
         }
-        UtilityAst::Maintenance { tag, tables, step } => {
-            tables.iter().try_for_each(|name| relation(name, cx).map(|_| ()))?;
-            let steps = step.iter().map(|sql| Step { sql: (*sql).to_owned() }).collect();
-            PlanKind::Session(SessionStatement::Maintenance { tag, steps })
-        }
+        UtilityAst::Maintenance(ast) => PlanKind::Session(super::maintained::plan(ast, cx)?),
         UtilityAst::Ddl(ddl) => PlanKind::Schema(Box::new(schema::bind_ddl(
             ddl,
             &BindContext { parameters: Parameters::None, ..*cx },

@@ -5,12 +5,12 @@ use super::column::{check_identity_type, type_reference};
 use super::constraint::find_column;
 use super::create_table::Target;
 use super::edit::Edit;
-use super::expression;
-use crate::bind::ScalarScope;
+use super::expression::{self, Written};
 use crate::bind::resolve::Types;
+use crate::bind::{ScalarScope, SchemaPlace};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::parse::utility::{AlterColumn, IdentityClause, SequenceOptions, TypeName};
+use crate::parse::utility::{AlterColumn, IdentityClause, SequenceOptions, SourceText, TypeName};
 use crate::schema::catalog::{Column, ColumnGeneration};
 use crate::schema::definition::{ColumnDefinition, StoredValue};
 use crate::schema::physical::quote;
@@ -27,11 +27,11 @@ impl Edit<'_> {
     ) -> Result<(), SqlError> {
         let column = find_column(self.table_by_id(target.id)?, name)?.clone();
         match change {
-            AlterColumn::Default(text) => self.set_default(target, &column, text.as_deref()),
+            AlterColumn::Default(text) => self.set_default(target, &column, text.as_ref()),
             AlterColumn::NotNull(not_null) => self.set_not_null(target, &column, *not_null),
             AlterColumn::Type { type_name, collation, using } => {
                 let collation = collation.as_deref();
-                self.set_type(target, &column, type_name, collation, using.as_deref())
+                self.set_type(target, &column, type_name, collation, using.as_ref())
             }
             AlterColumn::AddIdentity(identity) => self.add_identity(target, &column, identity),
             AlterColumn::SetIdentity(always, options) => {
@@ -41,15 +41,57 @@ impl Edit<'_> {
             AlterColumn::DropExpression(_) => {
                 Err(SqlError::unsupported("ALTER COLUMN DROP EXPRESSION"))
             }
-            AlterColumn::Ignored => Ok(()),
+            AlterColumn::Storage(storage) => self.check_storage(&column, storage),
+            AlterColumn::Compression(method) => self.check_compression(&column, method),
+            AlterColumn::Statistics(number) if *number < -1 => {
+                let message = format!("statistics target {number} is too low");
+                Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+            }
+            AlterColumn::Statistics(_) | AlterColumn::Options => Ok(()),
         }
+    }
+
+    /// `SET STORAGE`: checked, as there is no other storage than SQLite's.
+    fn check_storage(&self, column: &Column, storage: &str) -> Result<(), SqlError> {
+        let storage = storage.to_ascii_lowercase();
+        if !["plain", "external", "extended", "main"].contains(&storage.as_str()) {
+            let message = format!("invalid storage type \"{storage}\"");
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+        if storage == "plain" || self.is_toastable(column) {
+            return Ok(());
+        }
+        let types = Types::new(&self.catalog, &self.statement.search_path);
+        let name = types.format(column.type_oid);
+        let message = format!("column data type {name} can only have storage PLAIN");
+        Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
+    }
+
+    fn check_compression(&self, column: &Column, method: &str) -> Result<(), SqlError> {
+        if !self.is_toastable(column) {
+            let types = Types::new(&self.catalog, &self.statement.search_path);
+            let name = types.format(column.type_oid);
+            let message = format!("column data type {name} does not support compression");
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
+        if ["pglz", "lz4", "default"].contains(&method) {
+            return Ok(());
+        }
+        let message = format!("invalid compression method \"{method}\"");
+        Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+    }
+
+    /// Whether PostgreSQL may store the column's values out of line.
+    fn is_toastable(&self, column: &Column) -> bool {
+        let (base, _) = self.catalog.base_type(column.type_oid, -1);
+        crate::builtin::type_by_oid(base).is_none_or(|row| row.len < 0)
     }
 
     fn set_default(
         &mut self,
         target: &Target,
         column: &Column,
-        text: Option<&str>,
+        text: Option<&SourceText>,
     ) -> Result<(), SqlError> {
         let what = match column.generation {
             ColumnGeneration::Plain => None,
@@ -64,12 +106,12 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
         let data_type = (column.type_oid, column.typmod);
-        let text = text.map(|text| self.checked_default(text, &column.name, data_type));
+        // PostgreSQL binds it when it has the text no more.
+        let text = text.map(|text| self.checked_default(&text.text, &column.name, data_type));
         let text = text.transpose()?;
-        self.redefine(column.id, |definition: &mut ColumnDefinition| {
-            definition.default = text;
-            definition.sequence = None;
-        });
+        let mut definition: ColumnDefinition = self.definition(column.id);
+        self.set_drawn(&mut definition, text);
+        self.redefine(column.id, |stored: &mut ColumnDefinition| *stored = definition);
         Ok(())
     }
 
@@ -119,7 +161,7 @@ impl Edit<'_> {
         column: &Column,
         type_name: &TypeName,
         collation: Option<&str>,
-        using: Option<&str>,
+        using: Option<&SourceText>,
     ) -> Result<(), SqlError> {
         let data_type = type_name.resolve(&self.catalog, &self.statement.search_path)?;
         self.check_storable(&column.name, data_type.0)?;
@@ -127,31 +169,19 @@ impl Edit<'_> {
             self.check_collation(collation, data_type.0)?;
         }
         let table = self.table_by_id(target.id)?.clone();
-        let text =
-            using.map_or_else(|| crate::builtin::quote_identifier(&column.name), str::to_owned);
-        expression::refuse_subquery(&text, "transform expression")?;
+        let text = crate::builtin::quote_identifier(&column.name);
         let lowered = match using {
-            Some(using) => expression::bind_over(&table, using, Some(data_type), &self.context())?,
+            Some(using) => {
+                let written = Written::from(using).at(SchemaPlace::Transform);
+                expression::refuse_subquery(written, "transform expression")?;
+                expression::bind_over(&table, written, Some(data_type), &self.context())
+                    .map_err(|error| no_transform(error, column))?
+            }
             None => expression::bind_over(&table, &text, Some(data_type), &self.context())
                 .map_err(|error| self.no_automatic_cast(error, column, data_type))?,
         };
-        if let Some(default) = &column.default {
-            let bound = expression::bind(
-                &default.expression,
-                ScalarScope::Nothing,
-                Some(data_type),
-                &self.context(),
-            );
-            if bound.is_err() {
-                let types = Types::new(&self.catalog, &self.statement.search_path);
-                let message = format!(
-                    "default for column \"{}\" cannot be cast automatically to type {}",
-                    column.name,
-                    types.format_with_typmod(data_type.0, data_type.1)
-                );
-                return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
-            }
-        }
+        self.check_default_fits(column, data_type)?;
+        self.follow_identity(column, data_type.0)?;
         self.refuse_if_typed_elsewhere(target, column)?;
         let old_form = storage_form(&self.catalog, column.type_oid);
         let new_form = storage_form(&self.catalog, data_type.0);
@@ -186,6 +216,7 @@ impl Edit<'_> {
             definition.data_type = reference;
             definition.collation = collation.map(str::to_owned);
             // Without USING the column itself is meant, whatever it is called where this is read.
+            let using = using.map(|using| using.text.as_str());
             definition.using = rewrites.then(|| using.map_or_else(String::new, str::to_owned));
             definition.names = expression::column_names(using, &table.columns);
             if let Some(missing) = missing {
@@ -193,6 +224,37 @@ impl Edit<'_> {
             }
         });
         Ok(())
+    }
+
+    /// Refuses a new type that the column's default does not go into.
+    fn check_default_fits(&self, column: &Column, data_type: (Oid, i32)) -> Result<(), SqlError> {
+        let Some(default) = &column.default else { return Ok(()) };
+        let text = &default.expression;
+        let bound = expression::bind(text, ScalarScope::Nothing, Some(data_type), &self.context());
+        if bound.is_ok() {
+            return Ok(());
+        }
+        let types = Types::new(&self.catalog, &self.statement.search_path);
+        let message = format!(
+            "default for column \"{}\" cannot be cast automatically to type {}",
+            column.name,
+            types.format_with_typmod(data_type.0, data_type.1)
+        );
+        Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message))
+    }
+
+    /// The sequence of an identity column takes on the column's new type.
+    fn follow_identity(&mut self, column: &Column, type_oid: Oid) -> Result<(), SqlError> {
+        let oid = match column.generation {
+            ColumnGeneration::IdentityAlways(oid) | ColumnGeneration::IdentityByDefault(oid) => oid,
+            ColumnGeneration::Plain | ColumnGeneration::Stored(_) => return Ok(()),
+        };
+        check_identity_type(type_oid)?;
+        let id = self.catalog.sequences.get(&oid).map(|sequence| sequence.id);
+        match id {
+            Some(id) => self.change_sequence(id, Some(type_oid), &SequenceOptions::default()),
+            None => Ok(()),
+        }
     }
 
     /// PostgreSQL's refusal of a change of type without a cast.
@@ -361,4 +423,20 @@ fn keeps_values(column: &Column, (oid, typmod): (Oid, i32)) -> bool {
         }
         _ => false,
     }
+}
+
+/// PostgreSQL's wording of a USING expression of the wrong type.
+fn no_transform(error: SqlError, column: &Column) -> SqlError {
+    let wanted = error
+        .message
+        .strip_prefix("expression is of type ")
+        .and_then(|rest| rest.strip_suffix(" is expected"))
+        .and_then(|rest| rest.split_once(" where type "));
+    let Some((_, wanted)) = wanted else { return error };
+    let message = format!(
+        "result of USING clause for column \"{}\" cannot be cast automatically to type {wanted}",
+        column.name
+    );
+    SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+        .with_hint("You might need to add an explicit cast.")
 }

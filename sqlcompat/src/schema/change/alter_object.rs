@@ -59,7 +59,7 @@ impl Edit<'_> {
     }
 
     /// There is one role per session: ownership by it is what is so anyway.
-    fn check_role(&self, role: &str) -> Result<(), SqlError> {
+    pub(super) fn check_role(&self, role: &str) -> Result<(), SqlError> {
         let known = ["current_user", "session_user", "current_role"].contains(&role)
             || role == self.statement.user;
         if known {

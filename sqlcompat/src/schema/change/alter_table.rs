@@ -6,93 +6,56 @@ use super::create_table::{COLUMNS_MAX, Target};
 use super::edit::{Edit, undefined_relation};
 use super::expression;
 use crate::bind::ScalarScope;
+use crate::builtin::quote_identifier;
 use crate::error::{SqlError, SqlState};
 use crate::parse::utility::{
-    AlterTableAction, ColumnClause, ConstraintClause, ConstraintKind, Deferral, DropKind,
-    ObjectName,
+    AlterTable, AlterTableAction, ColumnClause, ConstraintClause, ConstraintKind, Deferral,
+    DropKind,
 };
-use crate::schema::catalog::Table;
+use crate::schema::catalog::{Column, Table};
 use crate::schema::definition::{
     ColumnDefinition, ConstraintDefinition, StoredValue, TableDefinition,
 };
 use crate::schema::lookup::Relation;
 use crate::schema::physical::quote;
 use crate::schema::row::ObjectId;
+use crate::schema::statement::RefusedKey;
 use crate::schema::usable::UnusableKind;
 
 impl Edit<'_> {
-    /// `ALTER TABLE name actions`.
-    pub(super) fn alter_table(
-        &mut self,
-        name: &ObjectName,
-        if_exists: bool,
-        actions: &[AlterTableAction],
-    ) -> Result<(), SqlError> {
-        match self.relation(name)? {
-            Some(Relation::Table(table)) => {
-                let target = Target::of(self, &table.clone());
-                for action in actions {
-                    let target = Target::of(self, &self.table_by_id(target.id)?.clone());
-                    self.alter_table_action(&target, action)?;
-                    self.relink();
-                }
-                Ok(())
+    /// `ALTER TABLE name actions`, and of other relations.
+    pub(super) fn alter_table(&mut self, ast: &AlterTable) -> Result<(), SqlError> {
+        let AlterTable { kind, name, if_exists, actions } = ast;
+        let found = match self.relation(name)? {
+            Some(Relation::Table(table)) => (DropKind::Table, Some(table.id)),
+            Some(Relation::View(view)) if view.materialized_in.is_some() => {
+                (DropKind::MaterializedView, None)
             }
-            Some(other) => {
-                let kind = match other {
-                    Relation::View(view) if view.materialized_in.is_some() => {
-                        DropKind::MaterializedView
-                    }
-                    Relation::View(_) => DropKind::View,
-                    Relation::Sequence(_) => DropKind::Sequence,
-                    Relation::Table(_) | Relation::Index(..) => DropKind::Index,
-                };
-                self.alter_other(kind, name, actions)
-            }
-            None if if_exists => {
+            Some(Relation::View(_)) => (DropKind::View, None),
+            Some(Relation::Sequence(_)) => (DropKind::Sequence, None),
+            Some(Relation::Index(..)) => (DropKind::Index, None),
+            None if *if_exists => {
                 let message = format!("relation \"{}\" does not exist, skipping", name.display());
                 self.plain_notice(message, None);
-                Ok(())
+                return Ok(());
             }
-            None => Err(undefined_relation(name)),
+            None => return Err(undefined_relation(name)),
+        };
+        if *kind != DropKind::Table && *kind != found.0 {
+            let article = if *kind == DropKind::Index { "an" } else { "a" };
+            let what = kind.tag().to_lowercase();
+            let message = format!("\"{}\" is not {article} {what}", name.name);
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         }
-    }
-
-    /// `ALTER TABLE` on a view, sequence or index, for the actions that these know.
-    fn alter_other(
-        &mut self,
-        kind: DropKind,
-        name: &ObjectName,
-        actions: &[AlterTableAction],
-    ) -> Result<(), SqlError> {
-        for action in actions {
-            match action {
-                AlterTableAction::Object(change) => {
-                    self.alter_object(kind, name, false, change)?;
-                }
-                AlterTableAction::Ignored => {}
-                AlterTableAction::RenameColumn(old, new) if kind == DropKind::View => {
-                    self.rename_view_column(name, old, new)?;
-                }
-                _ => {
-                    let message =
-                        format!("ALTER action cannot be performed on relation \"{}\"", name.name);
-                    let detail = format!(
-                        "This operation is not supported for {}.",
-                        match kind {
-                            DropKind::Index => "indexes",
-                            DropKind::Sequence => "sequences",
-                            DropKind::MaterializedView => "materialized views",
-                            _ => "views",
-                        }
-                    );
-                    return Err(
-                        SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail)
-                    );
-                }
+        if let (DropKind::Table, Some(id)) = found {
+            for action in actions {
+                let target = Target::of(self, &self.table_by_id(id)?.clone());
+                self.alter_table_action(&target, action)?;
+                self.relink();
             }
+            return Ok(());
         }
-        Ok(())
+        actions.iter().try_for_each(|action| self.alter_other(found.0, name, action))
     }
 
     fn alter_table_action(
@@ -102,19 +65,26 @@ impl Edit<'_> {
     ) -> Result<(), SqlError> {
         match action {
             AlterTableAction::AddColumn { if_not_exists, column } => {
-                self.add_column(target, column, *if_not_exists)
+                let column = without_places(column);
+                self.add_column(target, &column, *if_not_exists)
             }
             AlterTableAction::DropColumn { name, if_exists, cascade } => {
                 self.drop_column(target, name, *if_exists, *cascade)
             }
             AlterTableAction::AlterColumn(name, change) => self.alter_column(target, name, change),
-            AlterTableAction::AddConstraint(clause) => self.add_constraint(target, clause),
+            AlterTableAction::ColumnStatistics(_) => {
+                let message = "cannot refer to non-index column by number";
+                Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
+            }
+            AlterTableAction::AddConstraint(clause) => {
+                let mut clause = (**clause).clone();
+                forget_place(&mut clause);
+                self.add_constraint(target, &clause)
+            }
             AlterTableAction::DropConstraint { name, if_exists, cascade } => {
                 self.drop_constraint(target, name, *if_exists, *cascade)
             }
-            AlterTableAction::ValidateConstraint(name) => {
-                self.constraint_id(target, name).map(|_| ())
-            }
+            AlterTableAction::ValidateConstraint(name) => self.validate_constraint(target, name),
             AlterTableAction::AlterConstraint(name, deferral) => {
                 self.alter_constraint(target, name, *deferral)
             }
@@ -125,7 +95,28 @@ impl Edit<'_> {
             AlterTableAction::Object(change) => {
                 self.change_object(DropKind::Table, target.id, change)
             }
-            AlterTableAction::Ignored => Ok(()),
+            AlterTableAction::SetOptions(_)
+            | AlterTableAction::ResetOptions(_)
+            | AlterTableAction::ClusterOn(_)
+            | AlterTableAction::WithoutCluster
+            | AlterTableAction::ReplicaIdentity(_) => self.table_property(target, action),
+            AlterTableAction::Switch(is_trigger, name) => {
+                let (what, of) =
+                    if *is_trigger { ("trigger", "for table") } else { ("rule", "for relation") };
+                let message = format!("{what} \"{name}\" {of} \"{}\" does not exist", target.name);
+                Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
+            }
+            AlterTableAction::Nothing(_) => Ok(()),
+            AlterTableAction::Refused("SET UNLOGGED") => Err(SqlError::unsupported(
+                "ALTER TABLE SET UNLOGGED: every table is logged and replicated, which",
+            )),
+            AlterTableAction::Refused("NOT OF") => {
+                let message = format!("\"{}\" is not a typed table", target.name);
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
+            }
+            AlterTableAction::Refused(words) => {
+                Err(SqlError::unsupported(format!("ALTER TABLE {words}")))
+            }
         }
     }
 
@@ -153,10 +144,10 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
         }
         let location = location(table);
-        let column = self.new_column(clause)?;
+        let column = self.new_column(&target.name, clause)?;
         let id = self.create_column(target, &column)?;
         self.relink();
-        self.check_generated(target)?;
+        self.check_generated(target, std::slice::from_ref(&column))?;
         self.fill_column(target, id, &column, &location)?;
         for constraint in &clause.constraints {
             let named = Some(clause.name.as_str());
@@ -215,7 +206,7 @@ impl Edit<'_> {
     }
 
     /// The call that draws an identity column's values.
-    fn sequence_default(&self, column: &crate::schema::catalog::Column) -> Option<String> {
+    fn sequence_default(&self, column: &Column) -> Option<String> {
         use crate::schema::catalog::ColumnGeneration;
         let oid = match column.generation {
             ColumnGeneration::IdentityAlways(oid) | ColumnGeneration::IdentityByDefault(oid) => oid,
@@ -253,26 +244,6 @@ impl Edit<'_> {
                 target.name
             )));
         }
-        let uses = |view: &&crate::schema::catalog::View| {
-            view.depends_on.contains(&target.id)
-                && !expression::columns_used(&view.query, &table.columns)
-                    .iter()
-                    .all(|it| it.attnum != column.attnum)
-        };
-        let views: Vec<_> = self.catalog.views.values().filter(uses).map(|it| it.id).collect();
-        if let (Some(view), false) = (views.first(), cascade) {
-            let what = self.describe(id);
-            let message = format!("cannot drop {what} because other objects depend on it");
-            let detail = format!("{} depends on {what}", self.describe(*view));
-            return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
-                .with_detail(detail)
-                .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
-        }
-        for view in views {
-            let what = self.describe(view);
-            self.plain_notice(format!("drop cascades to {what}"), None);
-            self.drop_all(&[view], true)?;
-        }
         self.drop_all(&[id], cascade)
     }
 
@@ -298,26 +269,52 @@ impl Edit<'_> {
         match &clause.kind {
             ConstraintKind::Check(_) if clause.not_valid => Ok(()),
             ConstraintKind::ForeignKey(_) if clause.not_valid => Ok(()),
-            ConstraintKind::Check(text) => {
-                let lowered = expression::bind_condition(&table, text, "CHECK", &self.context())?;
-                let sql = format!(
-                    "SELECT 1 FROM {} WHERE NOT ({}) LIMIT 1",
-                    location(&table),
-                    lowered.sql
-                );
-                self.refuse_after(sql, check_violated(&table, id));
-                Ok(())
-            }
+            ConstraintKind::Check(_) => self.check_condition_data(&table, id),
             ConstraintKind::PrimaryKey(_)
-            | ConstraintKind::Unique { .. }
+            | ConstraintKind::Unique(_)
             | ConstraintKind::UsingIndex(..) => {
                 if on_old {
                     self.check_unique_data(&table, id);
                 }
                 Ok(())
             }
-            ConstraintKind::ForeignKey(_) => self.check_foreign_data(&table, id),
+            ConstraintKind::ForeignKey(_) => {
+                self.check_foreign_data(&table, id);
+                Ok(())
+            }
         }
+    }
+
+    /// Refuses rows that do not meet a CHECK.
+    fn check_condition_data(&mut self, table: &Table, id: ObjectId) -> Result<(), SqlError> {
+        let Some(check) = table.checks.iter().find(|check| check.id == id) else { return Ok(()) };
+        let lowered =
+            expression::bind_condition(table, &check.expression, "CHECK", &self.context())?;
+        let sql = format!("SELECT 1 FROM {} WHERE NOT ({}) LIMIT 1", location(table), lowered.sql);
+        self.refuse_after(sql, check_violated(table, id));
+        Ok(())
+    }
+
+    /// `VALIDATE CONSTRAINT`: rows from before the constraint are checked.
+    fn validate_constraint(&mut self, target: &Target, name: &str) -> Result<(), SqlError> {
+        let id = self.constraint_id(target, name)?;
+        let table = self.table_by_id(target.id)?.clone();
+        let check = table.checks.iter().find(|it| it.id == id).map(|it| it.validated);
+        let foreign = table.foreign_keys.iter().find(|it| it.id == id).map(|it| it.validated);
+        match (check, foreign) {
+            (Some(false), _) => self.check_condition_data(&table, id)?,
+            (_, Some(false)) => self.check_foreign_data(&table, id),
+            (Some(true), _) | (_, Some(true)) => return Ok(()),
+            (None, None) => {
+                let message = format!(
+                    "constraint \"{name}\" of relation \"{}\" is not a foreign key or check constraint",
+                    target.name
+                );
+                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+            }
+        }
+        self.redefine(id, |definition: &mut ConstraintDefinition| definition.not_valid = false);
+        Ok(())
     }
 
     /// Refuses duplicates, and NULLs in a primary key, in existing rows.
@@ -336,19 +333,20 @@ impl Edit<'_> {
         let filter = if unique.nulls_not_distinct { "1".to_owned() } else { present.join(" AND ") };
         let list = names.join(", ");
         let sql = format!(
-            "SELECT 1 FROM {location} WHERE {filter} GROUP BY {list} HAVING count(*) > 1 LIMIT 1"
+            "SELECT {list} FROM {location} WHERE {filter} GROUP BY {list} HAVING count(*) > 1 LIMIT 1"
         );
         let message = format!("could not create unique index \"{}\"", unique.name);
         let mut error = SqlError::new(SqlState::UNIQUE_VIOLATION, message);
         error.object.table = Some(table.name.clone());
         error.object.constraint = Some(unique.name.clone());
-        self.refuse_before(sql, error);
+        error.object.schema = Some(self.catalog.namespace_name(table.namespace).to_owned());
+        self.refuse_key_before(sql, error, refused_key(&columns, "is duplicated."));
     }
 
     /// Refuses rows without the row that they reference.
-    fn check_foreign_data(&mut self, table: &Table, id: ObjectId) -> Result<(), SqlError> {
-        let Some(foreign) = table.foreign_keys.iter().find(|it| it.id == id) else { return Ok(()) };
-        let Some(referenced) = self.catalog.table(foreign.references) else { return Ok(()) };
+    fn check_foreign_data(&mut self, table: &Table, id: ObjectId) {
+        let Some(foreign) = table.foreign_keys.iter().find(|it| it.id == id) else { return };
+        let Some(referenced) = self.catalog.table(foreign.references) else { return };
         let from: Vec<_> = foreign.columns.iter().filter_map(|it| table.column(*it)).collect();
         let to = foreign.referenced_columns.iter().filter_map(|it| referenced.column(*it));
         let mut present = Vec::new();
@@ -358,8 +356,11 @@ impl Edit<'_> {
             present.push(format!("f.{name} IS NOT NULL"));
             equal.push(format!("p.{} = f.{name}", quote(&to.physical_name)));
         }
+        let values: Vec<_> =
+            from.iter().map(|column| format!("f.{}", quote(&column.physical_name))).collect();
         let sql = format!(
-            "SELECT 1 FROM {} f WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {}) LIMIT 1",
+            "SELECT {} FROM {} f WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {}) LIMIT 1",
+            values.join(", "),
             location(table),
             present.join(" AND "),
             location(referenced),
@@ -372,8 +373,9 @@ impl Edit<'_> {
         let mut error = SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, message);
         error.object.table = Some(table.name.clone());
         error.object.constraint = Some(foreign.name.clone());
-        self.refuse_after(sql, error);
-        Ok(())
+        error.object.schema = Some(self.catalog.namespace_name(table.namespace).to_owned());
+        let rest = format!("is not present in table \"{}\".", referenced.name);
+        self.refuse_key_after(sql, error, refused_key(&from, &rest));
     }
 
     /// The id of a constraint of a table.
@@ -474,9 +476,32 @@ impl Edit<'_> {
     }
 }
 
+/// A column of an `ALTER TABLE`: PostgreSQL binds its expressions when it has the text no more.
+fn without_places(column: &ColumnClause) -> ColumnClause {
+    let mut column = column.clone();
+    let texts = column.default.iter_mut().chain(&mut column.generated);
+    texts.for_each(|text| text.position = None);
+    column.constraints.iter_mut().for_each(forget_place);
+    column
+}
+
+/// The same for a constraint's condition.
+fn forget_place(clause: &mut ConstraintClause) {
+    if let ConstraintKind::Check(text) = &mut clause.kind {
+        text.position = None;
+    }
+}
+
 /// A table as SQLite's statements name it.
 pub(super) fn location(table: &Table) -> String {
     format!("{}.{}", table.database(), quote(&table.physical_name))
+}
+
+/// Columns whose values a detail tells.
+pub(super) fn refused_key(columns: &[&Column], rest: &str) -> RefusedKey {
+    let names: Vec<_> = columns.iter().map(|it| quote_identifier(&it.name)).collect();
+    let types = columns.iter().map(|column| column.type_oid).collect();
+    RefusedKey { columns: names.join(", "), types, rest: rest.to_owned() }
 }
 
 /// 23502 for existing rows.

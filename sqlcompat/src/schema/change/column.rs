@@ -2,17 +2,20 @@
 
 use super::create_table::{Target, serial_type};
 use super::edit::Edit;
-use super::expression;
-use crate::bind::ScalarScope;
+use super::expression::{self, Written};
+use crate::bind::{ScalarScope, SchemaPlace};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::parse::utility::{ColumnClause, IdentityClause, SequenceOptions};
+use crate::parse::utility::{
+    ColumnClause, ColumnMark, IdentityClause, SequenceOptions, SourceText,
+};
 use crate::schema::catalog::{Catalog, Column, ColumnGeneration};
 use crate::schema::definition::{ColumnDefinition, TypeReference};
+use crate::schema::lookup::Relation;
 use crate::schema::row::{ObjectId, ObjectKind};
 
 /// Names that every table has for columns of its own.
-const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+pub(super) const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
 /// A column to be made.
 #[derive(Clone, Debug)]
@@ -28,16 +31,20 @@ pub(super) struct NewColumn {
     /// NOT NULL.
     pub(super) not_null: bool,
     /// DEFAULT.
-    pub(super) default: Option<String>,
+    pub(super) default: Option<SourceText>,
     /// Generation expression.
-    pub(super) generated: Option<String>,
+    pub(super) generated: Option<SourceText>,
     /// Identity.
     pub(super) identity: Option<IdentityClause>,
 }
 
 impl Edit<'_> {
     /// Resolves a column clause and refuses clauses that do not go together.
-    pub(super) fn new_column(&self, clause: &ColumnClause) -> Result<NewColumn, SqlError> {
+    pub(super) fn new_column(
+        &self,
+        table: &str,
+        clause: &ColumnClause,
+    ) -> Result<NewColumn, SqlError> {
         let name = &clause.name;
         if SYSTEM_COLUMNS.contains(&name.as_str()) {
             let message = format!("column name \"{name}\" conflicts with a system column name");
@@ -56,20 +63,8 @@ impl Edit<'_> {
         };
         self.check_storable(name, data_type.0)?;
         let column = NewColumn::from_clause(clause, data_type, serial.is_some());
-        let conflict = |first: bool, second: bool, what: &str| {
-            if !(first && second) {
-                return Ok(());
-            }
-            let message = format!("{what} specified for column \"{name}\" of table");
-            Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
-        };
-        let default = column.default.is_some() || column.serial;
-        conflict(default, column.identity.is_some(), "both default and identity")?;
-        conflict(default, column.generated.is_some(), "both default and generation expression")?;
-        let identity = column.identity.is_some();
-        conflict(identity, column.generated.is_some(), "both identity and generation expression")?;
-        conflict(column.serial, column.default.is_some(), "multiple default values")?;
-        if identity {
+        check_marks(table, clause, column.serial)?;
+        if column.identity.is_some() {
             check_identity_type(data_type.0)?;
         }
         if let Some(collation) = &column.collation {
@@ -114,14 +109,14 @@ impl Edit<'_> {
             ordinal: self.next_ordinal(target.id),
             data_type: type_reference(&self.catalog, column.data_type),
             not_null: column.not_null,
-            generated: column.generated.clone(),
+            generated: column.generated.as_ref().map(|it| it.text.clone()),
             identity_always: column.identity.as_ref().map(|identity| identity.always),
             collation: column.collation.clone(),
             ..ColumnDefinition::default()
         };
         if let Some(text) = &column.default {
-            definition.default =
-                Some(self.checked_default(text, &column.name, column.data_type)?);
+            let text = self.checked_default(text, &column.name, column.data_type)?;
+            self.set_drawn(&mut definition, Some(text));
         }
         // A generated column has no values of its own: it is never the same as one with values that another node makes.
         let identity = match column.generated {
@@ -145,17 +140,43 @@ impl Edit<'_> {
     }
 
     /// The text of a DEFAULT, as the schema keeps it.
-    pub(super) fn checked_default(
+    pub(super) fn checked_default<'t>(
         &self,
-        text: &str,
+        text: impl Into<Written<'t>>,
         column: &str,
         data_type: (Oid, i32),
     ) -> Result<String, SqlError> {
+        let text = text.into();
         expression::refuse_subquery(text, "DEFAULT expression")?;
         let (scope, expected, context) = (ScalarScope::Nothing, Some(data_type), self.context());
         expression::bind(text, scope, expected, &context)
             .map_err(|error| default_error(error, column))?;
-        Ok(expression::canonical(text, scope, expected, &context))
+        Ok(expression::canonical(text.text(), scope, expected, &context))
+    }
+
+    /// Sets the default of a column. One that draws from a sequence and does nothing else is kept as that sequence, which may
+    /// get another name.
+    pub(super) fn set_drawn(&self, definition: &mut ColumnDefinition, text: Option<String>) {
+        let drawn = text.as_deref().and_then(expression::drawn_sequence);
+        let sequence = drawn.and_then(|name| {
+            let (schema, name) = match name.split_once('.') {
+                Some((schema, name)) => (Some(schema), name),
+                None => (None, name.as_str()),
+            };
+            let folded =
+                |part: &str| match part.strip_prefix('"').and_then(|it| it.strip_suffix('"')) {
+                    Some(quoted) => quoted.replace("\"\"", "\""),
+                    None => part.to_lowercase(),
+                };
+            let schema = schema.map(folded);
+            let path = &self.statement.search_path;
+            match self.catalog.relation(path, schema.as_deref(), &folded(name))? {
+                Relation::Sequence(sequence) => Some(sequence.id),
+                Relation::Table(_) | Relation::View(_) | Relation::Index(..) => None,
+            }
+        });
+        definition.sequence = sequence.map(|id| id.0);
+        definition.default = text.filter(|_| sequence.is_none());
     }
 
     /// One more than the largest ordinal of the table's columns, dropped ones too.
@@ -189,11 +210,19 @@ impl Edit<'_> {
         Ok(id)
     }
 
-    /// Binds the generation expressions of a table, now that all its columns are there.
-    pub(super) fn check_generated(&mut self, target: &Target) -> Result<(), SqlError> {
+    /// Binds the generation expressions of a table, now that all its columns are there; `written` are those of the statement.
+    pub(super) fn check_generated(
+        &mut self,
+        target: &Target,
+        written: &[NewColumn],
+    ) -> Result<(), SqlError> {
         let table = self.table_by_id(target.id)?.clone();
         for column in &table.columns {
             let ColumnGeneration::Stored(text) = &column.generation else { continue };
+            let source = written.iter().find(|it| it.name == column.name);
+            let source = source.and_then(|it| it.generated.as_ref());
+            let source = source.map_or_else(|| Written::from(text), Written::from);
+            let source = source.at(SchemaPlace::Generated);
             let used = expression::columns_used(text, &table.columns);
             if used.iter().any(|it| !it.generation.is_written()) {
                 let message = format!(
@@ -203,9 +232,9 @@ impl Edit<'_> {
                 return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message)
                     .with_detail("A generated column cannot reference another generated column."));
             }
-            expression::refuse_subquery(text, "column generation expression")?;
+            expression::refuse_subquery(source, "column generation expression")?;
             let expected = Some((column.type_oid, column.typmod));
-            let lowered = expression::bind_over(&table, text, expected, &self.context())
+            let lowered = expression::bind_over(&table, source, expected, &self.context())
                 .map_err(|error| default_error(error, &column.name))?;
             if !lowered.immutable {
                 let message = "generation expression is not immutable";
@@ -229,6 +258,47 @@ impl Edit<'_> {
             .cloned()
             .ok_or_else(|| super::edit::undefined_column(&table.name, name))
     }
+}
+
+/// Refuses clauses of a column that stand twice or do not go together, at the later one, as PostgreSQL's
+/// `transformColumnDefinition` does. A serial type brings its default after all of them.
+fn check_marks(table: &str, clause: &ColumnClause, serial: bool) -> Result<(), SqlError> {
+    let mut seen: Vec<ColumnMark> = Vec::new();
+    let implied = serial.then_some([(ColumnMark::Default, None), (ColumnMark::NotNull, None)]);
+    for (mark, position) in clause.marks.iter().copied().chain(implied.into_iter().flatten()) {
+        let has = |mark: ColumnMark| seen.contains(&mark);
+        let conflicting_null = match mark {
+            ColumnMark::Null => has(ColumnMark::NotNull) || has(ColumnMark::Identity),
+            ColumnMark::NotNull | ColumnMark::Identity => has(ColumnMark::Null),
+            ColumnMark::Default | ColumnMark::Generated => false,
+        };
+        let (default, identity, generated) =
+            (ColumnMark::Default, ColumnMark::Identity, ColumnMark::Generated);
+        let both = |one: ColumnMark, other: ColumnMark| {
+            (mark == one && has(other)) || (mark == other && has(one))
+        };
+        let what = if mark == default && has(default) {
+            "multiple default values specified"
+        } else if mark == identity && has(identity) {
+            "multiple identity specifications"
+        } else if mark == generated && has(generated) {
+            "multiple generation clauses specified"
+        } else if conflicting_null {
+            "conflicting NULL/NOT NULL declarations"
+        } else if both(default, identity) {
+            "both default and identity specified"
+        } else if both(default, generated) {
+            "both default and generation expression specified"
+        } else if both(identity, generated) {
+            "both identity and generation expression specified"
+        } else {
+            seen.push(mark);
+            continue;
+        };
+        let message = format!("{what} for column \"{}\" of table \"{table}\"", clause.name);
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+    }
+    Ok(())
 }
 
 /// PostgreSQL's wording of a default or generation expression of the wrong type.

@@ -3,18 +3,24 @@
 use super::create_table::Target;
 use super::edit::{Edit, undefined_column, undefined_relation};
 use super::expression;
-use crate::bind::resolve::{Types, resolve_operator};
+use crate::bind::resolve::{Types, can_coerce, resolve_operator};
+use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::parse::utility::{ConstraintClause, ConstraintKind, ForeignKeyClause};
-use crate::schema::catalog::{Column, ForeignKeyAction, MatchType, Table, TableKind};
+use crate::parse::utility::{
+    ConstraintClause, ConstraintKind, ForeignKeyClause, KeyClause, SourceText,
+};
+use crate::schema::catalog::{
+    Column, ForeignKeyAction, Index, IndexKey, MatchType, Table, TableKind,
+};
 use crate::schema::definition::{Action, ConstraintDefinition, ConstraintType, TableDefinition};
 use crate::schema::lookup::Relation;
 use crate::schema::row::{ObjectId, ObjectKind};
+use crate::schema::storage::{StorageForm, storage_form};
 use crate::schema::usable::has_key;
 
 /// Most columns of a key, as in PostgreSQL.
-const KEY_COLUMNS_MAX: usize = 32;
+pub(super) const KEY_COLUMNS_MAX: usize = 32;
 
 impl Edit<'_> {
     /// Makes the constraints of a new table; each comes with the column that it stands on, if any.
@@ -69,31 +75,24 @@ impl Edit<'_> {
                 format!("constraint \"{name}\" for relation \"{}\" already exists", target.name);
             return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
         }
-        let or_column = |columns: &[String]| match column {
-            Some(column) if columns.is_empty() => vec![column.to_owned()],
-            _ => columns.to_vec(),
-        };
         let id = match &clause.kind {
             ConstraintKind::Check(text) => self.create_check(target, clause, text)?,
-            ConstraintKind::PrimaryKey(columns) => {
-                let columns = or_column(columns);
-                self.create_key(target, clause, &columns, ConstraintType::Primary, false)?
+            ConstraintKind::PrimaryKey(key) => {
+                let key = on_column(key, column);
+                self.create_key(target, clause, &key, ConstraintType::Primary)?
             }
-            ConstraintKind::Unique { columns, nulls_not_distinct } => {
-                let columns = or_column(columns);
-                self.create_key(
-                    target,
-                    clause,
-                    &columns,
-                    ConstraintType::Unique,
-                    *nulls_not_distinct,
-                )?
+            ConstraintKind::Unique(key) => {
+                let key = on_column(key, column);
+                self.create_key(target, clause, &key, ConstraintType::Unique)?
             }
             ConstraintKind::UsingIndex(primary, index) => {
                 self.create_key_from_index(target, clause, *primary, index)?
             }
             ConstraintKind::ForeignKey(foreign) => {
-                let columns = or_column(&foreign.columns);
+                let columns = match column {
+                    Some(column) if foreign.columns.is_empty() => vec![column.to_owned()],
+                    _ => foreign.columns.clone(),
+                };
                 self.create_foreign_key(target, clause, foreign, &columns)?
             }
         };
@@ -105,11 +104,12 @@ impl Edit<'_> {
         &mut self,
         target: &Target,
         clause: &ConstraintClause,
-        text: &str,
+        text: &SourceText,
     ) -> Result<ObjectId, SqlError> {
         if clause.deferral.deferrable {
             let message = "CHECK constraints cannot be marked DEFERRABLE";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            let state = SqlState::FEATURE_NOT_SUPPORTED;
+            return Err(SqlError::new(state, message).at(clause.position));
         }
         let table = self.table_by_id(target.id)?;
         expression::refuse_subquery(text, "check constraint")?;
@@ -128,6 +128,8 @@ impl Edit<'_> {
             columns: used.iter().map(|column| column.id.0).collect(),
             names: expression::column_names([text.as_str()], &table.columns),
             expression: Some(text),
+            not_valid: clause.not_valid,
+            no_inherit: clause.no_inherit,
             ..ConstraintDefinition::default()
         };
         Ok(self.create(ObjectKind::Constraint, target.id, &name, &definition))
@@ -137,10 +139,11 @@ impl Edit<'_> {
         &mut self,
         target: &Target,
         clause: &ConstraintClause,
-        columns: &[String],
+        key: &KeyClause,
         constraint_type: ConstraintType,
-        nulls_not_distinct: bool,
     ) -> Result<ObjectId, SqlError> {
+        refuse_attributes(clause, constraint_type)?;
+        let nulls_not_distinct = key.nulls_not_distinct;
         if nulls_not_distinct {
             return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
         }
@@ -152,14 +155,18 @@ impl Edit<'_> {
         if primary && table.uniques.iter().any(|unique| unique.primary) {
             let message =
                 format!("multiple primary keys for table \"{}\" are not allowed", target.name);
-            return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+            let state = SqlState::INVALID_TABLE_DEFINITION;
+            return Err(SqlError::new(state, message).at(clause.position));
         }
-        let found = key_columns(table, columns)?;
+        let found =
+            key_columns(table, &key.columns, primary).map_err(|error| error.at(clause.position))?;
+        let include = included_columns(table, &key.include)?;
         let ids = found.iter().map(|column| column.id.0).collect();
+        let included = include.iter().map(|column| column.id.0).collect();
         let names: Vec<_> = if primary {
             Vec::new()
         } else {
-            found.iter().map(|column| column.name.as_str()).collect()
+            found.iter().chain(&include).map(|column| column.name.as_str()).collect()
         };
         let label = if primary { "pkey" } else { "key" };
         let name = match &clause.name {
@@ -170,6 +177,7 @@ impl Edit<'_> {
         let definition = ConstraintDefinition {
             constraint_type,
             columns: ids,
+            include: included,
             deferrable: clause.deferral.deferrable,
             deferred: clause.deferral.deferred,
             nulls_not_distinct,
@@ -187,32 +195,71 @@ impl Edit<'_> {
         index_name: &str,
     ) -> Result<ObjectId, SqlError> {
         let table = self.table_by_id(target.id)?;
-        let Some(index) = table.indexes.iter().find(|index| index.name == index_name) else {
-            let message = format!("index \"{index_name}\" does not exist");
-            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
-        };
-        let plain = index.keys.iter().all(|key| key.attnum != 0 && !key.descending);
-        if !index.unique || !plain || index.predicate.is_some() {
-            let message = format!("index \"{index_name}\" cannot serve as a constraint");
-            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(
-                "Cannot create a primary key or unique constraint using such an index.",
-            ));
-        }
+        let index =
+            self.constraint_index(table, index_name).map_err(|it| it.at(clause.position))?;
         let id = index.id;
-        let nulls_not_distinct = index.nulls_not_distinct;
-        let columns: Vec<_> = index
-            .keys
-            .iter()
-            .filter_map(|key| table.column(key.attnum))
-            .map(|column| column.name.clone())
-            .collect();
+        let name = |attnum: i16| table.column(attnum).map(|column| column.name.clone());
+        let columns = index.keys.iter().filter_map(|key| name(key.attnum)).collect();
+        let include = index.include.iter().filter_map(|attnum| name(*attnum)).collect();
+        let key = KeyClause { columns, include, nulls_not_distinct: index.nulls_not_distinct };
+        if let Some(name) = clause.name.as_ref().filter(|name| *name != index_name) {
+            let message = format!(
+                "ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index \"{index_name}\" to \"{name}\""
+            );
+            self.plain_notice(message, None);
+        }
         self.drop_row(id);
         self.relink();
         let constraint_type =
             if primary { ConstraintType::Primary } else { ConstraintType::Unique };
         let name = clause.name.clone().unwrap_or_else(|| index_name.to_owned());
         let clause = ConstraintClause { name: Some(name), ..clause.clone() };
-        self.create_key(target, &clause, &columns, constraint_type, nulls_not_distinct)
+        self.create_key(target, &clause, &key, constraint_type)
+    }
+
+    /// The index of this name, if it can serve a constraint of the table.
+    fn constraint_index<'t>(&self, table: &'t Table, name: &str) -> Result<&'t Index, SqlError> {
+        let wrong = |message: String| {
+            let detail = "Cannot create a primary key or unique constraint using such an index.";
+            Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).with_detail(detail))
+        };
+        let prerequisite = SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
+        if table.uniques.iter().any(|it| it.name == name) {
+            let message = format!("index \"{name}\" is already associated with a constraint");
+            return Err(SqlError::new(prerequisite, message));
+        }
+        let Some(index) = table.indexes.iter().find(|index| index.name == name) else {
+            let elsewhere = self.catalog.relation_names.get(&(table.namespace, name.to_owned()));
+            if elsewhere.is_some_and(|oid| self.catalog.index_tables.contains_key(oid)) {
+                let message =
+                    format!("index \"{name}\" does not belong to table \"{}\"", table.name);
+                return Err(SqlError::new(prerequisite, message));
+            }
+            let message = format!("index \"{name}\" does not exist");
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+        };
+        if !index.unique {
+            return wrong(format!("\"{name}\" is not a unique index"));
+        }
+        if index.keys.iter().any(|key| key.expression.is_some()) {
+            return wrong(format!("index \"{name}\" contains expressions"));
+        }
+        if index.predicate.is_some() {
+            return wrong(format!("\"{name}\" is a partial index"));
+        }
+        let default = |key: &IndexKey| {
+            !key.descending
+                && !key.nulls_first
+                && key.operator_class.is_none()
+                && key.collation.is_none()
+        };
+        if let Some(place) = index.keys.iter().position(|key| !default(key)) {
+            let column = place + 1;
+            return wrong(format!(
+                "index \"{name}\" column number {column} does not have default sorting behavior"
+            ));
+        }
+        Ok(index)
     }
 
     fn create_foreign_key(
@@ -239,6 +286,10 @@ impl Edit<'_> {
             let message = "number of referencing and referenced columns for foreign key disagree";
             return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));
         }
+        if clause.no_inherit {
+            let message = "FOREIGN KEY constraints cannot be marked NO INHERIT";
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(clause.position));
+        }
         refuse_unenforced(foreign, referencing.len())?;
         let name = match &clause.name {
             Some(name) => name.clone(),
@@ -258,6 +309,7 @@ impl Edit<'_> {
             match_full: foreign.match_type == MatchType::Full,
             deferrable: clause.deferral.deferrable,
             deferred: clause.deferral.deferred,
+            not_valid: clause.not_valid,
             ..ConstraintDefinition::default()
         };
         Ok(self.create(ObjectKind::Constraint, target.id, &name, &definition))
@@ -273,7 +325,17 @@ impl Edit<'_> {
         let types = Types::new(&self.catalog, &self.statement.search_path);
         for (from, to) in referencing.iter().zip(referenced) {
             let base = |column: &Column| self.catalog.base_type(column.type_oid, -1).0;
-            if resolve_operator(types, "=", Some(base(to)), base(from)).is_ok() {
+            let comparable = resolve_operator(types, "=", Some(base(to)), base(from)).is_ok()
+                && (same_family(base(from), base(to))
+                    || can_coerce(types, &[base(from)], &[base(to)], CastContext::Implicit));
+            if comparable {
+                let form = |column: &Column| storage_form(&self.catalog, column.type_oid);
+                if !compared_alike(&form(from), &form(to), base(from), base(to)) {
+                    let (from, to) = (types.format(from.type_oid), types.format(to.type_oid));
+                    return Err(SqlError::unsupported(format!(
+                        "a foreign key from {from} to {to}"
+                    )));
+                }
                 continue;
             }
             let detail = format!(
@@ -290,6 +352,58 @@ impl Edit<'_> {
     }
 }
 
+/// The key of a constraint; over the column that it stands on, if it names none.
+fn on_column(key: &KeyClause, column: Option<&str>) -> KeyClause {
+    match column {
+        Some(column) if key.columns.is_empty() => {
+            KeyClause { columns: vec![column.to_owned()], ..key.clone() }
+        }
+        _ => key.clone(),
+    }
+}
+
+/// Refuses what may follow other constraints, but not a key.
+fn refuse_attributes(
+    clause: &ConstraintClause,
+    constraint_type: ConstraintType,
+) -> Result<(), SqlError> {
+    let kind = match constraint_type {
+        ConstraintType::Primary => "PRIMARY KEY",
+        ConstraintType::Unique | ConstraintType::Check | ConstraintType::Foreign => "UNIQUE",
+    };
+    let what = match (clause.not_valid, clause.no_inherit) {
+        (true, _) => "NOT VALID",
+        (_, true) => "NO INHERIT",
+        _ => return Ok(()),
+    };
+    let message = format!("{kind} constraints cannot be marked {what}");
+    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
+}
+
+/// Whether two types are of one B-tree operator family, so that values of both can be looked up in one index.
+fn same_family(one: Oid, other: Oid) -> bool {
+    const FAMILIES: [&[Oid]; 4] = [
+        &[Oid::INT2, Oid::INT4, Oid::INT8],
+        &[Oid::FLOAT4, Oid::FLOAT8],
+        &[Oid::DATE, Oid::TIMESTAMP, Oid::TIMESTAMPTZ],
+        &[Oid::TEXT, Oid::VARCHAR, Oid::NAME],
+    ];
+    one == other || FAMILIES.iter().any(|family| family.contains(&one) && family.contains(&other))
+}
+
+/// Whether SQLite finds equal values of two types equal, as they are stored.
+fn compared_alike(from: &StorageForm, to: &StorageForm, one: Oid, other: Oid) -> bool {
+    let whole = |oid: Oid| matches!(oid, Oid::INT2 | Oid::INT4 | Oid::INT8 | Oid::OID);
+    let real = |oid: Oid| matches!(oid, Oid::FLOAT4 | Oid::FLOAT8);
+    let plain = |oid: Oid| matches!(oid, Oid::TEXT | Oid::VARCHAR | Oid::NAME);
+    one == other
+        || (whole(one) && (whole(other) || real(other)))
+        || (real(one) && real(other))
+        || (whole(one) && other == Oid::NUMERIC)
+        || (plain(one) && plain(other))
+        || (from == to && !matches!(other, Oid::DATE | Oid::TIMESTAMP | Oid::TIMESTAMPTZ))
+}
+
 /// What SQLite's foreign keys do otherwise than PostgreSQL's.
 fn refuse_unenforced(foreign: &ForeignKeyClause, columns: usize) -> Result<(), SqlError> {
     if foreign.match_type == MatchType::Full && columns > 1 {
@@ -299,11 +413,18 @@ fn refuse_unenforced(foreign: &ForeignKeyClause, columns: usize) -> Result<(), S
     if foreign.on_delete == set_default || foreign.on_update == set_default {
         return Err(SqlError::unsupported("SET DEFAULT as a referential action"));
     }
+    if !foreign.delete_columns.is_empty() {
+        return Err(SqlError::unsupported("ON DELETE SET with a column list"));
+    }
     Ok(())
 }
 
 /// The columns of a key, in order.
-fn key_columns<'t>(table: &'t Table, names: &[String]) -> Result<Vec<&'t Column>, SqlError> {
+fn key_columns<'t>(
+    table: &'t Table,
+    names: &[String],
+    primary: bool,
+) -> Result<Vec<&'t Column>, SqlError> {
     if names.len() > KEY_COLUMNS_MAX {
         let message = format!("cannot use more than {KEY_COLUMNS_MAX} columns in an index");
         return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
@@ -315,12 +436,24 @@ fn key_columns<'t>(table: &'t Table, names: &[String]) -> Result<Vec<&'t Column>
             return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
         };
         if columns.iter().any(|it| it.attnum == column.attnum) {
-            let message = format!("column \"{name}\" appears twice in unique constraint");
+            let what = if primary { "primary key" } else { "unique" };
+            let message = format!("column \"{name}\" appears twice in {what} constraint");
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
         }
         columns.push(column);
     }
     Ok(columns)
+}
+
+/// The columns that a key includes.
+fn included_columns<'t>(table: &'t Table, names: &[String]) -> Result<Vec<&'t Column>, SqlError> {
+    let find = |name: &String| {
+        table.column_by_name(name).ok_or_else(|| {
+            let message = format!("column \"{name}\" named in key does not exist");
+            SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+        })
+    };
+    names.iter().map(find).collect()
 }
 
 /// The referencing columns of a foreign key.

@@ -2,11 +2,12 @@
 
 use super::column::NewColumn;
 use super::edit::Edit;
+use super::storage_option::{self, Owner};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::utility::{
     ColumnClause, ConstraintClause, ConstraintKind, CreateTable, Deferral, IdentityClause,
-    LikeClause, SequenceOptions, TableElement, TypeName,
+    KeyClause, LikeClause, SequenceOptions, SourceText, TableElement, TypeName,
 };
 use crate::schema::catalog::{Column, ColumnGeneration, Table, TableKind};
 use crate::schema::definition::TableDefinition;
@@ -59,16 +60,17 @@ impl Edit<'_> {
         }
         let mut expanded = Expanded::default();
         for element in &ast.elements {
-            self.expand(element, &mut expanded)?;
+            self.expand(name, element, &mut expanded)?;
         }
         let identity = self.table_identity(name, &expanded);
-        let target = self.create_table_row(namespace, (name, &identity), ast.on_commit)?;
+        let options = storage_option::set(&[], &ast.options, Owner::NewTable)?;
+        let target = self.create_table_row(namespace, (name, &identity), ast.on_commit, options)?;
         check_columns(&expanded.columns)?;
         for column in &expanded.columns {
             self.create_column(&target, column)?;
         }
         self.relink();
-        self.check_generated(&target)?;
+        self.check_generated(&target, &expanded.columns)?;
         self.create_constraints(&target, expanded.constraints)?;
         for (source, index) in expanded.indexes {
             self.copy_index(&target, source, index)?;
@@ -83,10 +85,10 @@ impl Edit<'_> {
     /// one table at once have made the same one only if its rows can be told apart in the same way.
     fn table_identity(&self, name: &str, expanded: &Expanded) -> String {
         let key = expanded.constraints.iter().find_map(|(column, clause)| match &clause.kind {
-            ConstraintKind::PrimaryKey(columns) if columns.is_empty() => {
+            ConstraintKind::PrimaryKey(key) if key.columns.is_empty() => {
                 column.clone().map(|column| vec![column])
             }
-            ConstraintKind::PrimaryKey(columns) => Some(columns.clone()),
+            ConstraintKind::PrimaryKey(key) => Some(key.columns.clone()),
             _ => None,
         });
         let mut identity = name.to_owned();
@@ -108,6 +110,7 @@ impl Edit<'_> {
         namespace: (ObjectId, Oid),
         (name, identity): (&str, &str),
         on_commit: Option<crate::schema::OnCommit>,
+        options: Vec<String>,
     ) -> Result<Target, SqlError> {
         let kind = if namespace.1 == crate::schema::link::TEMPORARY_NAMESPACE {
             TableKind::Temporary
@@ -118,17 +121,22 @@ impl Edit<'_> {
             let message = "ON COMMIT can only be used on temporary tables";
             return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
         }
-        let definition = TableDefinition { on_commit, ..TableDefinition::default() };
+        let definition = TableDefinition { on_commit, options, ..TableDefinition::default() };
         let names = (name, identity);
         let id = self.create_identified(ObjectKind::Table, namespace.0, names, &definition);
         self.relink();
         Ok(Target { id, namespace, name: name.to_owned(), kind })
     }
 
-    fn expand(&self, element: &TableElement, expanded: &mut Expanded) -> Result<(), SqlError> {
+    fn expand(
+        &self,
+        table: &str,
+        element: &TableElement,
+        expanded: &mut Expanded,
+    ) -> Result<(), SqlError> {
         match element {
             TableElement::Column(clause) => {
-                let column = self.new_column(clause)?;
+                let column = self.new_column(table, clause)?;
                 for constraint in &clause.constraints {
                     expanded.constraints.push((Some(clause.name.clone()), constraint.clone()));
                 }
@@ -150,20 +158,24 @@ impl Edit<'_> {
         }
         if like.constraints {
             for check in &source.checks {
-                let kind = ConstraintKind::Check(check.expression.clone());
-                let clause = constraint(Some(check.name.clone()), kind);
+                let kind = ConstraintKind::Check(check.expression.clone().into());
+                let mut clause = constraint(Some(check.name.clone()), kind);
+                clause.no_inherit = check.no_inherit;
                 expanded.constraints.push((None, clause));
             }
         }
         if like.indexes {
             let name_of = |attnum: &i16| source.column(*attnum).map(|column| column.name.clone());
             for unique in &source.uniques {
-                let columns = unique.columns.iter().filter_map(name_of).collect();
+                let key = KeyClause {
+                    columns: unique.columns.iter().filter_map(name_of).collect(),
+                    include: unique.include.iter().filter_map(name_of).collect(),
+                    nulls_not_distinct: unique.nulls_not_distinct,
+                };
                 let kind = if unique.primary {
-                    ConstraintKind::PrimaryKey(columns)
+                    ConstraintKind::PrimaryKey(key)
                 } else {
-                    let nulls_not_distinct = unique.nulls_not_distinct;
-                    ConstraintKind::Unique { columns, nulls_not_distinct }
+                    ConstraintKind::Unique(key)
                 };
                 expanded.constraints.push((None, constraint(None, kind)));
             }
@@ -196,7 +208,14 @@ impl Edit<'_> {
 
 /// A constraint without special timing.
 fn constraint(name: Option<String>, kind: ConstraintKind) -> ConstraintClause {
-    ConstraintClause { name, kind, deferral: Deferral::default(), not_valid: false }
+    ConstraintClause {
+        name,
+        kind,
+        deferral: Deferral::default(),
+        not_valid: false,
+        no_inherit: false,
+        position: None,
+    }
 }
 
 /// A column as `LIKE` copies it.
@@ -209,7 +228,9 @@ fn copy_column(column: &Column, like: &LikeClause) -> NewColumn {
         ColumnGeneration::Plain => (None, None),
         ColumnGeneration::IdentityAlways(_) => (None, identity(true)),
         ColumnGeneration::IdentityByDefault(_) => (None, identity(false)),
-        ColumnGeneration::Stored(text) => (like.generated.then(|| text.clone()), None),
+        ColumnGeneration::Stored(text) => {
+            (like.generated.then(|| SourceText::from(text.clone())), None)
+        }
     };
     let default = column.default.as_ref().filter(|_| like.defaults);
     NewColumn {
@@ -218,7 +239,7 @@ fn copy_column(column: &Column, like: &LikeClause) -> NewColumn {
         serial: false,
         collation: column.collation.clone(),
         not_null: column.not_null,
-        default: default.map(|default| default.expression.clone()),
+        default: default.map(|default| default.expression.clone().into()),
         generated,
         identity,
     }

@@ -328,6 +328,12 @@ impl Edit<'_> {
         for view in catalog.views.values() {
             for on in &view.depends_on {
                 found.add(view.id, *on, false);
+                let Some(table) = catalog.tables.values().find(|table| table.id == *on) else {
+                    continue;
+                };
+                for column in expression::columns_used(&view.query, &table.columns) {
+                    found.add(view.id, column.id, false);
+                }
             }
         }
         for user_type in catalog.types.values() {

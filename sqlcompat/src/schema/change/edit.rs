@@ -15,7 +15,7 @@ use crate::schema::link::{PUBLIC_NAMESPACE, TEMPORARY_NAMESPACE, public_id, temp
 use crate::schema::lookup::Relation;
 use crate::schema::row::{ObjectId, ObjectKind, SchemaRow};
 use crate::schema::statement::{
-    SchemaChange, SchemaHost, SchemaNotice, SchemaStatement, SchemaStep,
+    RefusedKey, SchemaChange, SchemaHost, SchemaNotice, SchemaStatement, SchemaStep,
 };
 
 /// SQLSTATE of a plain notice.
@@ -184,12 +184,24 @@ impl<'a> Edit<'a> {
 
     /// Adds a check of data on the old tables.
     pub(super) fn refuse_before(&mut self, sql: String, error: SqlError) {
-        self.change.before.push(SchemaStep::RefuseIfAny { sql, error });
+        self.change.before.push(SchemaStep::RefuseIfAny { sql, error, key: None });
     }
 
     /// Adds a check of data on the new tables.
     pub(super) fn refuse_after(&mut self, sql: String, error: SqlError) {
-        self.change.after.push(SchemaStep::RefuseIfAny { sql, error });
+        self.change.after.push(SchemaStep::RefuseIfAny { sql, error, key: None });
+    }
+
+    /// Adds a check of data on the old tables, whose query yields a key that the error is to tell.
+    pub(super) fn refuse_key_before(&mut self, sql: String, error: SqlError, key: RefusedKey) {
+        let key = Some(key);
+        self.change.before.push(SchemaStep::RefuseIfAny { sql, error, key });
+    }
+
+    /// Adds a check of data on the new tables, whose query yields a key that the error is to tell.
+    pub(super) fn refuse_key_after(&mut self, sql: String, error: SqlError, key: RefusedKey) {
+        let key = Some(key);
+        self.change.after.push(SchemaStep::RefuseIfAny { sql, error, key });
     }
 
     /// Refuses a name in another database.

@@ -7,29 +7,79 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::bind::deparse::deparse_expression;
-use crate::bind::{BindContext, LoweredScalar, ScalarScope, bind_scalar_expression};
+use crate::bind::{BindContext, LoweredScalar, ScalarScope, SchemaPlace, bind_expression_in};
 use crate::builtin::{self, Volatility};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse;
+use crate::parse::utility::SourceText;
 use crate::schema::catalog::{Column, Table};
 
-/// Binds the text of an expression.
-pub(in crate::schema) fn bind(
-    text: &str,
+/// An expression with the place of it in the statement, if it is written there, and in the schema, if not by its scope.
+#[derive(Clone, Copy)]
+pub(in crate::schema) struct Written<'a> {
+    text: &'a str,
+    position: Option<u32>,
+    place: Option<SchemaPlace>,
+}
+
+impl<'a> Written<'a> {
+    /// The text.
+    pub(super) fn text(self) -> &'a str {
+        self.text
+    }
+
+    /// The expression as one that stands in this place.
+    pub(super) fn at(self, place: SchemaPlace) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// A position in the expression as one in the statement; unknown if the statement's is not known.
+    fn position_of(&self, inside: u32) -> Option<u32> {
+        self.position.map(|begin| begin + inside.saturating_sub(1))
+    }
+}
+
+impl<'a> From<&'a str> for Written<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, position: None, place: None }
+    }
+}
+
+impl<'a> From<&'a String> for Written<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl<'a> From<&'a SourceText> for Written<'a> {
+    fn from(source: &'a SourceText) -> Self {
+        Self { text: &source.text, position: source.position, place: None }
+    }
+}
+
+/// Binds an expression.
+pub(in crate::schema) fn bind<'a>(
+    written: impl Into<Written<'a>>,
     scope: ScalarScope<'_>,
     expected: Option<(Oid, i32)>,
     cx: &BindContext<'_>,
 ) -> Result<LoweredScalar, SqlError> {
+    let written = written.into();
+    let place = written.place.unwrap_or(match scope {
+        ScalarScope::Nothing => SchemaPlace::Default,
+        ScalarScope::Table { .. } | ScalarScope::DomainValue(..) => SchemaPlace::Check,
+    });
+    let text = written.text;
     let bound = parse::expression(text)
-        .and_then(|expr| bind_scalar_expression(&expr, text, scope, expected, cx));
+        .and_then(|expr| bind_expression_in(place, &expr, text, scope, expected, cx));
     // Positions are relative to the expression, not to the statement that it came from.
     bound.map_err(|mut error| {
-        error.position = None;
+        error.position = error.position.and_then(|inside| written.position_of(inside));
         match scope {
             ScalarScope::Nothing if error.state == SqlState::UNDEFINED_COLUMN => {
                 let message = "cannot use column reference in DEFAULT expression";
-                SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(error.position)
             }
             ScalarScope::Nothing | ScalarScope::Table { .. } | ScalarScope::DomainValue(..) => {
                 error
@@ -41,19 +91,40 @@ pub(in crate::schema) fn bind(
 /// Refuses a subquery in an expression; `place` says what kind of expression it is.
 ///
 /// `SELECT` is reserved, and no function can be called `VALUES`: a word that is not quoted tells.
-pub(super) fn refuse_subquery(text: &str, place: &str) -> Result<(), SqlError> {
-    let tokens = tokens(text);
-    let found = tokens.windows(2).any(|pair| match pair {
+pub(super) fn refuse_subquery<'a>(
+    written: impl Into<Written<'a>>,
+    place: &str,
+) -> Result<(), SqlError> {
+    let written = written.into();
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, written.text).tokenize_with_location();
+    let mut tokens = tokens.unwrap_or_default();
+    tokens.retain(|it| !matches!(it.token, Token::Whitespace(_)));
+    let found = tokens.windows(2).position(|pair| match [&pair[0].token, &pair[1].token] {
         [Token::LParen, Token::Word(word)] => {
             matches!(word.keyword, Keyword::SELECT | Keyword::VALUES | Keyword::WITH)
         }
         _ => false,
     });
-    if !found {
-        return Ok(());
-    }
+    let Some(found) = found else { return Ok(()) };
+    // `EXISTS`, `ARRAY`, `IN` and `NOT IN` belong to the subquery.
+    let keyword = |back: usize| match &tokens.get(found.checked_sub(back)?)?.token {
+        Token::Word(word) => Some(word.keyword),
+        _ => None,
+    };
+    let back = match (keyword(2), keyword(1)) {
+        (Some(Keyword::NOT), Some(Keyword::IN)) => 2,
+        (_, Some(Keyword::EXISTS | Keyword::ARRAY | Keyword::IN)) => 1,
+        _ => 0,
+    };
+    let leader = found.checked_sub(back).and_then(|at| tokens.get(at));
+    let begin = leader.or(tokens.get(found)).map_or(0, |it| {
+        let offset = parse::split::byte_offset(written.text, it.span.start);
+        written.text.get(..offset).map_or(0, |before| before.chars().count())
+    });
+    let position = u32::try_from(begin + 1).ok().and_then(|inside| written.position_of(inside));
     let message = format!("cannot use subquery in {place}");
-    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
+    Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(position))
 }
 
 /// The text of an expression as PostgreSQL shows it, which is what the schema keeps; it means the same.
@@ -86,24 +157,25 @@ pub(super) fn canonical_over(
 }
 
 /// Binds an expression over a table's columns.
-pub(in crate::schema) fn bind_over(
+pub(in crate::schema) fn bind_over<'a>(
     table: &Table,
-    text: &str,
+    written: impl Into<Written<'a>>,
     expected: Option<(Oid, i32)>,
     cx: &BindContext<'_>,
 ) -> Result<LoweredScalar, SqlError> {
     let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
-    bind(text, scope, expected, cx)
+    bind(written, scope, expected, cx)
 }
 
 /// Binds a condition over a table's columns.
-pub(in crate::schema) fn bind_condition(
+pub(in crate::schema) fn bind_condition<'a>(
     table: &Table,
-    text: &str,
+    written: impl Into<Written<'a>>,
     clause: &str,
     cx: &BindContext<'_>,
 ) -> Result<LoweredScalar, SqlError> {
-    let lowered = bind_over(table, text, None, cx)?;
+    let written = written.into();
+    let lowered = bind_over(table, written, None, cx)?;
     match lowered.type_oid {
         Oid::BOOL | Oid::UNKNOWN => Ok(lowered),
         other => {
@@ -111,7 +183,8 @@ pub(in crate::schema) fn bind_condition(
                 .or_else(|| builtin::type_by_oid(other).map(|row| row.name))
                 .unwrap_or("???");
             let message = format!("argument of {clause} must be type boolean, not type {name}");
-            Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message))
+            let position = written.position_of(1);
+            Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position))
         }
     }
 }
@@ -188,6 +261,24 @@ pub(super) fn is_volatile(text: &str) -> bool {
         let Some(name) = word_name(name) else { return false };
         builtin::functions_by_name(&name).iter().any(|row| row.volatility == Volatility::Volatile)
     })
+}
+
+/// The name of the sequence that an expression draws from, if it is `nextval('name')` and nothing else.
+pub(super) fn drawn_sequence(text: &str) -> Option<String> {
+    let tokens = tokens(text);
+    let (function, rest) = tokens.split_first()?;
+    let name = match rest {
+        [Token::LParen, Token::SingleQuotedString(name), Token::RParen] => name,
+        [
+            Token::LParen,
+            Token::SingleQuotedString(name),
+            Token::DoubleColon,
+            regclass,
+            Token::RParen,
+        ] if word_name(regclass).as_deref() == Some("regclass") => name,
+        _ => return None,
+    };
+    (word_name(function).as_deref() == Some("nextval")).then(|| name.clone())
 }
 
 /// The name that an index key without a column name takes part in index names with (PostgreSQL `FigureIndexColname`).

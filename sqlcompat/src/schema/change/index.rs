@@ -1,11 +1,16 @@
 //! `CREATE INDEX`.
 
 use super::alter_table::location;
+use super::column::SYSTEM_COLUMNS;
+use super::constraint::KEY_COLUMNS_MAX;
 use super::create_table::Target;
 use super::edit::{Edit, undefined_relation};
-use super::expression;
+use super::expression::{self, Written};
 use super::operator_class;
+use super::storage_option::{self, Owner};
+use crate::bind::SchemaPlace;
 use crate::bind::resolve::{Types, is_sortable};
+use crate::builtin::quote_identifier;
 use crate::error::{SqlError, SqlState};
 use crate::parse::utility::{CreateIndex, IndexKeyClause};
 use crate::schema::catalog::Table;
@@ -13,6 +18,7 @@ use crate::schema::definition::{IndexDefinition, KeyDefinition};
 use crate::schema::lookup::Relation;
 use crate::schema::physical::quote;
 use crate::schema::row::{ObjectId, ObjectKind};
+use crate::schema::statement::RefusedKey;
 
 /// Access methods of PostgreSQL; those that keep an order become SQLite's B-tree, the others are only recorded.
 const METHODS: [&str; 6] = ["btree", "hash", "gin", "gist", "brin", "spgist"];
@@ -41,11 +47,7 @@ impl Edit<'_> {
             let message = format!("access method \"{}\" does not exist", ast.method);
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
         }
-        if ast.unique && ast.method != "btree" {
-            let message =
-                format!("access method \"{}\" does not support unique indexes", ast.method);
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
-        }
+        check_method(ast)?;
         if ast.nulls_not_distinct {
             return Err(SqlError::unsupported("NULLS NOT DISTINCT"));
         }
@@ -53,10 +55,12 @@ impl Edit<'_> {
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
         let include = ast.include.iter().map(|name| key_column(&table, name).map(|it| it.0));
         let include = include.collect::<Result<_, _>>()?;
+        let options = storage_option::set(&[], &ast.options, Owner::Index(&ast.method))?;
         let mut predicate = None;
         if let Some(text) = &ast.predicate {
-            expression::refuse_subquery(text, "index predicate")?;
-            let lowered = expression::bind_condition(&table, text, "WHERE", &self.context())?;
+            let written = Written::from(text).at(SchemaPlace::IndexPredicate);
+            expression::refuse_subquery(written, "index predicate")?;
+            let lowered = expression::bind_condition(&table, written, "WHERE", &self.context())?;
             if !lowered.immutable {
                 let message = "functions in index predicate must be marked IMMUTABLE";
                 return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
@@ -78,6 +82,7 @@ impl Edit<'_> {
             include,
             predicate,
             nulls_not_distinct: ast.nulls_not_distinct,
+            options,
             ..IndexDefinition::default()
         };
         self.create(ObjectKind::Index, target.id, &name, &definition);
@@ -94,12 +99,13 @@ impl Edit<'_> {
         let key_sql = |key: &IndexKeyClause| match &key.column {
             Some(column) => {
                 let column = table.column_by_name(column);
-                Ok(column.map(|it| quote(&it.physical_name)).unwrap_or_default())
+                Ok(column.map(|it| (quote(&it.physical_name), it.type_oid)).unwrap_or_default())
             }
             None => expression::bind_over(table, &key.expression, None, &self.context())
-                .map(|lowered| format!("({})", lowered.sql)),
+                .map(|lowered| (format!("({})", lowered.sql), lowered.type_oid)),
         };
         let keys = ast.keys.iter().map(key_sql).collect::<Result<Vec<_>, SqlError>>()?;
+        let (keys, types): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
         let mut filter = "1".to_owned();
         if let Some(text) = &ast.predicate {
             filter = expression::bind_condition(table, text, "WHERE", &self.context())?.sql;
@@ -108,17 +114,29 @@ impl Edit<'_> {
         let named = keys.iter().zip(&names).map(|(key, name)| format!("{key} AS {name}"));
         let present: Vec<_> = names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
         let sql = format!(
-            "SELECT 1 FROM (SELECT {} FROM {} WHERE {filter}) WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
+            "SELECT {0} FROM (SELECT {1} FROM {2} WHERE {filter}) WHERE {3} GROUP BY {0} HAVING count(*) > 1 LIMIT 1",
+            names.join(", "),
             named.collect::<Vec<_>>().join(", "),
             location(table),
             present.join(" AND "),
-            names.join(", ")
         );
         let message = format!("could not create unique index \"{name}\"");
         let mut error = SqlError::new(SqlState::UNIQUE_VIOLATION, message);
         error.object.table = Some(table.name.clone());
         error.object.constraint = Some(name.to_owned());
-        self.refuse_before(sql, error);
+        error.object.schema = Some(self.catalog.namespace_name(table.namespace).to_owned());
+        let labels = ast.keys.iter().map(|key| match &key.column {
+            Some(column) => quote_identifier(column),
+            None => {
+                let cx = self.context();
+                let text = expression::canonical_over(table, &key.expression, None, &cx);
+                let bare = !text.starts_with('(') && expression::index_key_name(&text) == "expr";
+                if bare { format!("({text})") } else { text }
+            }
+        });
+        let columns = labels.collect::<Vec<_>>().join(", ");
+        let key = RefusedKey { columns, types, rest: "is duplicated.".to_owned() };
+        self.refuse_key_before(sql, error, key);
         Ok(())
     }
 
@@ -131,6 +149,7 @@ impl Edit<'_> {
                 Some(column) => column.clone(),
                 None => expression::index_key_name(&key.expression),
             })
+            .chain(ast.include.iter().cloned())
             .collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.choose_relation_name(target.namespace.1, &target.name, &names, "idx")
@@ -148,8 +167,9 @@ impl Edit<'_> {
                 (Some(id), None, type_oid)
             }
             None => {
-                expression::refuse_subquery(&key.expression, "index expression")?;
-                let lowered = expression::bind_over(table, &key.expression, None, &self.context())?;
+                let written = Written::from(&key.expression).at(SchemaPlace::IndexKey);
+                expression::refuse_subquery(written, "index expression")?;
+                let lowered = expression::bind_over(table, written, None, &self.context())?;
                 if !lowered.immutable {
                     let message = "functions in index expression must be marked IMMUTABLE";
                     return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
@@ -227,9 +247,43 @@ impl Edit<'_> {
     }
 }
 
+/// Refuses what an access method does not know.
+fn check_method(ast: &CreateIndex) -> Result<(), SqlError> {
+    let method = ast.method.as_str();
+    let ordered = method == "btree";
+    let refused = |what: &str| {
+        let message = format!("access method \"{method}\" does not support {what}");
+        Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
+    };
+    if ast.unique && !ordered {
+        return refused("unique indexes");
+    }
+    if !ast.include.is_empty() && !matches!(method, "btree" | "gist" | "spgist") {
+        return refused("included columns");
+    }
+    if ast.keys.len() > 1 && matches!(method, "hash" | "spgist") {
+        return refused("multicolumn indexes");
+    }
+    if ast.keys.iter().any(|key| key.descending) && !ordered {
+        return refused("ASC/DESC options");
+    }
+    if ast.keys.iter().any(|key| key.nulls_first.is_some()) && !ordered {
+        return refused("NULLS FIRST/LAST options");
+    }
+    if ast.keys.len() + ast.include.len() > KEY_COLUMNS_MAX {
+        let message = format!("cannot use more than {KEY_COLUMNS_MAX} columns in an index");
+        return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
+    }
+    Ok(())
+}
+
 /// Id and type of a column that an index names.
 fn key_column(table: &Table, name: &str) -> Result<(i64, crate::oid::Oid), SqlError> {
     table.column_by_name(name).map(|column| (column.id.0, column.type_oid)).ok_or_else(|| {
+        if SYSTEM_COLUMNS.contains(&name) {
+            let message = "index creation on system columns is not supported";
+            return SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message);
+        }
         let message = format!("column \"{name}\" does not exist");
         SqlError::new(SqlState::UNDEFINED_COLUMN, message)
     })

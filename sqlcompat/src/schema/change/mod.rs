@@ -7,8 +7,10 @@
 //! # Map
 //! - `edit`: the state of an edit and its lookups; `names`: names for what has none; `expression`: binding of texts.
 //! - `create_table`, `column`, `constraint`, `index`, `sequence`, `types`, `view`: making and changing objects.
-//! - `alter_table`, `alter_column`, `alter_object`: `ALTER`; `drop`: `DROP` and dependencies; `comment`.
+//! - `absent`: DROP of what there is none of.
+//! - `alter_table`, `alter_column`, `alter_object`, `table_property` with `storage_option`: `ALTER`; `drop`: `DROP` and dependencies; `comment`.
 
+mod absent;
 mod alter_column;
 mod alter_object;
 mod alter_table;
@@ -25,6 +27,8 @@ mod index;
 mod names;
 mod operator_class;
 mod sequence;
+mod storage_option;
+mod table_property;
 mod types;
 mod view;
 
@@ -41,10 +45,26 @@ pub(super) fn apply(
     host: &mut dyn SchemaHost,
 ) -> Result<SchemaChange, SqlError> {
     let mut edit = Edit::new(statement, catalog, host);
-    let tag = match &statement.ddl {
-        DdlStatement::CreateSchema { name, if_not_exists } => {
-            edit.create_schema(name, *if_not_exists)?;
+    let tag = change(&mut edit, &statement.ddl)?;
+    Ok(edit.finish(&tag))
+}
+
+/// Makes a statement's changes; gives its tag.
+#[expect(clippy::too_many_lines, reason = "a flat table of statements")]
+fn change(edit: &mut Edit<'_>, ddl: &DdlStatement) -> Result<String, SqlError> {
+    Ok(match ddl {
+        DdlStatement::CreateSchema { name, owner, if_not_exists, elements } => {
+            edit.create_schema(name, owner.as_deref(), *if_not_exists)?;
+            edit.relink();
+            for element in elements {
+                change(edit, &in_schema(element, name)?)?;
+                edit.relink();
+            }
             "CREATE SCHEMA".to_owned()
+        }
+        DdlStatement::DropAbsent { tag, if_exists, objects } => {
+            edit.drop_absent(objects, *if_exists)?;
+            tag.clone()
         }
         DdlStatement::CreateTable(ast) => {
             edit.create_table(ast)?;
@@ -76,13 +96,17 @@ pub(super) fn apply(
             edit.create_extension(name, *if_not_exists)?;
             "CREATE EXTENSION".to_owned()
         }
-        DdlStatement::Drop { kind, names, if_exists, cascade } => {
+        DdlStatement::Drop { kind, names, if_exists, cascade, concurrently: _ } => {
             edit.drop_objects(*kind, names, *if_exists, *cascade)?;
             format!("DROP {}", kind.tag())
         }
-        DdlStatement::AlterTable { name, if_exists, actions } => {
-            edit.alter_table(name, *if_exists, actions)?;
-            "ALTER TABLE".to_owned()
+        DdlStatement::AlterTable(ast) => {
+            edit.alter_table(ast)?;
+            format!("ALTER {}", ast.kind.tag())
+        }
+        DdlStatement::Cluster(ast) => {
+            edit.alter_table(ast)?;
+            "CLUSTER".to_owned()
         }
         DdlStatement::AlterSequence { name, if_exists, options } => {
             edit.alter_sequence(name, *if_exists, options)?;
@@ -108,13 +132,42 @@ pub(super) fn apply(
             edit.refresh_view(name, *no_data)?;
             "REFRESH MATERIALIZED VIEW".to_owned()
         }
+    })
+}
+
+/// A statement inside `CREATE SCHEMA`: what it makes is made in that schema.
+fn in_schema(element: &DdlStatement, schema: &str) -> Result<DdlStatement, SqlError> {
+    let mut element = element.clone();
+    let name = match &mut element {
+        DdlStatement::CreateTable(ast) if !ast.temporary => Some(&mut ast.name),
+        DdlStatement::CreateSequence(ast) if !ast.temporary => Some(&mut ast.name),
+        DdlStatement::CreateView(ast) if !ast.temporary => Some(&mut ast.name),
+        DdlStatement::CreateIndex(ast) => Some(&mut ast.table),
+        _ => None,
     };
-    Ok(edit.finish(&tag))
+    if let Some(name) = name {
+        let given = name.schema.get_or_insert_with(|| schema.to_owned());
+        if given != schema {
+            let message = format!(
+                "CREATE specifies a schema ({given}) different from the one being created ({schema})"
+            );
+            return Err(SqlError::new(SqlState::INVALID_SCHEMA_DEFINITION, message));
+        }
+    }
+    Ok(element)
 }
 
 impl Edit<'_> {
     /// `CREATE SCHEMA`.
-    fn create_schema(&mut self, name: &str, if_not_exists: bool) -> Result<(), SqlError> {
+    fn create_schema(
+        &mut self,
+        name: &str,
+        owner: Option<&str>,
+        if_not_exists: bool,
+    ) -> Result<(), SqlError> {
+        if let Some(owner) = owner {
+            self.check_role(owner)?;
+        }
         if name.starts_with("pg_") {
             let message = format!("unacceptable schema name \"{name}\"");
             let detail = "The prefix \"pg_\" is reserved for system schemas.";

@@ -154,6 +154,7 @@ impl Edit<'_> {
             }
             None => return Err(undefined_relation(name)),
         };
+        self.refuse_identity_owner(id, options)?;
         let owner = self.owner(options)?;
         let type_oid = self.sequence_type(options)?;
         self.change_sequence(id, type_oid, options)?;
@@ -163,6 +164,21 @@ impl Edit<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Refuses to give the sequence of an identity column to another.
+    fn refuse_identity_owner(
+        &self,
+        id: ObjectId,
+        options: &SequenceOptions,
+    ) -> Result<(), SqlError> {
+        let sequence = self.catalog.sequences.values().find(|it| it.id == id && it.internal);
+        let (Some(sequence), Some(_)) = (sequence, &options.owned_by) else { return Ok(()) };
+        let table = sequence.owned_by.and_then(|(table, _)| self.catalog.table(table));
+        let table = table.map_or("", |table| table.name.as_str());
+        let message = "cannot change ownership of identity sequence";
+        let detail = format!("Sequence \"{}\" is linked to table \"{table}\".", sequence.name);
+        Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).with_detail(detail))
     }
 
     /// Changes options of an existing sequence.

@@ -4,6 +4,7 @@ use sqlparser::ast::Statement;
 
 use super::column::{NewColumn, type_reference};
 use super::edit::{Edit, undefined_relation};
+use super::storage_option::{self, Owner};
 use crate::bind::deparse::expand_stars;
 use crate::bind::{LoweredQuery, bind_query, unpopulated};
 use crate::datum::Datum;
@@ -76,7 +77,8 @@ impl Edit<'_> {
         let query =
             if ast.no_data { self.query(&ast.query)? } else { self.query_for_rows(&ast.query)? };
         let columns = output_columns(&query, &ast.columns)?;
-        let target = self.create_table_row(namespace, (name, name), ast.on_commit)?;
+        let options = storage_option::set(&[], &ast.options, Owner::NewTable)?;
+        let target = self.create_table_row(namespace, (name, name), ast.on_commit, options)?;
         let mut names = Vec::with_capacity(columns.len());
         for (name, data_type) in columns {
             self.check_storable(&name, data_type.0)?;
