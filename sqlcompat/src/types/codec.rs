@@ -11,7 +11,7 @@ use super::json::{self, Json};
 use super::jsonpath::JsonPath;
 use super::numeric::{self, Numeric};
 use super::object_name::{self, object_class};
-use super::{TypeContext, TypeShape, failure, float, record, scalar};
+use super::{TypeContext, TypeShape, failure, float, record, scalar, wide_number};
 use crate::builtin;
 use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
@@ -88,7 +88,7 @@ pub fn decode_text(
         Oid::INT4 => integer_text(text, "integer", i32::MIN.into(), i32::MAX.into())?,
         Oid::INT8 => integer_text(text, "bigint", i64::MIN, i64::MAX)?,
         Oid::OID => Datum::Integer(scalar::parse_oid(text, "oid")?),
-        Oid::XID | Oid::CID => Datum::Integer(scalar::parse_oid(text, "xid")?),
+        Oid::XID | Oid::CID => Datum::Integer(wide_number::parse_xid(text)),
         Oid::FLOAT4 => real(float::parse_f32(text)?),
         Oid::FLOAT8 => real(float::parse_f64(text)?),
         Oid::NUMERIC => Datum::Text(Numeric::parse(text)?.apply_typmod(typmod)?.to_string()),

@@ -84,6 +84,12 @@ impl WideNumber {
     }
 }
 
+/// `xid` and `cid` input: the lower 32 bits of a number as C reads it.
+#[must_use]
+pub fn parse_xid(text: &str) -> i64 {
+    i64::try_from(c_number(text) & 0xffff_ffff).unwrap_or(0)
+}
+
 /// A number as C's `strtoul` reads it with base 0: `0x` is hexadecimal, a leading `0` octal, what follows the digits is passed
 /// by, a minus wraps, and what is too large is the largest.
 fn c_number(text: &str) -> u64 {
