@@ -15,6 +15,9 @@ use crate::oid::Oid;
 use crate::plan::CatalogReads;
 use crate::schema::{NameRole, NameUse, name_end};
 
+/// Characters between two [`Binder::marks`].
+const MARK_CHARS: usize = 256;
+
 /// Deepest nesting of expressions and queries that is bound; deeper is refused with 54001.
 pub(crate) const BIND_DEPTH_MAX: usize = 120;
 
@@ -35,8 +38,8 @@ pub(crate) struct Binder<'a> {
     line_starts: Vec<u32>,
     /// The text, for the places of operators.
     pub(crate) text: &'a str,
-    /// The text is ASCII: characters are bytes.
-    ascii: bool,
+    /// Where every [`MARK_CHARS`]th character of the text stands, in bytes; none where each is one byte.
+    marks: Vec<usize>,
     /// Relations so far.
     pub(crate) relations: Relations,
     /// Parameter types so far, `unknown` where undecided.
@@ -91,7 +94,7 @@ impl<'a> Binder<'a> {
             types: Types::new(cx.catalog, cx.search_path),
             line_starts: line_starts(text),
             text,
-            ascii: text.is_ascii(),
+            marks: marks(text),
             relations: Relations::default(),
             parameters: cx.parameters.declared().iter().map(undeclared).collect(),
             scopes: Vec::new(),
@@ -227,19 +230,23 @@ impl<'a> Binder<'a> {
     /// The text from a place on.
     fn text_from(&self, at: At) -> Option<&'a str> {
         let before = at.0.checked_sub(1)? as usize;
-        if self.ascii {
+        if self.marks.is_empty() {
             return self.text.get(before..);
         }
-        let start = self.text.char_indices().nth(before).map_or(self.text.len(), |(at, _)| at);
-        self.text.get(start..)
+        let mark = self.marks.get(before / MARK_CHARS).copied().unwrap_or(self.text.len());
+        let rest = self.text.get(mark..)?;
+        let skipped = rest.char_indices().nth(before % MARK_CHARS);
+        rest.get(skipped.map_or(rest.len(), |(at, _)| at)..)
     }
 
     /// Where the last occurrence of a word or operator before a place stands.
     fn last_before(&self, at: At, wanted: &str) -> Option<At> {
         let rest = self.text_from(at)?;
         let before = self.text.get(..self.text.len() - rest.len())?;
-        let found = before.get(..before.to_ascii_lowercase().rfind(wanted)?)?;
-        u32::try_from(found.chars().count() + 1).ok().map(At)
+        let mut parts = before.as_bytes().windows(wanted.len());
+        let found = parts.rposition(|part| part.eq_ignore_ascii_case(wanted.as_bytes()))?;
+        let between = before.get(found..)?.chars().count();
+        u32::try_from(between).ok().and_then(|it| at.0.checked_sub(it)).map(At)
     }
 
     /// Where an operator stands. The spans of casts and calls end before what they are about, so behind one of these the operator is
@@ -393,6 +400,14 @@ impl<'a> Binder<'a> {
             _ => Ok((schema, last)),
         }
     }
+}
+
+/// See [`Binder::marks`].
+fn marks(text: &str) -> Vec<usize> {
+    if text.is_ascii() {
+        return Vec::new();
+    }
+    text.char_indices().step_by(MARK_CHARS).map(|(at, _)| at).collect()
 }
 
 /// Characters before each line.

@@ -62,8 +62,9 @@ pub fn split(sql: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         let parsed = parse_piece(text, piece.tokens.to_vec(), 0, 0);
         return Ok(vec![parsed.map_err(|error| piece.at_end(error, sql))?]);
     }
+    let mut walk = Walk::new(sql);
     let parse = |piece: &Piece<'_>| {
-        parse_separately(sql, piece.tokens).map_err(|error| piece.at_end(error, sql))
+        parse_separately(&mut walk, piece.tokens).map_err(|error| piece.at_end(error, sql))
     };
     pieces.iter().map(parse).collect()
 }
@@ -100,15 +101,49 @@ fn pieces(tokens: &[TokenWithSpan]) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// Parses one of several statements from its own text.
-fn parse_separately(sql: &str, piece: &[TokenWithSpan]) -> Result<ParsedStatement, SqlError> {
+/// Parses one of several statements from its own text, to which the walk comes from the one before.
+fn parse_separately(
+    walk: &mut Walk<'_>,
+    piece: &[TokenWithSpan],
+) -> Result<ParsedStatement, SqlError> {
     let solid = |it: &&TokenWithSpan| !matches!(it.token, Token::Whitespace(_) | Token::EOF);
-    let start = piece.iter().find(solid).map_or(0, |it| byte_offset(sql, it.span.start));
-    let end = piece.iter().rfind(solid).map_or(start, |it| byte_offset(sql, it.span.end));
-    let text = sql.get(start..end).unwrap_or_default();
-    let offset_chars = sql.get(..start).unwrap_or_default().chars().count();
-    let tokens = tokenize(text, sql)?;
-    parse_piece(text, tokens, start, u32::try_from(offset_chars).unwrap_or(u32::MAX))
+    let start = piece.iter().find(solid).map_or(walk.bytes, |it| walk.to(it.span.start));
+    let offset_chars = walk.chars;
+    let end = piece.iter().rfind(solid).map_or(start, |it| walk.to(it.span.end));
+    let text = walk.text.get(start..end).unwrap_or_default();
+    let tokens = tokenize(text, walk.text)?;
+    parse_piece(text, tokens, start, offset_chars)
+}
+
+/// A way through a text, by places that come in order: it is walked once, however many they are.
+pub(in crate::parse) struct Walk<'t> {
+    text: &'t str,
+    at: Location,
+    bytes: usize,
+    chars: u32,
+}
+
+impl<'t> Walk<'t> {
+    pub(in crate::parse) fn new(text: &'t str) -> Self {
+        Self { text, at: Location { line: 1, column: 1 }, bytes: 0, chars: 0 }
+    }
+
+    /// Goes on to a location; the bytes before it.
+    pub(in crate::parse) fn to(&mut self, location: Location) -> usize {
+        let rest = self.text.get(self.bytes..).unwrap_or_default();
+        for character in rest.chars() {
+            if self.at >= location {
+                break;
+            }
+            self.bytes += character.len_utf8();
+            self.chars = self.chars.saturating_add(1);
+            self.at = match character {
+                '\n' => Location { line: self.at.line + 1, column: 1 },
+                _ => Location { line: self.at.line, column: self.at.column + 1 },
+            };
+        }
+        self.bytes
+    }
 }
 
 /// Parses one statement from its tokens.

@@ -8,7 +8,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 use super::{is_word, keyword_token};
 use crate::builtin;
 use crate::error::{SqlError, SqlState};
-use crate::parse::split::{byte_offset, char_position};
+use crate::parse::split::{Walk, byte_offset, char_position};
 
 /// Refuses a number that a letter, digit or underscore follows.
 ///
@@ -26,9 +26,11 @@ pub(in crate::parse) fn refuse_junk(text: &str, tokens: &[TokenWithSpan]) -> Res
             return Err(junk(text, number, word));
         }
     }
+    let mut walk = Walk::new(text);
     let hex = tokens.iter().find(|it| match &it.token {
         Token::HexStringLiteral(_) => {
-            text.get(byte_offset(text, it.span.start)..).is_some_and(|rest| rest.starts_with('0'))
+            let start = walk.to(it.span.start);
+            text.get(start..).is_some_and(|rest| rest.starts_with('0'))
         }
         _ => false,
     });
