@@ -105,8 +105,33 @@ impl Edit<'_> {
         target: &Target,
         column: &NewColumn,
     ) -> Result<ObjectId, SqlError> {
+        self.create_column_at(target, column, self.next_ordinal(target.id))
+    }
+
+    /// Adds columns to a table, one after the other.
+    ///
+    /// # Errors
+    /// As [`Self::create_column`].
+    pub(super) fn create_columns(
+        &mut self,
+        target: &Target,
+        columns: &[NewColumn],
+    ) -> Result<(), SqlError> {
+        let first = self.next_ordinal(target.id);
+        for (ordinal, column) in (first..).zip(columns) {
+            self.create_column_at(target, column, ordinal)?;
+        }
+        Ok(())
+    }
+
+    fn create_column_at(
+        &mut self,
+        target: &Target,
+        column: &NewColumn,
+        ordinal: i16,
+    ) -> Result<ObjectId, SqlError> {
         let mut definition = ColumnDefinition {
-            ordinal: self.next_ordinal(target.id),
+            ordinal,
             data_type: type_reference(&self.catalog, column.data_type),
             not_null: column.not_null,
             generated: column.generated.as_ref().map(|it| it.text.clone()),

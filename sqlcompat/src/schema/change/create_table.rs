@@ -66,9 +66,7 @@ impl Edit<'_> {
         let options = storage_option::set(&[], &ast.options, Owner::NewTable)?;
         let target = self.create_table_row(namespace, (name, &identity), ast.on_commit, options)?;
         check_columns(&expanded.columns)?;
-        for column in &expanded.columns {
-            self.create_column(&target, column)?;
-        }
+        self.create_columns(&target, &expanded.columns)?;
         self.relink();
         self.check_generated(&target, &expanded.columns)?;
         self.create_constraints(&target, expanded.constraints)?;
