@@ -185,7 +185,7 @@ impl Binder<'_> {
             }
             Node::Parameter(number) => {
                 let base = self.types.base(target);
-                self.decide_parameter(number, base, at)?;
+                self.decide_parameter(number, target, at)?;
                 let typed = Expr::new(Node::Parameter(number), base).at(at);
                 if base == target && typmod < 0 {
                     return Ok(typed);

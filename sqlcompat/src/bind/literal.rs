@@ -6,6 +6,7 @@ use sqlparser::ast::{self, UnaryOperator, Value, ValueWithSpan};
 
 use super::binder::Binder;
 use super::tree::{At, Expr, Node};
+use crate::builtin::CastContext;
 use crate::datum::Datum;
 use crate::error::SqlError;
 use crate::oid::Oid;
@@ -26,7 +27,12 @@ impl Binder<'_> {
             Value::Null => Ok(Expr::null().at(at)),
             Value::Placeholder(text) => {
                 let (number, type_oid) = self.parameter(text, at)?;
-                Ok(Expr::new(Node::Parameter(number), type_oid).at(at))
+                let base = self.types.base(type_oid);
+                let parameter = Expr::new(Node::Parameter(number), base).at(at);
+                if base == type_oid {
+                    return Ok(parameter);
+                }
+                self.coerce(parameter, type_oid, -1, CastContext::Assignment)
             }
             Value::SingleQuotedByteStringLiteral(bits) => {
                 self.input_literal(bits.clone(), Oid::BIT, -1, at)
