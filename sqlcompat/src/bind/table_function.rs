@@ -118,6 +118,9 @@ impl Binder<'_> {
             )
             .at(at.position()));
         }
+        if function.columns.is_empty() && function.row.result == Oid::RECORD {
+            return Err(undetermined_row(function, at));
+        }
         if function.columns.len() > 1 {
             return self.set_of_rows(call, function);
         }
@@ -310,4 +313,15 @@ impl Binder<'_> {
 fn row_number() -> RelationColumn {
     let sql = ColumnSql::Name("rowid".to_owned());
     RelationColumn { system: true, ..plain_column(String::new(), sql, Oid::INT8) }
+}
+
+/// The error of a set of records of which nothing says what columns they have.
+fn undetermined_row(function: &ResolvedFunction, at: At) -> SqlError {
+    let message = format!("could not determine row type for result of {}", function.row.name);
+    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+        .with_hint(
+            "Provide a non-null record argument, or call the function in the FROM clause using a \
+             column definition list.",
+        )
+        .at(at.position())
 }

@@ -474,6 +474,7 @@ fn pick(call: &Call, wanted: Ordering) -> Answer {
 fn to_varchar(call: &Call) -> Answer {
     let (value, typmod) = (call.text(0)?, call.i32(1)?);
     match scalar::length_of_typmod(typmod) {
+        Some(limit) if limit > TEXT_BYTES_MAX => Err(too_long()),
         Some(limit) if call.i64(2)? != 0 => Ok(text(char_slice(value, 0, limit))),
         _ => scalar::parse_varchar(value, typmod),
     }
@@ -483,6 +484,7 @@ fn to_varchar(call: &Call) -> Answer {
 fn to_bpchar(call: &Call) -> Answer {
     let (value, typmod) = (call.text(0)?, call.i32(1)?);
     match scalar::length_of_typmod(typmod) {
+        Some(limit) if limit > TEXT_BYTES_MAX => Err(too_long()),
         Some(limit) if call.i64(2)? != 0 => {
             scalar::parse_bpchar(char_slice(value, 0, limit), typmod)
         }

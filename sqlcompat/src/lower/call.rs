@@ -152,7 +152,7 @@ impl Lowering<'_> {
     }
 
     /// Whether an expression has one value for the whole statement.
-    fn is_constant(&self, expr: &Expr) -> bool {
+    pub(super) fn is_constant(&self, expr: &Expr) -> bool {
         !expr.is_volatile(self.relations)
             && !expr.any(&mut |it| {
                 it.query().is_some() || matches!(it.node, Node::Column(..) | Node::Aggregate(_))

@@ -10,6 +10,7 @@ use crate::bind::tree::{
     Call, ColumnSql, DomainCheck, ELEMENT, Expr, Extreme, Let, Negated, Node, Quantified, Quantity,
     Query, RelationId, Relations, Subscript, SubscriptIndex,
 };
+use crate::datum::Datum;
 use crate::error::SqlError;
 use crate::oid::Oid;
 use crate::types::array::StorageClass;
@@ -70,7 +71,7 @@ impl<'a> Lowering<'a> {
             Node::Parameter(number) => self.push(format_args!("?{number}")),
             Node::Column(relation, index) => self.column(*relation, *index),
             Node::Call(call) => self.call(call)?,
-            Node::Relabel(inner) => self.expr(inner)?,
+            Node::Relabel(inner) => self.relabel(inner, expr.type_oid)?,
             Node::Input(inner) => self.input(inner, expr)?,
             Node::Output(inner) => self.output(inner)?,
             Node::Domain(check) => self.domain(check)?,
@@ -115,6 +116,19 @@ impl<'a> Lowering<'a> {
             Node::WholeRow(relation) => self.whole_row(*relation)?,
             Node::Aggregate(aggregate) => self.aggregate(aggregate)?,
         }
+        Ok(())
+    }
+
+    /// A change of type that is none of storage. The bits of a negative `int4` are an `oid` above all others.
+    fn relabel(&mut self, inner: &Expr, target: Oid) -> Result<(), SqlError> {
+        let from_integer = self.types.base(inner.type_oid) == Oid::INT4;
+        let is_counted = matches!(inner.node, Node::Literal(Datum::Integer(0..)));
+        if self.types.base(target) != Oid::OID || !from_integer || is_counted {
+            return self.expr(inner);
+        }
+        self.out.push('(');
+        self.expr(inner)?;
+        self.out.push_str(" & 4294967295)");
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use crate::builtin::implementation_name;
 use crate::datum::Datum;
 use crate::error::SqlError;
 use crate::functions::implemented;
+use crate::oid::Oid;
 
 /// Most terms of a compound `SELECT` in SQLite (`SQLITE_LIMIT_COMPOUND_SELECT`); more is refused with 54001.
 pub(super) const COMPOUND_TERMS_MAX: usize = 500;
@@ -317,12 +318,18 @@ impl Lowering<'_> {
 
     /// A key of GROUP BY.
     fn group_key(&mut self, expr: &Expr) -> Result<(), SqlError> {
-        if let Node::Literal(_) = expr.node { self.sort_expr(expr) } else { self.equated(expr) }
+        if self.is_constant(expr) { self.sort_expr(expr) } else { self.equated(expr) }
     }
 
-    /// A key of ORDER BY or GROUP BY: an integer literal there would be an ordinal to SQLite.
+    /// A key of ORDER BY or GROUP BY: an integer there, also one that SQLite computes beforehand, would be an ordinal to it.
     pub(super) fn sort_expr(&mut self, expr: &Expr) -> Result<(), SqlError> {
-        if let Node::Literal(Datum::Integer(_)) = expr.node {
+        let integer = matches!(
+            self.types.base(expr.type_oid),
+            Oid::BOOL | Oid::INT2 | Oid::INT4 | Oid::INT8 | Oid::OID
+        );
+        if matches!(expr.node, Node::Literal(Datum::Integer(_)))
+            || integer && self.is_constant(expr)
+        {
             self.out.push_str("CAST(");
             self.expr(expr)?;
             self.out.push_str(" AS INTEGER)");

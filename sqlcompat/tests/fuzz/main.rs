@@ -18,6 +18,7 @@ mod subject;
 mod text;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -55,7 +56,11 @@ impl Findings {
         // Numbers and what is quoted tell apart what is the same.
         let digits = |c: char| if c.is_ascii_digit() { '0' } else { c };
         let kind: String = line.chars().map(digits).take(120).collect();
-        let (count, _) = self.0.entry(kind).or_insert_with(|| (0, format!("{finding}\n  {place}")));
+        let (count, _) = self.0.entry(kind).or_insert_with(|| {
+            // At once, since a run for long may be ended before it reports.
+            drop(writeln!(std::io::stderr(), "{finding}\n  {place}"));
+            (0, format!("{finding}\n  {place}"))
+        });
         *count += 1;
     }
 

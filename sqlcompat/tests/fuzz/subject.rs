@@ -20,6 +20,9 @@ use crate::session::{Session, datum, steps};
 /// How long a statement runs on SQLite before it is stopped.
 const RUN_MAX: Duration = Duration::from_millis(300);
 
+/// How long attaching the catalog may take.
+const ATTACH_MAX: Duration = Duration::from_secs(60);
+
 /// Rows that are read of a result.
 const ROWS_MAX: usize = 200;
 
@@ -182,7 +185,7 @@ impl Subject {
     /// Puts what a plan reads of the catalog in place.
     fn prepare_catalog(&mut self, plan: &Plan) {
         if plan.reads.image && !self.attached {
-            self.allow_time();
+            self.allow_time(ATTACH_MAX);
             let options = ImageOptions::default();
             let image = CatalogImage::build(&self.session.catalog, &options).expect("an image");
             // Attaching is not possible inside of a transaction.
@@ -196,9 +199,9 @@ impl Subject {
         }
     }
 
-    /// Lets the next statement run as long as one may.
-    fn allow_time(&self) {
-        *self.until.lock().expect("no holder panics") = Instant::now() + RUN_MAX;
+    /// Lets the next statement run for so long.
+    fn allow_time(&self, time: Duration) {
+        *self.until.lock().expect("no holder panics") = Instant::now() + time;
     }
 
     /// Values for the parameters.
@@ -227,7 +230,7 @@ impl Subject {
     ) -> Result<(), Option<String>> {
         drop(self.session.functions.take_error());
         let sqlite = &self.session.sqlite;
-        self.allow_time();
+        self.allow_time(RUN_MAX);
         let mut statement = sqlite.prepare(sql).map_err(|error| self.verdict(&error))?;
         for number in 1..=statement.parameter_count() {
             if let Some(value) = parameters.get(number - 1) {
