@@ -334,7 +334,10 @@ impl Binder<'_> {
             let message = format!("WITH query \"{name}\" does not have a RETURNING clause");
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at.position()));
         }
-        entry.used_by_itself = true;
+        if let Some(barred) = entry.barred {
+            return Err(barred.error(name, at));
+        }
+        entry.uses = (entry.uses.0 + 1, at);
         let mut columns = output_columns(&entry.columns);
         let shown = columns.len() - entry.hidden;
         columns.iter_mut().skip(shown).for_each(|column| column.system = true);

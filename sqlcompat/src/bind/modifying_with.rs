@@ -17,7 +17,7 @@ use super::query::{modification_in, rename};
 use super::scope::CteEntry;
 use super::search_cycle::{Decorated, decorated};
 use super::steps::{Rest, Returned, Steps};
-use super::tree::{Cte, OutputColumn, Query};
+use super::tree::{At, Cte, OutputColumn, Query};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::plan::{Plan, ResultColumn, WriteVerb};
@@ -154,7 +154,8 @@ impl<'a> Binder<'a> {
             sql_name: sql_name.clone(),
             columns: columns.clone(),
             records: Vec::new(),
-            used_by_itself: false,
+            uses: (0, At(0)),
+            barred: None,
             hidden: 0,
             has_rows,
         });

@@ -6,7 +6,7 @@ use super::binder::Binder;
 use super::resolve::{
     require_equality, require_ordering, select_common_type, select_common_typmod,
 };
-use super::scope::{CallRules, CteEntry, Scope};
+use super::scope::{Barred, CallRules, CteEntry, Scope};
 use super::search_cycle::{Added, Decorated, decorated};
 use super::select::{first_aggregate, unparenthesized};
 use super::tree::{
@@ -408,7 +408,8 @@ impl Binder<'_> {
             sql_name: sql_name.clone(),
             columns,
             records,
-            used_by_itself: false,
+            uses: (0, At(0)),
+            barred: None,
             hidden: 0,
             has_rows: true,
         });
@@ -440,14 +441,18 @@ impl Binder<'_> {
         let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } =
             &*query.body
         else {
-            return Ok((self.plain_cte(query, names, (name, at))?, None));
+            let barred = Barred::NoUnion(at);
+            let bound = self.barring(name, barred, |it| it.plain_cte(query, names, (name, at)))?;
+            return Ok((bound, None));
         };
         let outer_ctes = self.ctes.len();
         let inner = match &query.with {
-            Some(with) => self.with(with)?,
+            Some(with) => self.barring(name, Barred::Subquery, |binder| binder.with(with))?,
             None => Vec::new(),
         };
-        let mut first = self.nested(|binder| binder.body(left, &[]))?;
+        let mut first = self.barring(name, Barred::NonRecursiveTerm, |binder| {
+            binder.nested(|binder| binder.body(left, &[]))
+        })?;
         self.settle_unknown(&mut first)?;
         let mut columns = first.columns.clone();
         rename(&mut columns, names, (name, at))?;
@@ -461,7 +466,8 @@ impl Binder<'_> {
             sql_name: sql_name.to_owned(),
             columns: columns.clone(),
             records: Vec::new(),
-            used_by_itself: false,
+            uses: (0, At(0)),
+            barred: None,
             hidden: added.count(),
             has_rows: true,
         };
@@ -469,23 +475,15 @@ impl Binder<'_> {
         let right_at = self.start_of(&**right);
         let second = self.nested(|binder| binder.body(right, &[]));
         let used = self.ctes.iter().rev().find(|it| it.sql_name == sql_name);
-        let used = used.is_some_and(|it| it.used_by_itself);
+        let (uses, used_at) = used.map_or((0, At(0)), |it| it.uses);
         self.ctes.truncate(outer_ctes);
         let mut second = second?;
-        if !used {
+        if uses == 0 {
             return Ok((self.plain_cte(query, names, (name, at))?, None));
         }
         self.refuse_recursive_aggregate(&second, sql_name)?;
-        let plain = query.order_by.is_none()
-            && query.limit_clause.is_none()
-            && query.fetch.is_none()
-            && query.locks.is_empty();
-        if !plain {
-            return Err(SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "ORDER BY in a recursive query is not implemented",
-            ));
-        }
+        self.refuse_misplaced_recursion(&second, &entry, (uses, used_at))?;
+        self.refuse_ordered_recursion(query)?;
         let all = *set_quantifier == SetQuantifier::All;
         let own = columns.len() - added.count();
         second = self.fit_recursive(name, &columns[..own], second)?;
@@ -498,6 +496,73 @@ impl Binder<'_> {
         bound.columns = columns;
         bound.ctes = inner;
         Ok((bound, Some(added)))
+    }
+
+    /// Runs `inner` where a WITH query of this name may not be referred to.
+    fn barring<T>(
+        &mut self,
+        name: &str,
+        barred: Barred,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let at = self.ctes.len();
+        self.ctes.push(CteEntry {
+            name: name.to_owned(),
+            sql_name: String::new(),
+            columns: Vec::new(),
+            records: Vec::new(),
+            uses: (0, At(0)),
+            barred: Some(barred),
+            hidden: 0,
+            has_rows: true,
+        });
+        let result = inner(self);
+        if at < self.ctes.len() {
+            self.ctes.remove(at);
+        }
+        result
+    }
+
+    /// 0A000 for what PostgreSQL has not of a recursion: an order, a count of rows, locks.
+    fn refuse_ordered_recursion(&self, query: &ast::Query) -> Result<(), SqlError> {
+        let (limit, offset) = limit_and_offset(query.limit_clause.as_ref())?;
+        let key = order_keys(query.order_by.as_ref())?.first();
+        let count = query.fetch.as_ref().map(|fetch| fetch.quantity.as_ref());
+        let found = [
+            key.map(|key| ("ORDER BY", Some(&key.expr))),
+            offset.map(|offset| ("OFFSET", Some(offset))),
+            limit.map(Some).or(count).map(|limit| ("LIMIT", limit)),
+            query.locks.first().map(|_| ("FOR UPDATE/SHARE", None)),
+        ];
+        let Some((clause, expr)) = found.into_iter().flatten().next() else { return Ok(()) };
+        let message = format!("{clause} in a recursive query is not implemented");
+        Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+            .at(expr.and_then(|expr| self.expr_start(expr).position())))
+    }
+
+    /// The recursion may be read once, and not on the optional side of an outer join.
+    fn refuse_misplaced_recursion(
+        &self,
+        part: &Query,
+        entry: &CteEntry,
+        (uses, at): (usize, At),
+    ) -> Result<(), SqlError> {
+        let Body::Select(select) = &part.body else { return Ok(()) };
+        let mut relations = Vec::new();
+        select.from.iter().for_each(|item| item.relations(&mut relations));
+        relations.retain(|id| matches!(&self.relations.get(*id).source, Source::Cte(name) if *name == entry.sql_name));
+        let place = match &relations[..] {
+            // With SEARCH or CYCLE that is an error of theirs.
+            [] if entry.hidden > 0 => return Ok(()),
+            [] => return Err(SqlError::unsupported("a recursive reference inside of a subquery")),
+            [only] if self.relations.get(*only).optional => "within an outer join",
+            [_] if uses > 1 => "within a subquery",
+            [_] => return Ok(()),
+            _ => "more than once",
+        };
+        let name = &entry.name;
+        let message = format!("recursive reference to query \"{name}\" must not appear {place}");
+        Err(SqlError::new(SqlState::INVALID_RECURSION, message).at(at.position()))
     }
 
     /// The part that reads the recursion may not aggregate it.

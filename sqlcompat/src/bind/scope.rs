@@ -84,6 +84,35 @@ impl ScopeColumn {
     }
 }
 
+/// Parts of a recursive WITH query that may not refer to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Barred {
+    /// All of it: it is no UNION. The query's name stands here.
+    NoUnion(At),
+    /// The first operand of its UNION.
+    NonRecursiveTerm,
+    /// A WITH of its own.
+    Subquery,
+}
+
+impl Barred {
+    /// What PostgreSQL says of a reference to the query that stands at `at`.
+    pub(crate) fn error(self, name: &str, at: At) -> SqlError {
+        let refused = |place: &str| {
+            format!("recursive reference to query \"{name}\" must not appear within {place}")
+        };
+        let (message, at) = match self {
+            Self::NoUnion(at) => {
+                let form = "non-recursive-term UNION [ALL] recursive-term";
+                (format!("recursive query \"{name}\" does not have the form {form}"), at)
+            }
+            Self::NonRecursiveTerm => (refused("its non-recursive term"), at),
+            Self::Subquery => (refused("a subquery"), at),
+        };
+        SqlError::new(SqlState::INVALID_RECURSION, message).at(at.position())
+    }
+}
+
 /// A CTE in sight.
 #[derive(Clone, Debug)]
 pub(crate) struct CteEntry {
@@ -95,8 +124,10 @@ pub(crate) struct CteEntry {
     pub(crate) columns: Vec<OutputColumn>,
     /// The fields of the columns that are anonymous records, where they are known.
     pub(crate) records: Vec<Option<Vec<Field>>>,
-    /// Referenced while its own definition is being bound.
-    pub(crate) used_by_itself: bool,
+    /// References while its own definition is being bound, and where the last of them stands.
+    pub(crate) uses: (usize, At),
+    /// Why it may not be referenced, as long as a part is bound that may not.
+    pub(crate) barred: Option<Barred>,
     /// How many of the columns, last ones, `*` leaves out: in the recursion itself those of SEARCH and CYCLE.
     pub(crate) hidden: usize,
     /// Yields rows: not so a data-modifying statement without RETURNING.
