@@ -16,7 +16,6 @@ use crate::builtin::{self, CastContext};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::types::range::RangeType;
 use crate::types::{TypeContext, decode_text};
 
 impl Binder<'_> {
@@ -178,10 +177,7 @@ impl Binder<'_> {
             }
             Node::Unknown(text) => {
                 let literal = self.input_literal(text, target, typmod, at)?;
-                if self.types.sub_element(target).is_some() {
-                    return self.check_elements(literal);
-                }
-                self.check_domain(literal, target)
+                self.check_literal(literal)
             }
             Node::Parameter(number) => {
                 let base = self.types.base(target);
@@ -232,7 +228,8 @@ impl Binder<'_> {
     /// Whether a literal's value depends on the clock or on the catalog.
     fn is_session_dependent(&self, base: Oid, text: &str) -> bool {
         let of = self.types.element(base).unwrap_or(base);
-        match RangeType::of(of).map_or(of, |range| range.subtype) {
+        let range = self.types.range_of(of).or_else(|| self.types.range_of_multirange(of));
+        match range.map_or(of, |range| self.types.base(range.subtype)) {
             Oid::REGCLASS
             | Oid::REGTYPE
             | Oid::REGPROC

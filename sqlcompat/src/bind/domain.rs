@@ -7,11 +7,17 @@
 use super::binder::Binder;
 use super::scope::Scope;
 use super::tree::{ColumnSql, DomainCheck, Expr, Node, Relation, RelationColumn, Source};
+use super::type_names::BinderNames;
 use crate::builtin::CastContext;
+use crate::datum::Datum;
 use crate::error::SqlError;
 use crate::oid::Oid;
 use crate::parse;
 use crate::schema::{DomainType, UserType};
+use crate::types::{TypeContext, record};
+
+/// Types are looked into this deep.
+const DEPTH_MAX: usize = 32;
 
 impl<'a> Binder<'a> {
     /// Gives a value of a domain's base type the domain's type, under its constraints.
@@ -27,6 +33,51 @@ impl<'a> Binder<'a> {
             }
         }
         Ok(Expr { node: value.node, type_oid: domain, typmod, at })
+    }
+
+    /// A literal that has been read: under the constraints of its domain, and of those of its elements and fields.
+    ///
+    /// # Errors
+    /// As [`Self::check_domain`].
+    pub(crate) fn check_literal(&mut self, literal: Expr) -> Result<Expr, SqlError> {
+        let (target, at) = (literal.type_oid, literal.at);
+        if self.types.sub_element(target).is_some() {
+            return self.check_elements(literal);
+        }
+        let base = self.types.base(target);
+        let declared = self.types.fields(base).unwrap_or_default();
+        let constrained = declared.iter().any(|(_, oid, _)| self.is_constrained(*oid, DEPTH_MAX));
+        let stored = match &literal.node {
+            Node::Literal(Datum::Text(stored)) if constrained => stored,
+            _ => return self.check_domain(literal, target),
+        };
+        let names = BinderNames { types: self.types, catalog: self.cx.catalog };
+        let cx = TypeContext { settings: self.cx.settings, names: &names, now_us: 0 };
+        let types: Vec<(Oid, i32)> =
+            declared.iter().map(|(_, oid, typmod)| (*oid, *typmod)).collect();
+        let values = record::from_storage(stored, &types, &cx)?;
+        let mut fields = Vec::with_capacity(values.len());
+        for ((type_oid, value), (_, typmod)) in values.into_iter().zip(types) {
+            let field = Expr { node: Node::Literal(value), type_oid, typmod, at };
+            fields.push(self.check_literal(field)?);
+        }
+        let row = Expr::new(Node::Composite(fields), base).at(at);
+        if base == target { Ok(row) } else { self.check_domain(row, target) }
+    }
+
+    /// Whether a type is a domain with constraints or has such in it.
+    fn is_constrained(&self, oid: Oid, depth: usize) -> bool {
+        let Some(depth) = depth.checked_sub(1) else { return false };
+        let mut chain = self.domain_chain(oid).into_iter();
+        if oid.0 < 16_384 || chain.any(|it| it.not_null || !it.checks.is_empty()) {
+            return oid.0 >= 16_384;
+        }
+        let base = self.types.base(oid);
+        if let Some(element) = self.types.element(base) {
+            return self.is_constrained(element, depth);
+        }
+        let fields = self.types.fields(base).unwrap_or_default();
+        fields.iter().any(|(_, field, _)| self.is_constrained(*field, depth))
     }
 
     /// An array whose elements have been made values of a domain's base type, under the domain's constraints; any other

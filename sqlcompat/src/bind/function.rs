@@ -122,6 +122,9 @@ impl Binder<'_> {
         if !matches!(name, "coalesce" | "greatest" | "least" | "nullif" | "row" | "grouping") {
             return self.sql_value(name, list, at);
         }
+        if name == "row" {
+            return self.row_constructor(&list.args, at);
+        }
         let mut arguments = Vec::with_capacity(list.args.len());
         for argument in &list.args {
             let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument else {
@@ -132,14 +135,33 @@ impl Binder<'_> {
         if name == "grouping" {
             return self.grouping_call(&arguments, at).map(Some);
         }
-        if name == "row" {
-            let mut fields = Vec::with_capacity(arguments.len());
-            for argument in arguments {
-                fields.push(self.expr(argument)?);
-            }
-            return Ok(Some(Expr::new(Node::Row(fields), Oid::RECORD).at(at)));
-        }
         self.special_function(name, &arguments, at)
+    }
+
+    /// `ROW(a, t.*)`: values, and all columns of a relation.
+    fn row_constructor(
+        &mut self,
+        arguments: &[FunctionArg],
+        at: At,
+    ) -> Result<Option<Expr>, SqlError> {
+        let mut fields = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) => {
+                    fields.push(self.expr(argument)?);
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => {
+                    let place = self.start_of(name);
+                    let (schema, table) = self.qualified(name)?;
+                    let relation = self.find_relation(schema.as_deref(), &table, place)?;
+                    let relation = relation
+                        .ok_or_else(|| self.missing_relation(schema.as_deref(), &table, place))?;
+                    fields.extend(self.whole_row_fields(relation, place));
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(Expr::new(Node::Row(fields), Oid::RECORD).at(at)))
     }
 
     /// `GROUPING(…)`, of which the grouping itself decides the value.
@@ -401,6 +423,14 @@ impl Binder<'_> {
     /// Finds the function and makes the call.
     fn resolve_call(&mut self, written: Written<'_>) -> Result<Expr, SqlError> {
         let at = written.at;
+        if written.names.is_empty() && !written.star && written.over.is_none() {
+            let name = (written.schema.as_deref(), written.name.as_str());
+            if let Some(range) =
+                self.range_constructor(name, (&written.arguments, written.variadic), at)?
+            {
+                return Ok(range);
+            }
+        }
         let types: Vec<Oid> = written.arguments.iter().map(|it| it.type_oid).collect();
         let names: Vec<&str> = written.names.iter().map(String::as_str).collect();
         let call = FunctionCall {

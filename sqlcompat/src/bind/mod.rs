@@ -37,6 +37,7 @@ mod modifying_with;
 mod operator;
 mod output_name;
 mod query;
+mod range_constructor;
 mod record_shape;
 pub mod resolve;
 mod row_function;

@@ -213,7 +213,12 @@ impl<'a> Binder<'a> {
     pub(crate) fn has_default(&self, column: &Column) -> bool {
         let domain = match self.cx.catalog.types.get(&column.type_oid) {
             Some(schema::UserType::Domain(domain)) => domain.default.is_some() || domain.not_null,
-            Some(schema::UserType::Enum(_) | schema::UserType::Composite(_)) | None => false,
+            Some(
+                schema::UserType::Enum(_)
+                | schema::UserType::Composite(_)
+                | schema::UserType::Range(_),
+            )
+            | None => false,
         };
         column.default.is_some() || domain || column.generation != ColumnGeneration::Plain
     }

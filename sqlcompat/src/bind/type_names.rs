@@ -18,7 +18,7 @@ impl BinderNames<'_> {
     fn labels(&self, type_oid: Oid) -> Option<&[(Oid, String)]> {
         match self.catalog.types.get(&type_oid)? {
             UserType::Enum(found) => Some(&found.labels),
-            UserType::Domain(_) | UserType::Composite(_) => None,
+            UserType::Domain(_) | UserType::Composite(_) | UserType::Range(_) => None,
         }
     }
 }
@@ -37,7 +37,8 @@ impl TypeNames for BinderNames<'_> {
                 let types = fields.into_iter().map(|(_, oid, typmod)| (oid, typmod));
                 Some(TypeShape::Composite(types.collect()))
             }
-            TypeKind::Base | TypeKind::Multirange | TypeKind::Pseudo | TypeKind::Range => None,
+            TypeKind::Range | TypeKind::Multirange => self.catalog.shape(type_oid),
+            TypeKind::Base | TypeKind::Pseudo => None,
         }
     }
 

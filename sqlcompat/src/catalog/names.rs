@@ -458,7 +458,7 @@ pub fn class_of(catalog: &Catalog, object: Oid) -> Option<u32> {
     });
     let in_domains = catalog.types.values().any(|it| match it {
         UserType::Domain(domain) => domain.checks.iter().any(|it| it.oid == object),
-        UserType::Enum(_) | UserType::Composite(_) => false,
+        UserType::Enum(_) | UserType::Composite(_) | UserType::Range(_) => false,
     });
     (in_tables || in_domains).then_some(2606)
 }

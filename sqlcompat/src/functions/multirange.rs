@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::call::{boolean, integer, text};
-use super::range::{holds, range, range_type, stored, type_of};
+use super::range::{self, holds, range, range_type, stored, type_of};
 use super::{Accumulator, AggregateFunction, Call, Rows, ScalarFunction, SetReturningFunction};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
@@ -62,14 +62,16 @@ fn construct_of_array(call: &Call) -> Answer {
 fn of_lower(call: &Call, default: Datum, answer: fn(&Bound) -> Datum) -> Answer {
     let set = set(call, 0)?;
     let bounds = set.ranges.first().and_then(Range::bounds);
-    Ok(bounds.map_or(default, |(lower, _)| answer(lower)))
+    let found = bounds.map_or(default, |(lower, _)| answer(lower));
+    Ok(type_of(call, 0)?.from_bound(found))
 }
 
 /// The same of the last range's upper bound.
 fn of_upper(call: &Call, default: Datum, answer: fn(&Bound) -> Datum) -> Answer {
     let set = set(call, 0)?;
     let bounds = set.ranges.last().and_then(Range::bounds);
-    Ok(bounds.map_or(default, |(_, upper)| answer(upper)))
+    let found = bounds.map_or(default, |(_, upper)| answer(upper));
+    Ok(type_of(call, 0)?.from_bound(found))
 }
 
 fn value(bound: &Bound) -> Datum {
@@ -85,8 +87,8 @@ fn is_inclusive(bound: &Bound) -> Datum {
 }
 
 fn holds_value(call: &Call, set_at: usize, element: usize) -> Answer {
-    let set = set(call, set_at)?;
-    Ok(boolean(set.ranges.iter().any(|range| holds(range, call, element))))
+    let (set, value) = (set(call, set_at)?, range::element(call, set_at, element)?);
+    Ok(boolean(set.ranges.iter().any(|range| holds(range, &value))))
 }
 
 /// Whether all ranges of one argument are within the other.

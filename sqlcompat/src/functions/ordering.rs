@@ -213,7 +213,7 @@ fn compare_texts(type_oid: Oid, left: &str, right: &str, cx: &TypeContext) -> Or
         }
         _ => {}
     }
-    match Family::of(base) {
+    match Family::named(base, cx) {
         Some(Family::Range(_)) => return range::compare_stored(left, right),
         Some(Family::Multirange(_)) => return multirange::compare_stored(left, right),
         Some(_) => return left.cmp(right),

@@ -21,8 +21,11 @@ pub(super) fn type_of(call: &Call, index: usize) -> Result<RangeType, SqlError> 
 /// The range type whose OID is at that place.
 pub(super) fn range_type(call: &Call, index: usize) -> Result<RangeType, SqlError> {
     let oid = call.oid(index)?;
-    let base = call.session.with_types(|cx| crate::types::codec::base_type(oid, -1, cx).0);
-    RangeType::of(base).ok_or_else(|| failure::wrong_storage("range"))
+    let of = call.session.with_types(|cx| {
+        let base = crate::types::codec::base_type(oid, -1, cx).0;
+        RangeType::named(base, cx)
+    });
+    of.ok_or_else(|| failure::wrong_storage("range"))
 }
 
 /// A range argument.
@@ -61,7 +64,8 @@ fn construct(call: &Call) -> Answer {
             }
         },
     };
-    let value = |index: usize| (!call.is_null(index)).then(|| call.datum(index).to_datum());
+    let value =
+        |index: usize| (!call.is_null(index)).then(|| of.to_bound(call.datum(index).to_datum()));
     let lower = Bound::lower(value(0), lower_inclusive);
     let upper = Bound::upper(value(1), upper_inclusive);
     Range::new(lower, upper, of).map(|range| stored(&range))
@@ -70,18 +74,24 @@ fn construct(call: &Call) -> Answer {
 /// What of a range's bounds; `default` for the empty one.
 fn of_bounds(call: &Call, default: Datum, answer: fn(&Bound, &Bound) -> Datum) -> Answer {
     let range = range(call, 0)?;
-    Ok(range.bounds().map_or(default, |(lower, upper)| answer(lower, upper)))
+    let found = range.bounds().map_or(default, |(lower, upper)| answer(lower, upper));
+    Ok(type_of(call, 0)?.from_bound(found))
 }
 
 fn value(bound: &Bound) -> Datum {
     bound.value.clone().unwrap_or(Datum::Null)
 }
 
-/// Whether a value is in a range.
-pub(super) fn holds(range: &Range, call: &Call, element: usize) -> bool {
-    range.bounds().is_some_and(|(lower, upper)| {
-        lower.admits(call.datum(element)) && upper.admits(call.datum(element))
-    })
+/// Whether a bound's value is in a range.
+pub(super) fn holds(range: &Range, value: &Datum) -> bool {
+    let bounds = range.bounds();
+    bounds
+        .is_some_and(|(lower, upper)| lower.admits(value.as_ref()) && upper.admits(value.as_ref()))
+}
+
+/// An argument as a bound of the range type of another.
+pub(super) fn element(call: &Call, range_at: usize, index: usize) -> Result<Datum, SqlError> {
+    Ok(type_of(call, range_at)?.to_bound(call.datum(index).to_datum()))
 }
 
 fn compared(call: &Call, holds: fn(&Range, &Range) -> bool) -> Answer {
@@ -124,8 +134,10 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         let (left, right, _) = two(call)?;
         Ok(integer(left.compare(&right) as i8))
     }),
-    f("pg_range_contains_elem", |call| Ok(boolean(holds(&range(call, 0)?, call, 1)))),
-    f("pg_elem_contained_by_range", |call| Ok(boolean(holds(&range(call, 1)?, call, 0)))),
+    f("pg_range_contains_elem", |call| Ok(boolean(holds(&range(call, 0)?, &element(call, 0, 1)?)))),
+    f("pg_elem_contained_by_range", |call| {
+        Ok(boolean(holds(&range(call, 1)?, &element(call, 1, 0)?)))
+    }),
     f("pg_range_contains", |call| compared(call, Range::contains)),
     f("pg_range_contained_by", |call| compared(call, |left, right| right.contains(left))),
     f("pg_range_overlaps", |call| compared(call, Range::overlaps)),

@@ -231,7 +231,7 @@ fn constraint_text(catalog: &Catalog, names: Names<'_>, oid: Oid, pretty: bool) 
         UserType::Domain(domain) => {
             domain.checks.iter().find(|it| it.oid == oid).map(|it| check_text(it, pretty))
         }
-        UserType::Enum(_) | UserType::Composite(_) => None,
+        UserType::Enum(_) | UserType::Composite(_) | UserType::Range(_) => None,
     })
 }
 

@@ -61,6 +61,9 @@ impl Lowering<'_> {
 }
 
 fn derived(types: Types<'_>, base: Oid) -> String {
+    if types.holds_enum(base) && !types.is_enum(base) {
+        return format!("pg_type_{base}");
+    }
     if let Some(element) = types.element(base) {
         return match types.base(element) {
             Oid::NUMERIC => "pg_array_numeric",
@@ -71,6 +74,8 @@ fn derived(types: Types<'_>, base: Oid) -> String {
                 Some("pg_range") => "pg_array_range",
                 Some("pg_multirange") => "pg_array_multirange",
                 Some(_) => "pg_array",
+                None if types.range_of(other).is_some() => "pg_array_range",
+                None if types.range_of_multirange(other).is_some() => "pg_array_multirange",
                 None if types.is_composite(other) || other == Oid::RECORD => "pg_array_record",
                 None => "pg_array",
             },
@@ -83,13 +88,8 @@ fn derived(types: Types<'_>, base: Oid) -> String {
     match types.info(base).map(|info| info.kind) {
         Some(TypeKind::Enum) => format!("pg_enum_{base}"),
         Some(TypeKind::Composite) => "pg_record".to_owned(),
-        Some(
-            TypeKind::Base
-            | TypeKind::Domain
-            | TypeKind::Range
-            | TypeKind::Multirange
-            | TypeKind::Pseudo,
-        )
-        | None => String::new(),
+        Some(TypeKind::Range) => "pg_range".to_owned(),
+        Some(TypeKind::Multirange) => "pg_multirange".to_owned(),
+        Some(TypeKind::Base | TypeKind::Domain | TypeKind::Pseudo) | None => String::new(),
     }
 }

@@ -369,6 +369,41 @@ pub enum UserType {
     Domain(DomainType),
     /// CREATE TYPE … AS (…).
     Composite(CompositeType),
+    /// CREATE TYPE … AS RANGE: the range type, and as an entry of its own the multirange type over it.
+    Range(RangeUserType),
+}
+
+/// A range type, or the multirange type over one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeUserType {
+    /// Identity, which the two types share.
+    pub id: ObjectId,
+    /// OID.
+    pub oid: Oid,
+    /// OID of its array type.
+    pub array_oid: Oid,
+    /// OID of its schema.
+    pub namespace: Oid,
+    /// Name.
+    pub name: String,
+    /// OID of the range type.
+    pub range: Oid,
+    /// OID of the multirange type.
+    pub multirange: Oid,
+    /// Type of the bounds.
+    pub subtype: Oid,
+    /// Collation as written.
+    pub collation: Option<String>,
+    /// The function that `subtype_diff` names.
+    pub subtype_diff: Option<String>,
+}
+
+impl RangeUserType {
+    /// Whether it is the multirange type.
+    #[must_use]
+    pub fn is_multirange(&self) -> bool {
+        self.oid == self.multirange
+    }
 }
 
 /// A composite type.
@@ -440,6 +475,7 @@ impl UserType {
             Self::Enum(it) => it.id,
             Self::Domain(it) => it.id,
             Self::Composite(it) => it.id,
+            Self::Range(it) => it.id,
         }
     }
 
@@ -450,6 +486,7 @@ impl UserType {
             Self::Enum(it) => it.oid,
             Self::Domain(it) => it.oid,
             Self::Composite(it) => it.oid,
+            Self::Range(it) => it.oid,
         }
     }
 
@@ -460,6 +497,7 @@ impl UserType {
             Self::Enum(it) => it.array_oid,
             Self::Domain(it) => it.array_oid,
             Self::Composite(it) => it.array_oid,
+            Self::Range(it) => it.array_oid,
         }
     }
 
@@ -470,6 +508,7 @@ impl UserType {
             Self::Enum(it) => &it.name,
             Self::Domain(it) => &it.name,
             Self::Composite(it) => &it.name,
+            Self::Range(it) => &it.name,
         }
     }
 
@@ -480,6 +519,7 @@ impl UserType {
             Self::Enum(it) => it.namespace,
             Self::Domain(it) => it.namespace,
             Self::Composite(it) => it.namespace,
+            Self::Range(it) => it.namespace,
         }
     }
 }

@@ -41,6 +41,9 @@ pub(super) struct TypeReference {
     /// Object id of a user type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<i64>,
+    /// The multirange type of the range type `user`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) multirange: bool,
     /// The array over `user`.
     #[serde(skip_serializing_if = "is_false")]
     pub(super) array: bool,
@@ -404,7 +407,24 @@ impl Default for SequenceDefinition {
     }
 }
 
-/// A user type: a composite type if it has `fields`, a domain if it has a `base`, an enum otherwise.
+/// A range type and the multirange type over it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct RangeDefinition {
+    /// Type of the bounds.
+    pub(super) subtype: TypeReference,
+    /// Name of the multirange type.
+    pub(super) multirange: String,
+    /// Collation as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) collation: Option<String>,
+    /// The function that `subtype_diff` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) subtype_diff: Option<String>,
+}
+
+/// A user type: a composite type if it has `fields`, a range type if it has a `range`, a domain if it has a `base`, an enum
+/// otherwise.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct TypeDefinition {
@@ -426,6 +446,9 @@ pub(super) struct TypeDefinition {
     /// Names and types of the fields of a composite type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fields: Option<Vec<(String, TypeReference)>>,
+    /// What a range type is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) range: Option<RangeDefinition>,
     #[serde(flatten)]
     pub(super) other: Other,
 }

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::{
     Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, CompositeType, DomainType,
-    EnumType, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
-    TableKind, UniqueConstraint, UserType, Using, View,
+    EnumType, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, RangeUserType,
+    Sequence, Table, TableKind, UniqueConstraint, UserType, Using, View,
 };
 use super::definition::{
     self, Action, ColumnDefinition, ColumnNames, CommentDefinition, ConstraintDefinition,
@@ -186,6 +186,19 @@ impl<'a> Linker<'a> {
             let free = taken.insert((namespace, row.name.clone()));
             let name = if free { row.name.clone() } else { fallback_name(row) };
             let user_type = self.user_type(row, oid, namespace, name);
+            if let UserType::Range(range) = &user_type {
+                let definition: TypeDefinition = definition::read(&row.definition);
+                let name = definition.range.unwrap_or_default().multirange;
+                let free = taken.insert((namespace, name.clone()));
+                let name = if free { name } else { format!("{}_multi", fallback_name(row)) };
+                let multirange = RangeUserType {
+                    oid: range.multirange,
+                    array_oid: self.deal_oid(row.id, "multirange array"),
+                    name,
+                    ..range.clone()
+                };
+                self.catalog.types.insert(multirange.oid, UserType::Range(multirange));
+            }
             self.catalog.types.insert(oid, user_type);
         }
         self.parts_of_types();
@@ -205,13 +218,23 @@ impl<'a> Linker<'a> {
             });
             let fields = fields.collect();
             let base = definition.base.as_ref().map(known);
+            let subtype = definition.range.as_ref().map(|range| known(&range.subtype).0);
             let found = self.types.get(&row.id).and_then(|oid| self.catalog.types.get_mut(oid));
-            match (found, base) {
-                (Some(UserType::Composite(composite)), _) => composite.fields = fields,
-                (Some(UserType::Domain(domain)), Some((oid, typmod))) => {
+            let mut multirange = None;
+            match (found, base, subtype) {
+                (Some(UserType::Composite(composite)), _, _) => composite.fields = fields,
+                (Some(UserType::Domain(domain)), Some((oid, typmod)), _) => {
                     (domain.base_type, domain.typmod) = (oid, typmod);
                 }
+                (Some(UserType::Range(range)), _, Some(subtype)) => {
+                    range.subtype = subtype;
+                    multirange = Some((range.multirange, subtype));
+                }
                 _ => {}
+            }
+            let over = multirange.map(|(oid, subtype)| (self.catalog.types.get_mut(&oid), subtype));
+            if let Some((Some(UserType::Range(over)), subtype)) = over {
+                over.subtype = subtype;
             }
         }
     }
@@ -229,6 +252,20 @@ impl<'a> Linker<'a> {
                 namespace,
                 name,
                 fields: Vec::new(),
+            });
+        }
+        if let Some(range) = definition.range {
+            return UserType::Range(RangeUserType {
+                id: row.id,
+                oid,
+                array_oid,
+                namespace,
+                name,
+                range: oid,
+                multirange: self.deal_oid(row.id, "multirange"),
+                subtype: Oid::TEXT,
+                collation: range.collation,
+                subtype_diff: range.subtype_diff,
             });
         }
         let Some(base) = definition.base else {
@@ -273,7 +310,12 @@ impl<'a> Linker<'a> {
     fn resolve_type(&self, reference: &TypeReference) -> Option<(Oid, i32)> {
         let typmod = reference.typmod.unwrap_or(-1);
         let Some(user) = reference.user else { return Some((Oid(reference.oid), typmod)) };
-        let oid = *self.types.get(&ObjectId(user))?;
+        let mut oid = *self.types.get(&ObjectId(user))?;
+        if let (true, Some(UserType::Range(range))) =
+            (reference.multirange, self.catalog.types.get(&oid))
+        {
+            oid = range.multirange;
+        }
         if !reference.array {
             return Some((oid, typmod));
         }

@@ -39,7 +39,30 @@ pub struct StoreTable {
     pub gone: Vec<u32>,
 }
 
+/// Types are looked into this deep.
+const TYPE_DEPTH_MAX: usize = 32;
+
 impl Catalog {
+    /// Whether values of a type are labels of enums or have some in them: their order changes with the labels.
+    #[must_use]
+    pub fn holds_enum(&self, oid: Oid) -> bool {
+        self.has_enum(oid, TYPE_DEPTH_MAX)
+    }
+
+    fn has_enum(&self, oid: Oid, depth: usize) -> bool {
+        let (Some(depth), Some((found, _))) = (depth.checked_sub(1), self.type_by_oid(oid)) else {
+            return false;
+        };
+        match found {
+            UserType::Enum(_) => true,
+            UserType::Domain(domain) => self.has_enum(domain.base_type, depth),
+            UserType::Range(_) => false,
+            UserType::Composite(it) => {
+                it.fields.iter().any(|(_, field, _)| self.has_enum(*field, depth))
+            }
+        }
+    }
+
     /// A schema by name.
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {
@@ -142,7 +165,9 @@ impl Catalog {
         for _ in 0..=self.types.len() {
             match self.types.get(&current.0) {
                 Some(UserType::Domain(domain)) => current = (domain.base_type, domain.typmod),
-                Some(UserType::Enum(_) | UserType::Composite(_)) | None => break,
+                Some(UserType::Enum(_) | UserType::Composite(_) | UserType::Range(_)) | None => {
+                    break;
+                }
             }
         }
         current

@@ -36,8 +36,8 @@ mod violation_query;
 
 pub use catalog::{
     Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, CompositeType, DomainType,
-    EnumType, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, Sequence, Table,
-    TableKind, UniqueConstraint, UserType, Using, View,
+    EnumType, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, RangeUserType,
+    Sequence, Table, TableKind, UniqueConstraint, UserType, Using, View,
 };
 pub use definition::OnCommit;
 pub use link::{PUBLIC_NAMESPACE, TEMPORARY_NAMESPACE};

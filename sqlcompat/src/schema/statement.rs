@@ -155,9 +155,9 @@ impl SchemaStatement {
             }
             DdlStatement::CreateView(_) => "CREATE VIEW".to_owned(),
             DdlStatement::CreateSequence(_) => "CREATE SEQUENCE".to_owned(),
-            DdlStatement::CreateEnum { .. } | DdlStatement::CreateComposite { .. } => {
-                "CREATE TYPE".to_owned()
-            }
+            DdlStatement::CreateEnum { .. }
+            | DdlStatement::CreateComposite { .. }
+            | DdlStatement::CreateRange(_) => "CREATE TYPE".to_owned(),
             DdlStatement::CreateDomain(_) => "CREATE DOMAIN".to_owned(),
             DdlStatement::CreateExtension { .. } => "CREATE EXTENSION".to_owned(),
             DdlStatement::Drop { kind, .. } => format!("DROP {}", kind.tag()),

@@ -28,6 +28,12 @@ pub fn storage_form(catalog: &Catalog, oid: Oid) -> StorageForm {
             (UserType::Composite(_), true) => Some("pg_array_record"),
             (UserType::Enum(_) | UserType::Domain(_), true) => Some("pg_array"),
             (UserType::Enum(_) | UserType::Domain(_), false) => None,
+            (UserType::Range(it), _) => Some(match (it.is_multirange(), is_array) {
+                (false, false) => "pg_range",
+                (true, false) => "pg_multirange",
+                (false, true) => "pg_array_range",
+                (true, true) => "pg_array_multirange",
+            }),
         };
         return StorageForm { sqlite_type: "TEXT", collation: collation.map(str::to_owned) };
     }

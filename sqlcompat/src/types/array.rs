@@ -52,9 +52,14 @@ pub fn storage_class(type_oid: Oid, cx: &TypeContext) -> StorageClass {
         }
         other => match cx.names.shape(other) {
             Some(TypeShape::Domain(base, _)) => storage_class(base, cx),
-            Some(TypeShape::Array(_) | TypeShape::Enum | TypeShape::Composite(_)) | None => {
-                StorageClass::Text
-            }
+            Some(
+                TypeShape::Array(_)
+                | TypeShape::Enum
+                | TypeShape::Composite(_)
+                | TypeShape::Range(_)
+                | TypeShape::Multirange(_),
+            )
+            | None => StorageClass::Text,
         },
     }
 }

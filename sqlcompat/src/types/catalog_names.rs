@@ -4,6 +4,7 @@ use crate::builtin;
 use crate::catalog::Names;
 use crate::oid::Oid;
 use crate::schema::{Catalog, UserType};
+use crate::types::range::RangeType;
 
 /// First OID of user types.
 const FIRST_USER_OID: u32 = 16384;
@@ -19,6 +20,10 @@ pub enum TypeShape {
     Domain(Oid, i32),
     /// A row type: the types and type modifiers of its columns in order.
     Composite(Vec<(Oid, i32)>),
+    /// A range type of the user's own.
+    Range(RangeType),
+    /// The multirange type over one.
+    Multirange(RangeType),
 }
 
 /// The catalogs that the reg* types name objects of.
@@ -109,6 +114,16 @@ impl TypeNames for Catalog {
             Some(UserType::Composite(it)) => {
                 let fields = it.fields.iter().map(|(_, oid, typmod)| (*oid, *typmod));
                 return Some(TypeShape::Composite(fields.collect()));
+            }
+            Some(UserType::Range(it)) => {
+                let subtype = self.base_type(it.subtype, -1).0;
+                let of = RangeType { range: it.range, subtype, multirange: it.multirange };
+                let is_multirange = it.is_multirange();
+                return Some(if is_multirange {
+                    TypeShape::Multirange(of)
+                } else {
+                    TypeShape::Range(of)
+                });
             }
             None if type_oid.0 < FIRST_USER_OID => return None,
             None => {}

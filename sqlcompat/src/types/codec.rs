@@ -30,7 +30,10 @@ pub fn element_type(type_oid: Oid, cx: &TypeContext) -> Option<Oid> {
     match cx.names.shape(type_oid)? {
         TypeShape::Array(element) => Some(element),
         TypeShape::Domain(base, _) => element_type(base, cx),
-        TypeShape::Enum | TypeShape::Composite(_) => None,
+        TypeShape::Enum
+        | TypeShape::Composite(_)
+        | TypeShape::Range(_)
+        | TypeShape::Multirange(_) => None,
     }
 }
 
@@ -134,7 +137,7 @@ fn decode_text_other(
     if base != type_oid {
         return decode_text(base, base_typmod, text, cx);
     }
-    if let Some(family) = Family::of(type_oid) {
+    if let Some(family) = Family::named(type_oid, cx) {
         return family.decode_text(text, typmod, cx);
     }
     if let Some(element) = element_type(type_oid, cx) {
@@ -261,7 +264,7 @@ fn decode_binary_other(
     if base != type_oid {
         return decode_binary(base, base_typmod, bytes, cx);
     }
-    if let Some(family) = Family::of(type_oid) {
+    if let Some(family) = Family::named(type_oid, cx) {
         return family.decode_binary(bytes, typmod, cx);
     }
     if let Some(element) = element_type(type_oid, cx) {
@@ -528,7 +531,7 @@ fn text_other(
     out: &mut Vec<u8>,
 ) -> Result<(), SqlError> {
     let (type_oid, _) = base_type(type_oid, -1, cx);
-    if let Some(family) = Family::of(type_oid) {
+    if let Some(family) = Family::named(type_oid, cx) {
         return family.write_text(value, cx, out);
     }
     match (type_oid, value) {
@@ -603,7 +606,7 @@ fn binary_other(
     out: &mut Vec<u8>,
 ) -> Result<(), SqlError> {
     let (base, _) = base_type(type_oid, -1, cx);
-    if let Some(family) = Family::of(base) {
+    if let Some(family) = Family::named(base, cx) {
         return family.write_binary(value, cx, out);
     }
     match (base, value) {

@@ -7,7 +7,7 @@ use super::multirange::Multirange;
 use super::network::{Network, NetworkKind};
 use super::range::{Range, RangeType};
 use super::wide_number::{self, WideNumber};
-use super::{TypeContext, codec, failure, mac_address, money};
+use super::{TypeContext, TypeShape, codec, failure, mac_address, money};
 use crate::builtin;
 use crate::datum::{Datum, DatumRef};
 use crate::error::SqlError;
@@ -53,6 +53,21 @@ impl Family {
                 (None, None) => return None,
             },
         })
+    }
+
+    /// The family of a type, the user's own ones included.
+    pub(crate) fn named(type_oid: Oid, cx: &TypeContext) -> Option<Self> {
+        if type_oid.0 < 16_384 {
+            return Self::of(type_oid);
+        }
+        match cx.names.shape(type_oid)? {
+            TypeShape::Range(of) => Some(Self::Range(of)),
+            TypeShape::Multirange(of) => Some(Self::Multirange(of)),
+            TypeShape::Array(_)
+            | TypeShape::Enum
+            | TypeShape::Domain(..)
+            | TypeShape::Composite(_) => None,
+        }
     }
 
     /// The class its values are stored in.

@@ -7,27 +7,32 @@
 //! ```
 //!
 //! The storage form has the bounds in their own storage forms, which for the six built-in subtypes are numbers: integers, or
-//! the text of a numeric. One collation, `pg_range`, therefore orders the ranges of all of them ([`compare_stored`]).
+//! the text of a numeric. Bounds of the user's range types may be texts and blobs, stored as `b` and hexadecimal digits, and
+//! floats, stored as `f` and their bits in an order-keeping form. One collation, `pg_range`, therefore orders the ranges of all
+//! of them ([`compare_stored`]). In memory a bound's value is what orders by itself: [`RangeType::to_bound`].
 //!
 //! # Invariants
 //! 1. Lower is never above upper, a missing bound is never inclusive, and a range without a value in it is `empty`.
 //! 2. The ranges of integers and dates are canonical: lower inclusive, upper exclusive.
 //!
 //! # Left out
-//! Range types of the user's own (`CREATE TYPE … AS RANGE`).
+//! Range types over types whose values do not order by their storage forms, such as enums, rows and arrays.
 //!
 //! # Sources
 //! PostgreSQL 15 manual, section 8.17 (Range Types) and 9.20.
 
 use std::cmp::Ordering;
 
-use super::array::BinaryReader;
+use super::array::{BinaryReader, StorageClass, storage_class};
 use super::datetime::{DATE_MAX, DATE_MIN, DAY_END};
-use super::{TypeContext, codec, failure, numeric, quoted, scalar};
+use super::family::Family;
+use super::{NoNames, TypeContext, TypeShape, codec, failure, numeric, quoted, scalar};
 use crate::builtin;
 use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::schema::builtin_collation;
+use crate::settings::FormatSettings;
 
 /// What stands for the range without a value in it.
 const EMPTY: &str = "empty";
@@ -95,6 +100,54 @@ pub struct RangeType {
     pub multirange: Oid,
 }
 
+/// What the bounds of a range type are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum BoundKind {
+    /// Integers, or the text of a numeric.
+    Number,
+    /// Floats.
+    Float,
+    /// Text that orders by its bytes.
+    Text,
+    /// Bytes.
+    Blob,
+}
+
+/// The kind of the bounds over a subtype; `None` for a type whose storage form does not order by itself.
+fn kind_of(subtype: Oid) -> Option<BoundKind> {
+    match subtype {
+        Oid::INT4 | Oid::INT8 | Oid::DATE | Oid::TIMESTAMP | Oid::TIMESTAMPTZ | Oid::NUMERIC => {
+            return Some(BoundKind::Number);
+        }
+        Oid::FLOAT4 | Oid::FLOAT8 => return Some(BoundKind::Float),
+        Oid::TEXT | Oid::VARCHAR | Oid::NAME | Oid::CHAR => return Some(BoundKind::Text),
+        _ => {}
+    }
+    let family = Family::of(subtype);
+    if builtin_collation(subtype).is_some() || (family.is_none() && subtype.0 >= 16_384) {
+        return None;
+    }
+    let names = NoNames;
+    let cx = TypeContext { settings: &FormatSettings::default(), names: &names, now_us: 0 };
+    match storage_class(subtype, &cx) {
+        StorageClass::Integer => Some(BoundKind::Number),
+        StorageClass::Blob => Some(BoundKind::Blob),
+        StorageClass::Text if matches!(family, Some(Family::Bits(_))) => Some(BoundKind::Text),
+        StorageClass::Text | StorageClass::Real => None,
+    }
+}
+
+/// The bits of a float in an order that is the floats'; NaN is last.
+fn ordered_bits(value: f64) -> u64 {
+    let value = if value == 0.0 { 0.0 } else { value };
+    let bits = if value.is_nan() { f64::NAN.to_bits() & !(1 << 63) } else { value.to_bits() };
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
+fn float_of_bits(bits: u64) -> f64 {
+    f64::from_bits(if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits })
+}
+
 impl RangeType {
     /// The range type with this OID, or that under the multirange type with it.
     #[must_use]
@@ -103,10 +156,49 @@ impl RangeType {
         Some(Self { range: row.range, subtype: row.subtype, multirange: row.multirange })
     }
 
-    /// Whether between two neighbouring values there is none.
+    /// The range type with this OID, or that under the multirange type with it, built in or the user's.
+    #[must_use]
+    pub fn named(type_oid: Oid, cx: &TypeContext) -> Option<Self> {
+        Self::of(type_oid).or_else(|| match cx.names.shape(type_oid) {
+            Some(TypeShape::Range(of) | TypeShape::Multirange(of)) => Some(of),
+            _ => None,
+        })
+    }
+
+    /// Whether between two neighbouring values there is none: only built-in types know the next value.
     #[must_use]
     pub fn is_discrete(self) -> bool {
-        matches!(self.subtype, Oid::INT4 | Oid::INT8 | Oid::DATE)
+        self.range.0 < 16_384 && matches!(self.subtype, Oid::INT4 | Oid::INT8 | Oid::DATE)
+    }
+
+    /// Whether ranges can be made over the subtype.
+    #[must_use]
+    pub fn orders(subtype: Oid) -> bool {
+        kind_of(subtype).is_some()
+    }
+
+    /// A value of the subtype as a bound has it.
+    #[must_use]
+    pub fn to_bound(self, value: Datum) -> Datum {
+        match (kind_of(self.subtype), value) {
+            (Some(BoundKind::Text), Datum::Text(text)) => Datum::Blob(text.into_bytes()),
+            (Some(BoundKind::Float), Datum::Text(_)) => Datum::Real(f64::NAN),
+            #[expect(clippy::cast_precision_loss, reason = "SQLite keeps whole floats as integers")]
+            (Some(BoundKind::Float), Datum::Integer(value)) => Datum::Real(value as f64),
+            (_, value) => value,
+        }
+    }
+
+    /// The value of the subtype that a bound has.
+    #[must_use]
+    pub fn from_bound(self, value: Datum) -> Datum {
+        match (kind_of(self.subtype), value) {
+            (Some(BoundKind::Text), Datum::Blob(bytes)) => {
+                Datum::Text(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            (_, Datum::Real(value)) => codec::real(value),
+            (_, value) => value,
+        }
     }
 
     /// The value after that of a discrete subtype; infinite dates have none.
@@ -219,6 +311,10 @@ fn compare_values(left: DatumRef<'_>, right: DatumRef<'_>) -> Ordering {
     match (left, right) {
         (DatumRef::Integer(left), DatumRef::Integer(right)) => left.cmp(&right),
         (DatumRef::Text(left), DatumRef::Text(right)) => numeric::compare_text(left, right),
+        (DatumRef::Real(left), DatumRef::Real(right)) => {
+            ordered_bits(left).cmp(&ordered_bits(right))
+        }
+        (DatumRef::Blob(left), DatumRef::Blob(right)) => left.cmp(right),
         _ => Ordering::Equal,
     }
 }
@@ -295,9 +391,14 @@ impl Range {
         let wrong = || failure::wrong_storage("range");
         let parts = parts(stored).ok_or_else(wrong)?;
         let Some((lower, upper)) = parts else { return Ok(Self::Empty) };
-        let value = |text: &str| match of.subtype {
-            _ if text.is_empty() => Some(None),
-            Oid::NUMERIC => Some(Some(Datum::Text(text.to_owned()))),
+        let value = |text: &str| match (of.subtype, text.split_at_checked(1)) {
+            (_, None) => Some(None),
+            (_, Some(("b", hex))) => Some(Some(Datum::Blob(scalar::from_hex(hex).ok()?))),
+            (_, Some(("f", hex))) => {
+                let bits = u64::from_str_radix(hex, 16).ok()?;
+                Some(Some(Datum::Real(float_of_bits(bits))))
+            }
+            (Oid::NUMERIC, _) => Some(Some(Datum::Text(text.to_owned()))),
             _ => text.parse().ok().map(|it| Some(Datum::Integer(it))),
         };
         let lower_value = value(lower.text).ok_or_else(wrong)?;
@@ -315,7 +416,9 @@ impl Range {
         let value = |bound: &Bound| match &bound.value {
             Some(Datum::Integer(value)) => value.to_string(),
             Some(Datum::Text(value)) => value.clone(),
-            Some(Datum::Null | Datum::Real(_) | Datum::Blob(_)) | None => String::new(),
+            Some(Datum::Real(value)) => format!("f{:016x}", ordered_bits(*value)),
+            Some(Datum::Blob(bytes)) => format!("b{}", scalar::to_hex(bytes)),
+            Some(Datum::Null) | None => String::new(),
         };
         let (open, close) = brackets(lower, upper);
         let (open, close) = (char::from(open), char::from(close));
@@ -344,7 +447,8 @@ impl Range {
         let upper_inclusive = reader.bracket([']', ')'], "Too many commas.")?;
         reader.expect_end("Junk after right parenthesis or bracket.")?;
         let read = |text: Option<String>| {
-            text.map(|text| codec::decode_text(of.subtype, -1, &text, cx)).transpose()
+            let read = |text: String| codec::decode_text(of.subtype, -1, &text, cx);
+            text.map(|text| read(text).map(|value| of.to_bound(value))).transpose()
         };
         let lower = Bound::lower(read(lower)?, lower_inclusive);
         let upper = Bound::upper(read(upper)?, upper_inclusive);
@@ -371,6 +475,7 @@ impl Range {
         for (bound, end) in [(lower, b','), (upper, close)] {
             if let Some(value) = &bound.value {
                 scratch.clear();
+                let value = of.from_bound(value.clone());
                 codec::encode_text(of.subtype, value.as_ref(), cx, &mut scratch)?;
                 quoted::write(&scratch, b"()[],", out);
             }
@@ -392,7 +497,8 @@ impl Range {
                 return Ok(None);
             }
             let length = reader.length()?;
-            codec::decode_binary(of.subtype, -1, reader.take(length)?, cx).map(Some)
+            let value = codec::decode_binary(of.subtype, -1, reader.take(length)?, cx)?;
+            Ok(Some(of.to_bound(value)))
         };
         let lower = value(FLAG_LOWER_INFINITE)?;
         let upper = value(FLAG_UPPER_INFINITE)?;
@@ -430,6 +536,7 @@ impl Range {
         );
         let encode = codec::encoder(of.subtype, true);
         for value in [lower, upper].into_iter().filter_map(|bound| bound.value.as_ref()) {
+            let value = of.from_bound(value.clone());
             codec::encode_field(encode, of.subtype, value.as_ref(), cx, out)?;
         }
         Ok(())
@@ -468,8 +575,10 @@ impl StoredBound<'_> {
             inclusive: bound.inclusive,
             side: bound.side,
         };
+        let coded = self.text.starts_with(['b', 'f']) && other.text.starts_with(['b', 'f']);
         cut(self).compare(cut(other), || match (self.text.parse(), other.text.parse()) {
             (Ok(left), Ok(right)) => i64::cmp(&left, &right),
+            _ if coded => self.text.cmp(other.text),
             _ => numeric::compare_text(self.text, other.text),
         })
     }

@@ -52,6 +52,8 @@ pub fn to_storage(fields: &[(Oid, Datum)], cx: &TypeContext) -> String {
 fn order_mark(type_oid: Oid, cx: &TypeContext) -> Option<Oid> {
     let (base, _) = codec::base_type(type_oid, -1, cx);
     match cx.names.shape(base) {
+        Some(super::TypeShape::Range(_)) => Some(Oid::INT4RANGE),
+        Some(super::TypeShape::Multirange(_)) => Some(Oid(4451)),
         Some(super::TypeShape::Composite(_)) => Some(Oid::RECORD),
         Some(super::TypeShape::Array(_)) if builtin::type_by_oid(base).is_none() => {
             Some(Oid::ANYARRAY)

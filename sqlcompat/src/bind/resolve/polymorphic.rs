@@ -7,7 +7,7 @@
 use super::coercion::can_coerce;
 use super::common_type::common_type_of_known;
 use super::type_facts::Types;
-use crate::builtin::{self, CastContext};
+use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 
@@ -137,7 +137,7 @@ impl Concrete {
             Oid::ANYCOMPATIBLEARRAY => array_over(types, known(self.compatible)?),
             Oid::ANYCOMPATIBLERANGE => known(self.compatible_range),
             ANYCOMPATIBLEMULTIRANGE => {
-                let range = self.compatible_range.and_then(builtin::range);
+                let range = self.compatible_range.and_then(|range| types.range_of(range));
                 known(range.map(|range| range.multirange))
             }
             other => Ok(other),
@@ -235,14 +235,14 @@ impl Gathered {
             }
             Oid::ANYCOMPATIBLERANGE => {
                 agree(types, &mut self.compatible_range, base, "anycompatiblerange")?;
-                let range = builtin::range(base);
+                let range = types.range_of(base);
                 let range =
                     range.ok_or_else(|| wrong_kind(types, declared, "a range type", base))?;
                 self.compatible.push(range.subtype);
                 Ok(())
             }
             ANYCOMPATIBLEMULTIRANGE => {
-                let range = builtin::range_of_multirange(base);
+                let range = types.range_of_multirange(base);
                 let range =
                     range.ok_or_else(|| wrong_kind(types, declared, "a multirange type", base))?;
                 agree(types, &mut self.compatible_range, range.range, "anycompatiblerange")?;
@@ -287,7 +287,7 @@ fn simple_family(types: Types<'_>, gathered: &Gathered) -> Result<Concrete, SqlE
     }
     let mut range = gathered.range;
     if let Some(multirange) = gathered.multirange {
-        let row = builtin::range_of_multirange(multirange);
+        let row = types.range_of_multirange(multirange);
         let row = row.ok_or_else(|| {
             wrong_kind(types, Oid::ANYMULTIRANGE, "a multirange type", multirange)
         })?;
@@ -297,14 +297,14 @@ fn simple_family(types: Types<'_>, gathered: &Gathered) -> Result<Concrete, SqlE
         range = Some(row.range);
     }
     if let Some(range) = range {
-        let row = builtin::range(range);
+        let row = types.range_of(range);
         let row = row.ok_or_else(|| wrong_kind(types, Oid::ANYRANGE, "a range type", range))?;
         same_element(types, &mut element, row.subtype, Oid::ANYRANGE)?;
     }
     if let Some(element) = element.filter(|element| *element != Oid::ANYELEMENT) {
         restricted_element(types, gathered, element)?;
     }
-    let multirange = range.and_then(builtin::range).map(|row| row.multirange);
+    let multirange = range.and_then(|range| types.range_of(range)).map(|row| row.multirange);
     Ok(Concrete { element, array: gathered.array, range, multirange, ..Concrete::default() })
 }
 
@@ -361,7 +361,8 @@ fn compatible_family(types: Types<'_>, gathered: &Gathered) -> Result<Oid, SqlEr
         let message = format!("type matched to anycompatiblenonarray is an array type: {name}");
         return Err(mismatch(message));
     }
-    let subtype = gathered.compatible_range.and_then(builtin::range).map(|row| row.subtype);
+    let subtype =
+        gathered.compatible_range.and_then(|range| types.range_of(range)).map(|row| row.subtype);
     if subtype.is_some_and(|subtype| subtype != common) {
         return Err(disagree());
     }

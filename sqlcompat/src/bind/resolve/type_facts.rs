@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::builtin::{self, PG_CATALOG, TypeKind};
 use crate::oid::Oid;
 use crate::schema::{Catalog, UserType, storage_form};
+use crate::types::range::RangeType;
 
 /// Domains over domains are followed this far; deeper nesting cannot be created.
 const DOMAIN_DEPTH_MAX: usize = 64;
@@ -105,6 +106,12 @@ impl<'a> Types<'a> {
             UserType::Composite(it) => {
                 row_info(it.oid, &it.name, it.namespace, it.relation_oid, it.array_oid)
             }
+            UserType::Range(it) => TypeInfo {
+                kind: if it.is_multirange() { TypeKind::Multirange } else { TypeKind::Range },
+                category: b'R',
+                len: -1,
+                ..plain
+            },
             UserType::Domain(domain) => {
                 let base = self.info(domain.base_type);
                 TypeInfo {
@@ -180,6 +187,29 @@ impl<'a> Types<'a> {
         self.element(self.base(oid))
     }
 
+    /// What is known of a range type, built in or the user's.
+    #[must_use]
+    pub fn range_of(self, oid: Oid) -> Option<RangeType> {
+        if let Some(row) = builtin::range(oid) {
+            return RangeType::of(row.range);
+        }
+        self.user_range(oid).filter(|of| of.range == oid)
+    }
+
+    /// What is known of the range type under a multirange type.
+    #[must_use]
+    pub fn range_of_multirange(self, oid: Oid) -> Option<RangeType> {
+        if let Some(row) = builtin::range_of_multirange(oid) {
+            return RangeType::of(row.range);
+        }
+        self.user_range(oid).filter(|of| of.multirange == oid)
+    }
+
+    fn user_range(self, oid: Oid) -> Option<RangeType> {
+        let UserType::Range(it) = self.catalog.types.get(&oid)? else { return None };
+        Some(RangeType { range: it.range, subtype: it.subtype, multirange: it.multirange })
+    }
+
     /// The array type over a type.
     #[must_use]
     pub fn array_of(self, oid: Oid) -> Option<Oid> {
@@ -202,6 +232,12 @@ impl<'a> Types<'a> {
     #[must_use]
     pub fn is_enum(self, oid: Oid) -> bool {
         self.info(oid).is_some_and(|info| info.kind == TypeKind::Enum)
+    }
+
+    /// Values of the type are labels of the user's enums, or have some in them: arrays and composite types of the user's own.
+    #[must_use]
+    pub fn holds_enum(self, oid: Oid) -> bool {
+        oid.0 >= 16_384 && self.catalog.holds_enum(oid)
     }
 
     /// The type is a row type, or a domain over one.

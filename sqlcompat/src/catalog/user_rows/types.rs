@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::{Dependencies, PG_CLASS, PG_TYPE, numbers};
+use crate::builtin;
 use crate::oid::Oid;
-use crate::schema::{Catalog, CheckConstraint, CompositeType, DomainType, EnumType, UserType};
+use crate::schema::{
+    Catalog, CheckConstraint, CompositeType, DomainType, EnumType, RangeUserType, UserType,
+};
 
 /// Bytes that a name may have.
 const NAME_BYTES_MAX: usize = 63;
@@ -34,6 +37,26 @@ const ROW: &str = "INSERT OR IGNORE INTO pg_type(oid, typname, typnamespace, typ
         typalign, typstorage, typnotnull, typbasetype, typtypmod, typndims, typcollation)
     VALUES (?1, ?2, ?3, ?4, ?5, 10, -1, 0, 'c', 'C', 0, 1, ',', 0, 0, 2290, 2291, 2402, 2403, 0, 0, 0, 'd', 'x', 0,
         0, -1, 0, 0)";
+
+const RANGE: &str = "INSERT OR IGNORE INTO pg_type(oid, typname, typnamespace, typarray, typtype,
+        typinput, typoutput, typreceive, typsend, typanalyze,
+        typowner, typlen, typbyval, typcategory, typispreferred, typisdefined, typdelim, typrelid,
+        typsubscript, typelem, typmodin, typmodout,
+        typalign, typstorage, typnotnull, typbasetype, typtypmod, typndims, typcollation)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 10, -1, 0, 'R', 0, 1, ',', 0, 0, 0, 0, 0,
+        CASE typalign WHEN 'd' THEN 'd' ELSE 'i' END, 'x', 0, 0, -1, 0, 0
+    FROM pg_type WHERE oid = ?11";
+
+const RANGE_ROW: &str = "INSERT OR IGNORE INTO pg_range(rngtypid, rngsubtype, rngmultitypid, rngcollation,
+        rngsubopc, rngcanonical, rngsubdiff)
+    SELECT ?1, ?2, ?3,
+        coalesce((SELECT oid FROM pg_collation WHERE collname = ?5), typcollation),
+        coalesce((SELECT oid FROM pg_opclass WHERE opcmethod = 403 AND opcintype = ?2 AND opcdefault), 0), 0, ?4
+    FROM pg_type WHERE oid = ?2";
+
+/// Input, output, receive, send and analyze functions of range types, and of multirange types.
+const RANGE_FUNCTIONS: [[u32; 5]; 2] =
+    [[3834, 3835, 3836, 3837, 3916], [4231, 4232, 4233, 4234, 4242]];
 
 const ARRAY: &str = "INSERT OR IGNORE INTO pg_type(oid, typname, typnamespace, typelem, typarray,
         typowner, typlen, typbyval, typtype, typcategory, typispreferred, typisdefined, typdelim, typrelid,
@@ -65,6 +88,11 @@ pub(super) fn insert(connection: &Connection, catalog: &Catalog) -> rusqlite::Re
     insert_rows(connection, catalog, &mut elements)?;
     for domain in domains_in_order(catalog) {
         insert_domain(connection, domain)?;
+    }
+    for it in catalog.types.values() {
+        if let UserType::Range(it) = it {
+            insert_range(connection, it)?;
+        }
     }
     for it in catalog.types.values() {
         elements.push(Element {
@@ -126,6 +154,38 @@ fn insert_composite(connection: &Connection, it: &CompositeType) -> rusqlite::Re
     let mut depend = Dependencies::new(connection)?;
     depend.in_namespace(PG_TYPE, it.oid, it.namespace)?;
     depend.add((PG_CLASS, it.relation_oid, 0), (PG_TYPE, it.oid, 0), "i")
+}
+
+fn insert_range(connection: &Connection, it: &RangeUserType) -> rusqlite::Result<()> {
+    let [input, output, receive, send, analyze] = RANGE_FUNCTIONS[usize::from(it.is_multirange())];
+    connection.prepare_cached(RANGE)?.execute(params![
+        it.oid.0,
+        it.name,
+        it.namespace.0,
+        it.array_oid.0,
+        if it.is_multirange() { "m" } else { "r" },
+        input,
+        output,
+        receive,
+        send,
+        analyze,
+        it.subtype.0
+    ])?;
+    let mut depend = Dependencies::new(connection)?;
+    if it.is_multirange() {
+        return depend.add((PG_TYPE, it.oid, 0), (PG_TYPE, it.range, 0), "i");
+    }
+    depend.in_namespace(PG_TYPE, it.oid, it.namespace)?;
+    let rows = it.subtype_diff.as_deref().map(builtin::functions_by_name).unwrap_or_default();
+    let difference = rows.iter().find(|row| row.arguments == [it.subtype, it.subtype]);
+    connection.prepare_cached(RANGE_ROW)?.execute(params![
+        it.oid.0,
+        it.subtype.0,
+        it.multirange.0,
+        difference.map_or(0, |row| row.oid.0),
+        it.collation
+    ])?;
+    Ok(())
 }
 
 fn insert_domain(connection: &Connection, it: &DomainType) -> rusqlite::Result<()> {

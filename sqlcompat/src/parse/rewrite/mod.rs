@@ -35,6 +35,7 @@
 //! | `MERGE … USING a JOIN b ON … ON …` | the join in parentheses |
 //! | `t.* IS NULL`, `(t.*).a` | `t IS NULL`, `(t).a` |
 //! | `a *= b` | one operator |
+//! | `a NOT LIKE ALL (b)` | `a !~~ ALL (b)` |
 //!
 //! The marks begin with a NUL, which no name from a client can hold.
 
@@ -132,7 +133,9 @@ fn spell(
 fn is_candidate(token: &Token) -> bool {
     match token {
         Token::Word(word) if word.quote_style.is_none() => {
-            const WORDS: [&str; 22] = [
+            const WORDS: [&str; 24] = [
+                "LIKE",
+                "ILIKE",
                 "MERGE",
                 "AS",
                 "GROUP",
@@ -165,6 +168,26 @@ fn is_candidate(token: &Token) -> bool {
         | Token::SingleQuotedString(_) => true,
         _ => false,
     }
+}
+
+/// `LIKE ALL (…)`: the operator that LIKE stands for.
+fn like_all(word: &Word, rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let [like, all, open, ..] = rest else { return 0 };
+    let is_all = matches!(&all.token, Token::Word(all) if is_word(all, "ALL"));
+    if !is_all || open.token != Token::LParen {
+        return 0;
+    }
+    let negated =
+        matches!(out.last().map(|it| &it.token), Some(Token::Word(not)) if is_word(not, "NOT"));
+    let span = if negated { out.pop().map_or(like.span, |not| not.span) } else { like.span };
+    let token = match (is_word(word, "LIKE"), negated) {
+        (true, false) => Token::DoubleTilde,
+        (true, true) => Token::ExclamationMarkDoubleTilde,
+        (false, false) => Token::DoubleTildeAsterisk,
+        (false, true) => Token::ExclamationMarkDoubleTildeAsterisk,
+    };
+    out.push(TokenWithSpan { token, span });
+    1
 }
 
 /// `=`, `<>`, `<` and the like.
@@ -220,6 +243,7 @@ fn production(
         return Ok(literal::typed(rest, out));
     }
     Ok(match word.value.to_ascii_uppercase().as_str() {
+        "LIKE" | "ILIKE" => like_all(word, rest, out),
         "TABLE" => table(rest, out),
         "ONLY" => only(rest, out),
         "VARIADIC" => variadic(rest, out),

@@ -86,6 +86,8 @@ pub enum DdlStatement {
         /// Names and types of its fields.
         fields: Vec<(String, TypeName)>,
     },
+    /// `CREATE TYPE … AS RANGE`.
+    CreateRange(CreateRange),
     /// `CREATE DOMAIN`.
     CreateDomain(CreateDomain),
     /// `CREATE EXTENSION`.
@@ -508,6 +510,21 @@ pub struct SequenceOptions {
     pub restart: Option<Option<i64>>,
     /// `SEQUENCE NAME`, of identity columns.
     pub name: Option<ObjectName>,
+}
+
+/// `CREATE TYPE … AS RANGE`.
+#[derive(Clone, Debug)]
+pub struct CreateRange {
+    /// Name.
+    pub name: ObjectName,
+    /// `subtype`.
+    pub subtype: TypeName,
+    /// `subtype_diff`.
+    pub subtype_diff: Option<ObjectName>,
+    /// `collation`.
+    pub collation: Option<ObjectName>,
+    /// `multirange_type_name`.
+    pub multirange: Option<ObjectName>,
 }
 
 /// `CREATE DOMAIN`.

@@ -3,7 +3,7 @@
 use sqlparser::tokenizer::Token;
 
 use super::ast::{
-    CreateDomain, CreateIndex, CreateSequence, CreateTable, CreateTableAs, CreateView,
+    CreateDomain, CreateIndex, CreateRange, CreateSequence, CreateTable, CreateTableAs, CreateView,
     DdlStatement, DropKind, ObjectName, SequenceOptions, StorageOptions,
 };
 use super::cursor::Cursor;
@@ -389,6 +389,9 @@ fn create_sequence(cursor: &mut Cursor<'_>, temporary: bool) -> Parsed {
 
 fn create_type(cursor: &mut Cursor<'_>) -> Parsed {
     let name = cursor.object_name()?;
+    if cursor.words("as range") {
+        return create_range(cursor, name);
+    }
     if !cursor.words("as enum") {
         return create_composite(cursor, name);
     }
@@ -400,6 +403,41 @@ fn create_type(cursor: &mut Cursor<'_>) -> Parsed {
     };
     cursor.expect_symbol(&Token::RParen)?;
     ddl(DdlStatement::CreateEnum { name, labels })
+}
+
+/// What follows the name in `CREATE TYPE name AS RANGE (attribute = value, …)`.
+fn create_range(cursor: &mut Cursor<'_>, name: ObjectName) -> Parsed {
+    let (mut subtype, mut subtype_diff, mut collation, mut multirange) = (None, None, None, None);
+    cursor.expect_symbol(&Token::LParen)?;
+    cursor.comma_list(|cursor| {
+        let attribute = cursor.identifier()?;
+        cursor.expect_symbol(&Token::Eq)?;
+        let redundant = match attribute.as_str() {
+            "subtype" => subtype.replace(TypeName::parse(cursor)?).is_some(),
+            "subtype_diff" => subtype_diff.replace(cursor.object_name()?).is_some(),
+            "collation" => collation.replace(cursor.object_name()?).is_some(),
+            "multirange_type_name" => multirange.replace(cursor.object_name()?).is_some(),
+            "subtype_opclass" | "canonical" => {
+                return Err(SqlError::unsupported(format!("{attribute} of a range type")));
+            }
+            other => {
+                let message = format!("type attribute \"{other}\" not recognized");
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
+        };
+        if redundant {
+            let message = "conflicting or redundant options";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        Ok(())
+    })?;
+    cursor.expect_symbol(&Token::RParen)?;
+    let Some(subtype) = subtype else {
+        let message = "type attribute \"subtype\" is required";
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    };
+    let range = CreateRange { name, subtype, subtype_diff, collation, multirange };
+    ddl(DdlStatement::CreateRange(range))
 }
 
 /// What follows the name in `CREATE TYPE name AS (field type, …)`.

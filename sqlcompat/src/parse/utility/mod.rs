@@ -36,7 +36,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 pub use ast::{
     AbsentObject, AlterColumn, AlterDomain, AlterObject, AlterTable, AlterTableAction, AlterType,
     AttributeChange, ColumnClause, ColumnMark, CommentTarget, ConstraintClause, ConstraintKind,
-    CreateDomain, CreateIndex, CreateSequence, CreateTable, CreateTableAs, CreateView,
+    CreateDomain, CreateIndex, CreateRange, CreateSequence, CreateTable, CreateTableAs, CreateView,
     DdlStatement, Deferral, DropKind, ForeignKeyClause, IdentityClause, IndexKeyClause, KeyClause,
     LikeClause, ObjectName, ReplicaIdentity, SequenceOptions, SourceText, StorageOption,
     StorageOptions, TableElement,

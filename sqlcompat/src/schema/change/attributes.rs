@@ -23,7 +23,7 @@ impl Edit<'_> {
         let path = &self.statement.search_path;
         match self.catalog.type_by_name(path, name.schema.as_deref(), &name.name) {
             Some(UserType::Composite(found)) => Ok(found.clone()),
-            Some(UserType::Enum(_) | UserType::Domain(_)) | None => {
+            Some(UserType::Enum(_) | UserType::Domain(_) | UserType::Range(_)) | None => {
                 if self.relation(name)?.is_some() {
                     let message = format!("\"{}\" is not a composite type", name.name);
                     return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
@@ -139,6 +139,7 @@ pub(super) fn contains(catalog: &Catalog, oid: Oid, wanted: Oid, depth: usize) -
             _ if is_array => contains(catalog, found.oid(), wanted, depth),
             UserType::Enum(_) => false,
             UserType::Domain(domain) => contains(catalog, domain.base_type, wanted, depth),
+            UserType::Range(range) => contains(catalog, range.subtype, wanted, depth),
             UserType::Composite(it) => {
                 it.fields.iter().any(|(_, field, _)| contains(catalog, *field, wanted, depth))
             }

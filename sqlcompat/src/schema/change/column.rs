@@ -9,7 +9,7 @@ use crate::oid::Oid;
 use crate::parse::utility::{
     ColumnClause, ColumnMark, IdentityClause, SequenceOptions, SourceText,
 };
-use crate::schema::catalog::{Catalog, Column, ColumnGeneration};
+use crate::schema::catalog::{Catalog, Column, ColumnGeneration, UserType};
 use crate::schema::definition::{ColumnDefinition, TypeReference};
 use crate::schema::lookup::Relation;
 use crate::schema::row::{ObjectId, ObjectKind};
@@ -355,8 +355,9 @@ pub(super) fn type_reference(catalog: &Catalog, (oid, typmod): (Oid, i32)) -> Ty
     let typmod = (typmod >= 0).then_some(typmod);
     match catalog.type_by_oid(oid) {
         Some((user_type, array)) => {
-            TypeReference { oid: 0, user: Some(user_type.id().0), array, typmod }
+            let multirange = matches!(user_type, UserType::Range(it) if it.is_multirange());
+            TypeReference { oid: 0, user: Some(user_type.id().0), multirange, array, typmod }
         }
-        None => TypeReference { oid: oid.0, user: None, array: false, typmod },
+        None => TypeReference { oid: oid.0, typmod, ..TypeReference::default() },
     }
 }

@@ -82,7 +82,9 @@ fn is_over(catalog: &Catalog, oid: Oid, domain: Oid) -> bool {
         }
         match catalog.types.get(&current) {
             Some(UserType::Domain(found)) => current = found.base_type,
-            Some(UserType::Enum(_) | UserType::Composite(_)) | None => return false,
+            Some(UserType::Enum(_) | UserType::Composite(_) | UserType::Range(_)) | None => {
+                return false;
+            }
         }
     }
     false

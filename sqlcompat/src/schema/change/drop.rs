@@ -91,8 +91,15 @@ impl Edit<'_> {
         let path = &self.statement.search_path;
         match self.catalog.type_by_name(path, name.schema.as_deref(), &name.name) {
             Some(UserType::Domain(it)) => Ok(it.id),
+            Some(UserType::Range(it)) if kind == DropKind::Type && it.is_multirange() => {
+                let range = self.catalog.types.get(&it.range).map_or("", UserType::name);
+                let message =
+                    format!("cannot drop type {} because type {range} requires it", it.name);
+                Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                    .with_hint(format!("You can drop type {range} instead.")))
+            }
             Some(found) if kind == DropKind::Type => Ok(found.id()),
-            Some(UserType::Enum(_) | UserType::Composite(_)) => {
+            Some(UserType::Enum(_) | UserType::Composite(_) | UserType::Range(_)) => {
                 let message = format!("\"{}\" is not a domain", name.display());
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
             }
@@ -264,7 +271,11 @@ impl Edit<'_> {
         if let Some(it) = catalog.namespaces.values().find(|it| it.id == id) {
             return format!("schema {}", it.name);
         }
-        if let Some(it) = catalog.types.values().find(|it| type_id(it) == id) {
+        // A multirange type goes by its range type.
+        let multirange =
+            |it: &UserType| matches!(it, UserType::Range(range) if range.is_multirange());
+        let named = |it: &&UserType| type_id(it) == id && !multirange(it);
+        if let Some(it) = catalog.types.values().find(named) {
             let types = Types::new(catalog, &self.statement.search_path);
             return format!("type {}", types.format(it.oid()));
         }
@@ -341,6 +352,11 @@ impl Edit<'_> {
                 && let Some((base, _)) = catalog.type_by_oid(domain.base_type)
             {
                 found.add(domain.id, type_id(base), false);
+            }
+            if let UserType::Range(range) = user_type
+                && let Some((of, _)) = catalog.type_by_oid(range.subtype)
+            {
+                found.add(range.id, type_id(of), false);
             }
             if let UserType::Composite(composite) = user_type {
                 for (_, field, _) in &composite.fields {

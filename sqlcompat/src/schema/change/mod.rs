@@ -26,6 +26,7 @@ pub(super) mod expression;
 mod index;
 mod names;
 mod operator_class;
+mod range_type;
 mod sequence;
 mod storage_option;
 mod table_property;
@@ -88,10 +89,8 @@ fn change(edit: &mut Edit<'_>, ddl: &DdlStatement) -> Result<String, SqlError> {
             edit.create_composite(name, fields)?;
             "CREATE TYPE".to_owned()
         }
-        DdlStatement::CreateDomain(ast) => {
-            edit.create_domain(ast)?;
-            "CREATE DOMAIN".to_owned()
-        }
+        DdlStatement::CreateRange(ast) => edit.create_range(ast)?.to_owned(),
+        DdlStatement::CreateDomain(ast) => edit.create_domain(ast)?.to_owned(),
         DdlStatement::CreateExtension { name, if_not_exists } => {
             edit.create_extension(name, *if_not_exists)?;
             "CREATE EXTENSION".to_owned()

@@ -81,8 +81,8 @@ impl Edit<'_> {
         Ok(())
     }
 
-    /// `CREATE DOMAIN`.
-    pub(super) fn create_domain(&mut self, ast: &CreateDomain) -> Result<(), SqlError> {
+    /// `CREATE DOMAIN`; gives the command tag.
+    pub(super) fn create_domain(&mut self, ast: &CreateDomain) -> Result<&'static str, SqlError> {
         let namespace = self.target_namespace(&ast.name, false)?;
         self.claim_type_name(namespace.1, &ast.name.name)?;
         let data_type = ast.base.resolve(&self.catalog, &self.statement.search_path)?;
@@ -106,7 +106,7 @@ impl Edit<'_> {
             self.add_domain_check(&mut definition, name, data_type, constraint.as_deref(), text)?;
         }
         self.create(ObjectKind::Type, namespace.0, &ast.name.name, &definition);
-        Ok(())
+        Ok("CREATE DOMAIN")
     }
 
     fn add_domain_check(
