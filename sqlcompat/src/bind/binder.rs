@@ -240,7 +240,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Where the last occurrence of a word or operator before a place stands.
-    fn last_before(&self, at: At, wanted: &str) -> Option<At> {
+    pub(crate) fn last_before(&self, at: At, wanted: &str) -> Option<At> {
         let rest = self.text_from(at)?;
         let before = self.text.get(..self.text.len() - rest.len())?;
         let mut parts = before.as_bytes().windows(wanted.len());

@@ -39,9 +39,6 @@ impl<'a> Binder<'a> {
         on: Option<&OnInsert>,
     ) -> Result<Option<Conflict<'a>>, SqlError> {
         let Some(on) = on else { return Ok(None) };
-        if self.written_view_of(target).is_some() {
-            return Err(SqlError::unsupported("ON CONFLICT on a view"));
-        }
         let OnInsert::OnConflict(ast::OnConflict { conflict_target, action }) = on else {
             return Err(SqlError::unsupported("ON DUPLICATE KEY"));
         };
@@ -56,10 +53,11 @@ impl<'a> Binder<'a> {
         let columns = match conflict_target {
             None => Vec::new(),
             Some(_) if index.is_some() => Vec::new(),
-            Some(ConflictTarget::Columns(idents)) => self.conflict_columns(target.table, idents)?,
+            Some(ConflictTarget::Columns(idents)) => self.conflict_columns(target, idents)?,
             Some(ConflictTarget::OnConstraint(name)) => {
                 let (_, name) = self.qualified(name)?;
-                constraint_columns(target.table, &name)?
+                let constraints = self.written_view_of(target).is_none().then_some(target.table);
+                constraint_columns(constraints, &name, self.target_shown(target))?
             }
         };
         let update = match action {
@@ -94,6 +92,9 @@ impl<'a> Binder<'a> {
         target: Target<'a>,
         (keys, predicate): (&str, &str),
     ) -> Result<ConflictIndex, SqlError> {
+        if self.written_view_of(target).is_some() {
+            return Err(SqlError::unsupported("ON CONFLICT of an index's expressions on a view"));
+        }
         let wanted = match parse::expression(&format!("({keys})"))? {
             ast::Expr::Tuple(keys) => keys,
             ast::Expr::Nested(key) => vec![*key],
@@ -148,6 +149,9 @@ impl<'a> Binder<'a> {
         let mut excluded = self.relations.get(target.relation).clone();
         "excluded".clone_into(&mut excluded.alias);
         "excluded".clone_into(&mut excluded.qualifier);
+        if let Some(view) = self.written_view_of(target) {
+            excluded.columns = view.columns_over("excluded", self)?;
+        }
         let id = self.relations.add(excluded);
         let names = self.names_of(id, None);
         self.add_names(names)
@@ -155,25 +159,41 @@ impl<'a> Binder<'a> {
 
     fn conflict_columns(
         &self,
-        table: &'a Table,
+        target: Target<'a>,
         idents: &[ast::Ident],
     ) -> Result<Vec<&'a Column>, SqlError> {
+        let table = target.table;
+        let viewed = self.written_view_of(target);
+        // PostgreSQL points at the parenthesis.
+        let first = idents.first().map_or(At(0), |ident| self.span_start(ident.span));
+        let at = self.last_before(first, "(").unwrap_or(first);
         let mut columns = Vec::with_capacity(idents.len());
         for ident in idents {
             let name = Self::name(ident);
-            let at = self.span_start(ident.span);
-            let column = table.column_by_name(&name).ok_or_else(|| {
-                SqlError::new(
-                    SqlState::UNDEFINED_COLUMN,
-                    format!("column \"{name}\" does not exist"),
-                )
-                .at(at.position())
-            })?;
+            let undefined = || {
+                let message = format!("column \"{name}\" does not exist");
+                SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(at.position())
+            };
+            let column = match viewed {
+                None => table.column_by_name(&name).ok_or_else(undefined)?,
+                Some(view) => {
+                    let found = view.columns.iter().find(|it| it.name == name);
+                    let behind = found.ok_or_else(undefined)?.behind.ok();
+                    let column = behind.and_then(|attnum| table.column(attnum));
+                    column.ok_or_else(no_such_conflict)?
+                }
+            };
             columns.push(column);
         }
         let mut wanted: Vec<i16> = columns.iter().map(|column| column.attnum).collect();
         wanted.sort_unstable();
         wanted.dedup();
+        let mut different: Vec<&'a Column> = Vec::with_capacity(columns.len());
+        for column in columns {
+            if !different.iter().any(|it| it.attnum == column.attnum) {
+                different.push(column);
+            }
+        }
         let same = |found: &mut dyn Iterator<Item = i16>| {
             let mut found: Vec<i16> = found.collect();
             found.sort_unstable();
@@ -187,7 +207,7 @@ impl<'a> Binder<'a> {
                 && same(&mut index.keys.iter().map(|key| key.attnum))
         });
         if constrained || indexed {
-            return Ok(columns);
+            return Ok(different);
         }
         Err(no_such_conflict())
     }
@@ -260,12 +280,18 @@ pub(crate) fn once_keys(conflict: &Conflict<'_>, rows: &Rows<'_>) -> Vec<usize> 
     conflict.columns.iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default()
 }
 
-fn constraint_columns<'a>(table: &'a Table, name: &str) -> Result<Vec<&'a Column>, SqlError> {
-    let unique = table.uniques.iter().find(|unique| unique.name == name).ok_or_else(|| {
-        SqlError::new(
-            SqlState::UNDEFINED_OBJECT,
-            format!("constraint \"{name}\" for table \"{}\" does not exist", table.name),
-        )
+/// The columns of a constraint; a view has none.
+fn constraint_columns<'a>(
+    table: Option<&'a Table>,
+    name: &str,
+    target: &str,
+) -> Result<Vec<&'a Column>, SqlError> {
+    let found = table.and_then(|table| {
+        table.uniques.iter().find(|unique| unique.name == name).map(|unique| (table, unique))
+    });
+    let (table, unique) = found.ok_or_else(|| {
+        let message = format!("constraint \"{name}\" for table \"{target}\" does not exist");
+        SqlError::new(SqlState::UNDEFINED_OBJECT, message)
     })?;
     Ok(unique.columns.iter().filter_map(|attnum| table.column(*attnum)).collect())
 }

@@ -3,6 +3,7 @@
 use sqlparser::ast::{self, FromTable, TableWithJoins};
 
 use super::binder::Binder;
+use super::check_option::Checks;
 use super::context::BindContext;
 use super::modification::{Change, Modification};
 use super::target::written_table;
@@ -49,7 +50,8 @@ impl<'a> Binder<'a> {
         let filter = self.within_view(target, filter);
         let returning = self.returning(returning.as_deref(), target)?;
         let change = Change::Delete { using, filter };
-        Ok(Modification { target, change, ctes: Vec::new(), returning })
+        let checks = Checks::default();
+        Ok(Modification { target, change, ctes: Vec::new(), returning, checks })
     }
 }
 

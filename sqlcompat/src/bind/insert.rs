@@ -96,7 +96,8 @@ impl<'a> Binder<'a> {
         let conflict = self.on_conflict(target, parts.on)?;
         let returning = self.returning(parts.returning, target)?;
         let change = Change::Insert(Box::new(rows), conflict.map(Box::new));
-        Ok(Modification { target, change, ctes, returning })
+        let checks = self.checks(target);
+        Ok(Modification { target, change, ctes, returning, checks })
     }
 
     /// `VALUES` by itself stays as text, for DEFAULT; any other query is bound before the target comes into scope.
@@ -165,7 +166,6 @@ impl<'a> Binder<'a> {
         overriding: Overriding,
     ) -> Result<Rows<'a>, SqlError> {
         let explicit = named.is_some();
-        let table = target.table;
         let named = match named {
             Some(named) => named,
             None => self.all_places(target, &source)?,
@@ -175,11 +175,11 @@ impl<'a> Binder<'a> {
                 Rows { columns: Vec::new(), source: Values::Rows(vec![Vec::new()]) }
             }
             InsertSource::Values(values) => {
-                self.value_rows(&named, explicit, values, overriding)?
+                self.value_rows(target, (&named, explicit), values, overriding)?
             }
             InsertSource::Query(query) => self.query_rows(&named, explicit, *query, overriding)?,
         };
-        self.add_defaults(table, &mut rows)?;
+        self.add_defaults(target, &mut rows)?;
         Ok(rows)
     }
 
@@ -201,8 +201,8 @@ impl<'a> Binder<'a> {
 
     fn value_rows(
         &mut self,
-        named: &[Place<'a>],
-        explicit: bool,
+        target: Target<'a>,
+        (named, explicit): (&[Place<'a>], bool),
         values: &ast::Values,
         overriding: Overriding,
     ) -> Result<Rows<'a>, SqlError> {
@@ -237,7 +237,7 @@ impl<'a> Binder<'a> {
             let mut bound = Vec::with_capacity(width);
             for (place, expr) in named.iter().zip(&row.content) {
                 if place.part.is_empty() {
-                    let value = self.inserted_value(place.column, expr, overriding)?;
+                    let value = self.inserted_value(target, place.column, expr, overriding)?;
                     bound.push((place.column, value));
                 } else {
                     self.assign_expression_part(place, expr, &mut bound)?;
@@ -289,12 +289,13 @@ impl<'a> Binder<'a> {
 
     fn inserted_value(
         &mut self,
+        target: Target<'a>,
         column: &'a Column,
         expr: &ast::Expr,
         overriding: Overriding,
     ) -> Result<Expr, SqlError> {
         if is_default(expr) {
-            return self.column_default(column);
+            return self.default_for(target, column);
         }
         let identity = matches!(
             column.generation,
@@ -347,16 +348,26 @@ impl<'a> Binder<'a> {
     }
 
     /// Adds the columns that were not named and have a default, and the hidden key; protects an integer key from NULL.
-    fn add_defaults(&mut self, table: &'a Table, rows: &mut Rows<'a>) -> Result<(), SqlError> {
+    fn add_defaults(&mut self, target: Target<'a>, rows: &mut Rows<'a>) -> Result<(), SqlError> {
+        let table = target.table;
+        if let Some(view) = self.written_view_of(target) {
+            let computed =
+                view.columns.iter().find(|it| it.default.is_some() && it.behind.is_err());
+            if let Some(column) = computed {
+                self.target_column(target, &column.name, "insert into", At(0))?;
+            }
+        }
         for column in &table.columns {
             let given = rows.columns.iter().any(|it| it.attnum == column.attnum);
             let key = table.integer_key().is_some_and(|key| key.attnum == column.attnum);
-            let wanted = self.has_default(column) || key;
+            let viewed = self.view_column(target, column);
+            let viewed = viewed.is_some_and(|it| it.insert_default().is_some());
+            let wanted = viewed || self.has_default(column) || key;
             if given || !wanted || !column.generation.is_written() {
                 continue;
             }
             rows.columns.push(column);
-            let default = self.column_default(column)?;
+            let default = self.default_for(target, column)?;
             match &mut rows.source {
                 Values::Rows(rows) => rows.iter_mut().for_each(|row| row.push(default.clone())),
                 Values::Query(query) => {

@@ -11,6 +11,7 @@
 mod assigned_part;
 mod binder;
 mod changes;
+mod check_option;
 mod coerce;
 mod composite;
 mod conditional;
@@ -52,6 +53,7 @@ mod table_function;
 mod target;
 pub mod tree;
 mod type_names;
+mod updatable;
 mod update;
 mod utility;
 mod view_target;
@@ -64,3 +66,4 @@ pub use scalar::{
     bind_scalar_expression,
 };
 pub(crate) use stored_query::unpopulated;
+pub use updatable::{Reason, UpdatableView, relation_events, updatability};

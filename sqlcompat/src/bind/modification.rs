@@ -6,6 +6,7 @@
 use sqlparser::ast::Statement;
 
 use super::binder::Binder;
+use super::check_option::Checks;
 use super::conflict::Conflict;
 use super::context::BindContext;
 use super::insert::Rows;
@@ -26,6 +27,8 @@ pub(crate) struct Modification<'a> {
     pub(crate) ctes: Vec<Cte>,
     /// `RETURNING`.
     pub(crate) returning: Option<Returning>,
+    /// What a view's check option asks of new rows.
+    pub(crate) checks: Checks,
 }
 
 /// What a data-modifying statement does to its target.

@@ -27,6 +27,7 @@
 use std::collections::BTreeMap;
 
 use super::binder::Binder;
+use super::check_option::Checks;
 use super::insert::select_over;
 use super::modification::{Change, Modification};
 use super::query::plain_query;
@@ -254,9 +255,16 @@ impl<'a> Steps<'a> {
         let table = part.target.table;
         self.writes(table);
         let ctes: Vec<Cte> = ctes.iter().chain(&part.ctes).cloned().collect();
+        let checked_late = part.checks.is_late();
+        let mut after = rest.clone();
+        if checked_late {
+            after.reads.extend(&part.checks.reads);
+        }
+        let rest = &after;
         self.keep_what_follows(part, rest)?;
         let late = part.returning.as_ref().is_some_and(|it| is_late(it, table.oid));
         let seen = rest.sees(table.oid)
+            || checked_late
             || part.returning.as_ref().is_some_and(|it| it.uses.tables.contains(&table.oid));
         let result = match &part.change {
             Change::Insert(..) => self.insert(part, &ctes, seen, late)?,
@@ -273,7 +281,27 @@ impl<'a> Steps<'a> {
         if let (Some(returned), true) = (result.0, rest.reads_returning) {
             self.keep(returned.step);
         }
+        if checked_late {
+            self.check_changed(part)?;
+        }
         Ok(result)
+    }
+
+    /// Checks the rows that a modification has just changed, over the tables as they were.
+    fn check_changed(&mut self, part: &Modification<'a>) -> Result<(), SqlError> {
+        let table = part.target.table;
+        let changed = self.before.get(&table.oid).and_then(|it| it.changed.last());
+        let Some(changed) = changed.cloned() else { return Ok(()) };
+        let name = quote_identifier(&table.physical_name);
+        self.step(|lowering| {
+            lowering.out.push_str("SELECT ");
+            lowering.checks(&part.checks)?;
+            lowering.out.push_str(" FROM ");
+            lowering.target(part.target);
+            lowering.push(format_args!(" AS {name} WHERE {name}.rowid IN ({changed})"));
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// A modification as one step.
@@ -288,16 +316,7 @@ impl<'a> Steps<'a> {
         let step = self.step(|lowering| {
             lowering.ctes(ctes)?;
             lowering.modification(part, spared.as_deref())?;
-            match (items, rows) {
-                (None, Rows::Items) => {}
-                (Some(returning), Rows::Items) => lowering.returning(&returning.items)?,
-                (Some(returning), Rows::Both | Rows::Numbers) => {
-                    lowering.returning(&returning.items)?;
-                    lowering.out.push_str(", rowid");
-                }
-                (None, Rows::Both | Rows::Numbers) => lowering.out.push_str(" RETURNING rowid"),
-            }
-            Ok(())
+            lowering.returned_by(items, rows != Rows::Items, &part.checks)
         })?;
         let returned = items.map(|returning| {
             let width = returning.items.len().max(1) + usize::from(rows == Rows::Both);
@@ -396,13 +415,7 @@ impl<'a> Steps<'a> {
         let items = part.returning.as_ref().filter(|_| !late);
         let step = self.step(|lowering| {
             lowering.update_from_kept(target, assigned, values, &rows);
-            if let Some(returning) = items {
-                lowering.returning(&returning.items)?;
-            }
-            if seen {
-                lowering.out.push_str(if items.is_some() { ", rowid" } else { " RETURNING rowid" });
-            }
-            Ok(())
+            lowering.returned_by(items, seen, &part.checks)
         })?;
         let given = items.map_or(0, |it| it.items.len().max(1)) + usize::from(seen);
         if seen {
@@ -588,6 +601,29 @@ impl Lowering<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// What a modification's RETURNING yields: the items, the row's number if wanted, and nothing for a row that passes the checks.
+    fn returned_by(
+        &mut self,
+        items: Option<&Returning>,
+        number: bool,
+        checks: &Checks,
+    ) -> Result<(), SqlError> {
+        let mut separator = " RETURNING ";
+        if let Some(returning) = items {
+            self.returning(&returning.items)?;
+            separator = ", ";
+        }
+        if number {
+            self.push(format_args!("{separator}rowid"));
+            separator = ", ";
+        }
+        if !checks.is_empty() && !checks.is_late() {
+            self.out.push_str(separator);
+            self.checks(checks)?;
+        }
+        Ok(())
     }
 
     /// ` WHERE …`, with the rows that are left alone excluded.

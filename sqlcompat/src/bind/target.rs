@@ -7,6 +7,7 @@ use super::changes::{self, CHANGES};
 use super::from::{system_relation, table_relation, table_sql, undefined_table};
 use super::scope::Scope;
 use super::tree::{At, Expr, Node, OutputColumn, RelationId, Source};
+use super::view_target::WrittenColumn;
 use crate::builtin::CastContext;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
@@ -201,6 +202,45 @@ impl<'a> Binder<'a> {
         {
             return self.stored_expression(default, column);
         }
+        self.null_for(column)
+    }
+
+    /// The value that INSERT gives a column of its target by default: a view's own default, or the table's.
+    ///
+    /// # Errors
+    /// As [`Self::column_default`].
+    pub(crate) fn default_for(
+        &mut self,
+        target: Target<'a>,
+        column: &Column,
+    ) -> Result<Expr, SqlError> {
+        let viewed = self.view_column(target, column).and_then(WrittenColumn::insert_default);
+        match viewed.cloned() {
+            Some(text) => self.stored_expression(&text, column),
+            None => self.column_default(column),
+        }
+    }
+
+    /// The value that `SET column = DEFAULT` gives: NULL for a column of a view without a default of its own.
+    ///
+    /// # Errors
+    /// As [`Self::column_default`].
+    pub(crate) fn default_in_update(
+        &mut self,
+        target: Target<'a>,
+        column: &Column,
+    ) -> Result<Expr, SqlError> {
+        let Some(viewed) = self.view_column(target, column) else {
+            return self.column_default(column);
+        };
+        match viewed.default.clone() {
+            Some(text) => self.stored_expression(&text, column),
+            None => self.null_for(column),
+        }
+    }
+
+    /// NULL as a value of a column.
+    fn null_for(&mut self, column: &Column) -> Result<Expr, SqlError> {
         let mut null = Expr::new(Node::Literal(Datum::Null), column.type_oid);
         null.typmod = column.typmod;
         if self.cx.catalog.types.contains_key(&column.type_oid) {

@@ -57,7 +57,8 @@ impl<'a> Binder<'a> {
         let computed_first = !rows.is_empty() || uses.tables.contains(&target.table.oid);
         let from = from.into_iter().chain(rows).collect();
         let change = Change::Update { assigned, from, filter, computed_first };
-        Ok(Modification { target, change, ctes: Vec::new(), returning })
+        let checks = self.checks(target);
+        Ok(Modification { target, change, ctes: Vec::new(), returning, checks })
     }
 
     /// `SET a = …, (b, c) = (…)`. Queries that give several columns their values are added to `rows`, where that is given.
@@ -75,16 +76,20 @@ impl<'a> Binder<'a> {
         calls.no_aggregates = Some("UPDATE");
         calls.no_windows = Some("UPDATE");
         calls.no_sets = Some("UPDATE");
+        // To PostgreSQL, what ON CONFLICT updates is part of an INSERT.
+        let verb = if rows.is_some() { "update" } else { "insert into" };
         let mut bound: Vec<(&'a Column, Expr)> = Vec::with_capacity(assignments.len());
         for ast::Assignment { target: columns, value } in assignments {
             match columns {
                 AssignmentTarget::ColumnName(name) => {
-                    let place = self.assigned_place(target, name)?;
+                    let place = self.assigned_place(target, name, verb)?;
                     self.assign_expression(target, &place, value, &mut bound)?;
                 }
                 AssignmentTarget::Tuple(names) => {
+                    let places = names.iter().map(|name| self.assigned_place(target, name, verb));
+                    let places = places.collect::<Result<Vec<_>, SqlError>>()?;
                     let rows = rows.as_deref_mut();
-                    self.assign_tuple(target, names, value, (&mut bound, rows))?;
+                    self.assign_tuple(target, &places, value, (&mut bound, rows))?;
                 }
             }
         }
@@ -93,8 +98,13 @@ impl<'a> Binder<'a> {
     }
 
     /// What a name in SET means: a column, or a part of one.
-    fn assigned_place(&self, target: Target<'a>, name: &ObjectName) -> Result<Place<'a>, SqlError> {
-        self.place_of_names(target, &Self::names(name)?, "update", self.start_of(name))
+    fn assigned_place(
+        &self,
+        target: Target<'a>,
+        name: &ObjectName,
+        verb: &str,
+    ) -> Result<Place<'a>, SqlError> {
+        self.place_of_names(target, &Self::names(name)?, verb, self.start_of(name))
     }
 
     /// The place that names with dots between them mean: the first is the column's.
@@ -150,7 +160,7 @@ impl<'a> Binder<'a> {
         bound: &mut Vec<(&'a Column, Expr)>,
     ) -> Result<(), SqlError> {
         if place.part.is_empty() {
-            let value = self.assigned_value(place.column, value)?;
+            let value = self.assigned_value(target, place.column, value)?;
             return push_assignment(bound, place.column, value);
         }
         if is_default(value) {
@@ -190,7 +200,12 @@ impl<'a> Binder<'a> {
         push_assignment(bound, column, value)
     }
 
-    fn assigned_value(&mut self, column: &'a Column, value: &ast::Expr) -> Result<Expr, SqlError> {
+    fn assigned_value(
+        &mut self,
+        target: Target<'a>,
+        column: &'a Column,
+        value: &ast::Expr,
+    ) -> Result<Expr, SqlError> {
         let default = is_default(value);
         let always = matches!(
             column.generation,
@@ -213,7 +228,7 @@ impl<'a> Binder<'a> {
             return Err(error.with_detail(detail));
         }
         if default {
-            return self.column_default(column);
+            return self.default_in_update(target, column);
         }
         let bound = self.expr(value)?;
         let start = if bound.at.0 == 0 { self.expr_start(value) } else { bound.at };
@@ -224,25 +239,21 @@ impl<'a> Binder<'a> {
     fn assign_tuple(
         &mut self,
         target: Target<'a>,
-        names: &[ObjectName],
+        places: &[Place<'a>],
         value: &ast::Expr,
         (bound, rows): (&mut Vec<(&'a Column, Expr)>, Option<&mut Vec<FromItem>>),
     ) -> Result<(), SqlError> {
-        let mut places = Vec::with_capacity(names.len());
-        for name in names {
-            places.push(self.assigned_place(target, name)?);
-        }
         let query = unparenthesized(value);
         let source = if matches!(query, ast::Expr::Subquery(_)) { query } else { value };
         let fields: Vec<&ast::Expr> = match source {
             ast::Expr::Tuple(fields) => fields.iter().collect(),
-            ast::Expr::Nested(field) if names.len() == 1 => vec![&**field],
+            ast::Expr::Nested(field) if places.len() == 1 => vec![&**field],
             ast::Expr::Subquery(query) => {
-                return self.assign_query(target, &places, query, (bound, rows));
+                return self.assign_query(target, places, query, (bound, rows));
             }
             other => match row_fields(other) {
                 Some(fields) => fields,
-                None if names.len() == 1 => vec![other],
+                None if places.len() == 1 => vec![other],
                 None => {
                     let message = "source for a multiple-column UPDATE item must be a sub-SELECT \
                                    or ROW() expression";

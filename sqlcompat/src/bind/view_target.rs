@@ -9,39 +9,123 @@
 //!   UPDATE v SET k = 2 WHERE n = 'A'     ──>     UPDATE t SET id = 2 WHERE live AND upper(name) = 'A'
 //! ```
 //!
-//! Any other view is refused with 55000 and PostgreSQL's reason. Source: PostgreSQL 15 manual, `sql-createview`
-//! ("Updatable Views"), `view_query_is_auto_updatable`.
-//!
-//! # Left out
-//! `ON CONFLICT` on a view: 0A000. `WITH CHECK OPTION`, which `CREATE VIEW` refuses.
+//! Any other view is refused with 55000 and PostgreSQL's reason ([`super::updatable`]). New rows meet the conditions that
+//! check options ask for ([`super::check_option`]). Source: PostgreSQL 15 manual, `sql-createview` ("Updatable Views"),
+//! `rewriteTargetView`.
 
-use sqlparser::ast::{self, GroupByExpr, Ident, SetExpr, TableFactor};
+use sqlparser::ast::{self, Ident, SetExpr};
 
 use super::binder::Binder;
 use super::scope::Scope;
-use super::select::first_aggregate;
 use super::target::Target;
-use super::tree::{At, ColumnSql, Expr, Node, Relation, RelationColumn, RelationId, Source};
+use super::tree::{
+    At, ColumnSql, Expr, Node, Relation, RelationColumn, RelationId, Relations, Source,
+};
+use super::updatable::{
+    NOT_SINGLE, Reason, clause_reason, column_behind, item_reason, only_table, query_reason,
+    view_query,
+};
 use crate::error::{SqlError, SqlState};
 use crate::lower::Lowering;
 use crate::oid::Oid;
-use crate::parse::{self, StatementAst};
-use crate::schema::{Column, Table, View};
+use crate::schema::{CheckOption, Column, Table, View};
 
 /// Deepest nesting of views that are written through.
-const VIEW_DEPTH_MAX: usize = 16;
+pub(super) const VIEW_DEPTH_MAX: usize = 16;
 
 /// What a view is as a target.
 #[derive(Clone, Debug)]
 pub(crate) struct WrittenView {
-    /// Its name.
-    pub(crate) name: String,
     /// The table's rows, by the table's own columns.
     pub(crate) base: RelationId,
-    /// The table's column behind each of the view's, by attribute number.
-    pub(crate) columns: Vec<(String, Option<i16>)>,
-    /// The rows that it shows.
+    /// The view's columns, in order.
+    pub(crate) columns: Vec<WrittenColumn>,
+    /// It and the views under it, the innermost first.
+    pub(crate) levels: Vec<ViewLevel>,
+}
+
+/// A column of a view that is written.
+#[derive(Clone, Debug)]
+pub(crate) struct WrittenColumn {
+    /// Its name.
+    pub(crate) name: String,
+    /// Attribute number of the table's column that it is, or why it is none.
+    pub(crate) behind: Result<i16, Reason>,
+    /// Text of the view's own default.
+    pub(crate) default: Option<String>,
+    /// Text of the default that a view under it has.
+    pub(crate) default_below: Option<String>,
+}
+
+/// One view of those that a statement writes through.
+#[derive(Clone, Debug)]
+pub(crate) struct ViewLevel {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its rows.
+    pub(crate) relation: RelationId,
+    /// Its columns, over the rows of what it reads.
+    pub(crate) items: Vec<Expr>,
+    /// The rows that it shows of these.
     pub(crate) filter: Option<Expr>,
+    /// `WITH … CHECK OPTION`.
+    pub(crate) check: Option<CheckOption>,
+    /// Tables that queries in `filter` read.
+    pub(crate) reads: Vec<Oid>,
+}
+
+impl WrittenColumn {
+    /// Text of the default that INSERT takes from the views.
+    pub(crate) fn insert_default(&self) -> Option<&String> {
+        self.default.as_ref().or(self.default_below.as_ref())
+    }
+}
+
+impl WrittenView {
+    /// The view that the statement names.
+    fn own(&self) -> &ViewLevel {
+        &self.levels[self.levels.len() - 1]
+    }
+
+    /// The rows that it shows of its table's.
+    fn filter(&self) -> Option<Expr> {
+        self.levels.iter().fold(None, |all, level| both(all, level.filter.clone()))
+    }
+
+    /// The view's columns over a row of the table that goes by another name, such as `excluded`.
+    ///
+    /// # Errors
+    /// What lowering a computed column reports.
+    pub(crate) fn columns_over(
+        &self,
+        qualifier: &str,
+        binder: &Binder<'_>,
+    ) -> Result<Vec<RelationColumn>, SqlError> {
+        let mut relations = binder.relations.clone();
+        qualifier.clone_into(&mut relations.get_mut(self.base).qualifier);
+        for level in &self.levels {
+            qualifier.clone_into(&mut relations.get_mut(level.relation).qualifier);
+            for (index, item) in level.items.iter().enumerate() {
+                if let ColumnSql::Name(_) = relations.get(level.relation).columns[index].sql {
+                    continue;
+                }
+                let sql = computed_column(item, binder, &relations)?;
+                relations.get_mut(level.relation).columns[index].sql = sql;
+            }
+        }
+        Ok(relations.get(self.own().relation).columns.clone())
+    }
+}
+
+/// A column of a view that is no column of its table.
+fn computed_column(
+    item: &Expr,
+    binder: &Binder<'_>,
+    relations: &Relations,
+) -> Result<ColumnSql, SqlError> {
+    let mut lowering = Lowering::new(binder.types, relations);
+    lowering.expr(item)?;
+    Ok(ColumnSql::Constant(format!("({})", lowering.out)))
 }
 
 impl<'a> Binder<'a> {
@@ -63,23 +147,19 @@ impl<'a> Binder<'a> {
         if self.view_depth >= VIEW_DEPTH_MAX {
             return Err(SqlError::too_complex());
         }
-        let query = query_of(view)?;
-        let select = updatable(&query).map_err(|reason| not_updatable(view, verb, reason))?;
+        let query = view_query(&view.query)?;
         let scopes = std::mem::take(&mut self.scopes);
+        let ctes = std::mem::take(&mut self.ctes);
         self.view_depth += 1;
-        let bound = self.in_other_text(|binder| binder.written_view(view, select, verb));
+        let bound = self.in_other_text(|binder| binder.written_view(view, &query, verb));
         self.view_depth -= 1;
         self.scopes = scopes;
-        let (table, written, columns) = bound?;
-        let relation = Relation {
-            alias: alias.map_or_else(|| view.name.clone(), Self::name),
-            qualifier: table.physical_name.clone(),
-            columns,
-            source: Source::Given,
-            optional: false,
-        };
-        self.target_name.clone_from(&table.physical_name);
-        let id = self.relations.add(relation);
+        self.ctes = ctes;
+        let (table, written) = bound?;
+        let id = written.own().relation;
+        if let Some(alias) = alias {
+            self.relations.get_mut(id).alias = Self::name(alias);
+        }
         self.written_views.push((id, written));
         self.scopes.push(Scope::default());
         let names = self.names_of(id, if alias.is_some() { None } else { schema });
@@ -91,58 +171,90 @@ impl<'a> Binder<'a> {
     fn written_view(
         &mut self,
         view: &View,
-        select: &ast::Select,
+        query: &ast::Query,
         verb: &str,
-    ) -> Result<(&'a Table, WrittenView, Vec<RelationColumn>), SqlError> {
-        let single = || not_updatable(view, verb, NOT_SINGLE);
-        let TableFactor::Table { name, alias, .. } = &select.from[0].relation else {
-            return Err(single());
+    ) -> Result<(&'a Table, WrittenView), SqlError> {
+        let refused = |reason| not_updatable(view, verb, reason);
+        if let Some(reason) = clause_reason(query) {
+            return Err(refused(reason));
+        }
+        let (Some((name, alias)), SetExpr::Select(select)) = (only_table(query), &*query.body)
+        else {
+            let bound = self.subquery(query)?;
+            return Err(refused(query_reason(query, &bound).unwrap_or(NOT_SINGLE)));
         };
-        let inner = self.target(name, alias.as_ref().map(|alias| &alias.name), verb);
-        let inner = inner.map_err(|error| match error.state {
-            SqlState::INSUFFICIENT_PRIVILEGE => single(),
+        let inner = self.target(name, alias, verb).map_err(|error| match error.state {
+            SqlState::INSUFFICIENT_PRIVILEGE | SqlState::WRONG_OBJECT_TYPE => refused(NOT_SINGLE),
             _ => error,
         })?;
         let (items, _) = self.target_list(&select.projection)?;
-        if items.iter().any(|item| first_aggregate(item).is_some()) {
-            let reason = "Views that return aggregate functions are not automatically updatable.";
-            return Err(not_updatable(view, verb, reason));
+        if let Some(reason) = item_reason(&items, self.scope().set_returning.is_some()) {
+            return Err(refused(reason));
         }
-        let sets = self.scope().set_returning.is_some();
-        let windows = |it: &Expr| matches!(&it.node, Node::Aggregate(call) if call.over.is_some());
-        if items.iter().any(|item| item.any(&mut |it| windows(it))) {
-            let reason = "Views that return window functions are not automatically updatable.";
-            return Err(not_updatable(view, verb, reason));
-        }
-        if sets {
-            let reason =
-                "Views that return set-returning functions are not automatically updatable.";
-            return Err(not_updatable(view, verb, reason));
-        }
-        let own = self.clause(select.selection.as_ref(), "WHERE")?;
+        let (filter, uses) =
+            self.with_uses(|binder| binder.clause(select.selection.as_ref(), "WHERE"))?;
         let below = self.written_view_of(inner).cloned();
-        let filter = both(below.as_ref().and_then(|it| it.filter.clone()), own);
-        let (mut columns, mut shown) = (Vec::new(), Vec::new());
-        for ((attnum, item), (name, type_oid, typmod)) in (1i16..).zip(&items).zip(&view.columns) {
-            let behind = match item.node {
-                Node::Column(relation, index) if relation == inner.relation => match &below {
-                    Some(below) => below.columns.get(usize::from(index)).and_then(|it| it.1),
-                    None => inner.table.columns.get(usize::from(index)).map(|it| it.attnum),
-                },
-                _ => None,
+        let columns = self.written_columns(view, &items, inner.table, below.as_ref());
+        let relation = self.view_rows(view, inner.table, &columns, &items)?;
+        let level = ViewLevel {
+            name: view.name.clone(),
+            relation,
+            items,
+            filter,
+            check: view.check_option(),
+            reads: uses.tables,
+        };
+        let (base, mut levels) = match below {
+            Some(below) => (below.base, below.levels),
+            None => (inner.relation, Vec::new()),
+        };
+        levels.push(level);
+        Ok((inner.table, WrittenView { base, columns, levels }))
+    }
+
+    fn written_columns(
+        &self,
+        view: &View,
+        items: &[Expr],
+        table: &Table,
+        below: Option<&WrittenView>,
+    ) -> Vec<WrittenColumn> {
+        let column = |(attnum, (item, (name, ..))): (i16, (&Expr, &(String, Oid, i32)))| {
+            let index = column_behind(item, &self.relations).map(|(index, _)| usize::from(index));
+            let inner = index.ok().and_then(|index| below?.columns.get(index));
+            let behind = match (index, below) {
+                (Err(reason), _) => Err(reason),
+                (Ok(_), Some(_)) => inner.map_or(Err(NOT_SINGLE), |inner| inner.behind),
+                (Ok(index), None) => table.columns.get(index).map(|it| it.attnum).ok_or(NOT_SINGLE),
             };
-            let sql = match behind.and_then(|attnum| inner.table.column(attnum)) {
-                Some(column) => ColumnSql::Name(column.physical_name.clone()),
-                None => {
-                    let mut lowering = Lowering::new(self.types, &self.relations);
-                    lowering.expr(item)?;
-                    ColumnSql::Constant(format!("({})", lowering.out))
-                }
-            };
-            columns.push((name.clone(), behind));
-            shown.push(RelationColumn {
+            WrittenColumn {
                 name: name.clone(),
-                sql,
+                behind,
+                default: view.defaults.get(&attnum).cloned(),
+                default_below: inner.and_then(WrittenColumn::insert_default).cloned(),
+            }
+        };
+        (1i16..).zip(items.iter().zip(&view.columns)).map(column).collect()
+    }
+
+    /// The rows of a view as a relation of the statement.
+    fn view_rows(
+        &mut self,
+        view: &View,
+        table: &Table,
+        columns: &[WrittenColumn],
+        items: &[Expr],
+    ) -> Result<RelationId, SqlError> {
+        let mut shown = Vec::with_capacity(items.len());
+        let typed = view.columns.iter().zip(items);
+        for ((attnum, column), ((_, type_oid, typmod), item)) in (1i16..).zip(columns).zip(typed) {
+            let plain = column.behind.ok().and_then(|attnum| table.column(attnum));
+            shown.push(RelationColumn {
+                name: column.name.clone(),
+                sql: match plain {
+                    Some(column) => ColumnSql::Name(column.physical_name.clone()),
+                    None => computed_column(item, self, &self.relations)?,
+                },
                 type_oid: *type_oid,
                 typmod: *typmod,
                 origin: Some((view.oid, attnum)),
@@ -150,8 +262,14 @@ impl<'a> Binder<'a> {
                 system: false,
             });
         }
-        let base = below.map_or(inner.relation, |it| it.base);
-        Ok((inner.table, WrittenView { name: view.name.clone(), base, columns, filter }, shown))
+        self.target_name.clone_from(&table.physical_name);
+        Ok(self.relations.add(Relation {
+            alias: view.name.clone(),
+            qualifier: table.physical_name.clone(),
+            columns: shown,
+            source: Source::Given,
+            optional: false,
+        }))
     }
 
     /// The view that a target is, if it is one.
@@ -166,15 +284,25 @@ impl<'a> Binder<'a> {
 
     /// A condition together with what a view that is written shows.
     pub(crate) fn within_view(&self, target: Target<'_>, filter: Option<Expr>) -> Option<Expr> {
-        both(self.written_view_of(target).and_then(|view| view.filter.clone()), filter)
+        both(self.written_view_of(target).and_then(WrittenView::filter), filter)
     }
 
     /// The names of the columns that a target has, in order.
     pub(crate) fn target_names(&self, target: Target<'_>) -> Vec<String> {
         match self.written_view_of(target) {
-            Some(view) => view.columns.iter().map(|(name, _)| name.clone()).collect(),
+            Some(view) => view.columns.iter().map(|column| column.name.clone()).collect(),
             None => target.table.columns.iter().map(|it| it.name.clone()).collect(),
         }
+    }
+
+    /// The column of a view that stands for a table's column.
+    pub(crate) fn view_column(
+        &self,
+        target: Target<'a>,
+        column: &Column,
+    ) -> Option<&WrittenColumn> {
+        let view = self.written_view_of(target)?;
+        view.columns.iter().find(|it| it.behind == Ok(column.attnum))
     }
 
     /// The column of the table that a name in a target list means.
@@ -196,80 +324,27 @@ impl<'a> Binder<'a> {
             let found = target.table.column_by_name(name);
             return found.ok_or_else(|| undefined(&target.table.name));
         };
-        let found = view.columns.iter().find(|(column, _)| column == name);
-        let Some((_, behind)) = found else { return Err(undefined(&view.name)) };
-        behind.and_then(|attnum| target.table.column(attnum)).ok_or_else(|| {
-            let message = format!("cannot {verb} column \"{name}\" of view \"{}\"", view.name);
-            SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).with_detail(
-                "View columns that are not columns of their base relation are not updatable.",
-            )
+        let found = view.columns.iter().find(|column| column.name == name);
+        let found = found.ok_or_else(|| undefined(&view.own().name))?;
+        let behind = found.behind.and_then(|attnum| target.table.column(attnum).ok_or(NOT_SINGLE));
+        behind.map_err(|reason| {
+            let message =
+                format!("cannot {verb} column \"{name}\" of view \"{}\"", view.own().name);
+            SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).with_detail(reason)
         })
     }
 }
 
 /// The conjunction of two conditions.
-fn both(one: Option<Expr>, other: Option<Expr>) -> Option<Expr> {
+pub(super) fn both(one: Option<Expr>, other: Option<Expr>) -> Option<Expr> {
     match (one, other) {
         (Some(one), Some(other)) => Some(Expr::new(Node::And(vec![one, other]), Oid::BOOL)),
         (one, other) => one.or(other),
     }
 }
 
-/// The syntax tree of a view's query.
-fn query_of(view: &View) -> Result<ast::Query, SqlError> {
-    let invalid = || {
-        let message = format!("the definition of view \"{}\" is no query", view.name);
-        SqlError::new(SqlState::INTERNAL_ERROR, message)
-    };
-    let statement = parse::split(&view.query)?.into_iter().next().ok_or_else(invalid)?;
-    let StatementAst::Sql(statement) = statement.ast else { return Err(invalid()) };
-    match *statement {
-        ast::Statement::Query(query) => Ok(*query),
-        _ => Err(invalid()),
-    }
-}
-
-/// Why a view of several relations, or of none, is not updatable.
-const NOT_SINGLE: &str =
-    "Views that do not select from a single table or view are not automatically updatable.";
-
-/// The select of an updatable view, or why it is none, as far as the text tells.
-fn updatable(query: &ast::Query) -> Result<&ast::Select, &'static str> {
-    let select = match &*query.body {
-        SetExpr::Select(select) => select,
-        SetExpr::SetOperation { .. } => {
-            return Err(
-                "Views containing UNION, INTERSECT, or EXCEPT are not automatically updatable.",
-            );
-        }
-        _ => return Err(NOT_SINGLE),
-    };
-    if select.distinct.is_some() {
-        return Err("Views containing DISTINCT are not automatically updatable.");
-    }
-    match &select.group_by {
-        GroupByExpr::Expressions(keys, _) if keys.is_empty() => {}
-        GroupByExpr::Expressions(..) | GroupByExpr::All(_) => {
-            return Err("Views containing GROUP BY are not automatically updatable.");
-        }
-    }
-    if select.having.is_some() {
-        return Err("Views containing HAVING are not automatically updatable.");
-    }
-    if query.with.is_some() {
-        return Err("Views containing WITH are not automatically updatable.");
-    }
-    if query.limit_clause.is_some() || query.fetch.is_some() {
-        return Err("Views containing LIMIT or OFFSET are not automatically updatable.");
-    }
-    match &select.from[..] {
-        [only] if only.joins.is_empty() => Ok(select),
-        _ => Err(NOT_SINGLE),
-    }
-}
-
 /// 55000 with PostgreSQL's reason and hint.
-fn not_updatable(view: &View, verb: &str, reason: &str) -> SqlError {
+fn not_updatable(view: &View, verb: &str, reason: Reason) -> SqlError {
     let (does, doing, event) = match verb {
         "inserting into" => ("insert into", "inserting into", "INSERT"),
         "updating" => ("update", "updating", "UPDATE"),

@@ -109,7 +109,7 @@ FROM pg_namespace n JOIN "information_schema.information_schema_catalog_name" d 
 @ information_schema.tables: table_catalog, table_schema, table_name, table_type, is_insertable_into, is_typed
 SELECT d.catalog_name, n.nspname, c.relname,
     CASE WHEN c.relpersistence = 't' THEN 'LOCAL TEMPORARY' WHEN c.relkind = 'v' THEN 'VIEW' ELSE 'BASE TABLE' END,
-    CASE c.relkind WHEN 'v' THEN 'NO' ELSE 'YES' END, 'NO'
+    iif(pg_pg_relation_is_updatable(c.oid, 0) & 8 = 8, 'YES', 'NO'), 'NO'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN "information_schema.information_schema_catalog_name" d
 WHERE c.relkind IN ('r', 'v', 'p')
 
@@ -139,7 +139,7 @@ SELECT d.catalog_name, nc.nspname, c.relname, a.attname, a.attnum,
     CASE WHEN s.seqcycle THEN 'YES' ELSE 'NO' END,
     CASE WHEN a.attgenerated <> '' THEN 'ALWAYS' ELSE 'NEVER' END,
     CASE WHEN a.attgenerated <> '' THEN ad.adbin END,
-    CASE c.relkind WHEN 'v' THEN 'NO' ELSE 'YES' END
+    CASE WHEN c.relkind <> 'v' OR pg_pg_column_is_updatable(c.oid, a.attnum, 0) THEN 'YES' ELSE 'NO' END
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace nc ON nc.oid = c.relnamespace
     JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace nt ON nt.oid = t.typnamespace
     JOIN pg_type u ON u.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
@@ -163,7 +163,11 @@ SELECT domain_catalog, domain_schema, domain_name, table_catalog, table_schema, 
 FROM "information_schema.columns" WHERE domain_name IS NOT NULL
 
 @ information_schema.views: table_catalog, table_schema, table_name, view_definition, check_option, is_updatable, is_insertable_into, is_trigger_updatable, is_trigger_deletable, is_trigger_insertable_into
-SELECT d.catalog_name, n.nspname, c.relname, pg_pg_get_viewdef(c.oid), 'NONE', 'NO', 'NO', 'NO', 'NO', 'NO'
+SELECT d.catalog_name, n.nspname, c.relname, pg_pg_get_viewdef(c.oid),
+    CASE WHEN c.reloptions LIKE '%"check_option=cascaded"%' THEN 'CASCADED'
+        WHEN c.reloptions LIKE '%"check_option=local"%' THEN 'LOCAL' ELSE 'NONE' END,
+    iif(pg_pg_relation_is_updatable(c.oid, 0) & 20 = 20, 'YES', 'NO'),
+    iif(pg_pg_relation_is_updatable(c.oid, 0) & 8 = 8, 'YES', 'NO'), 'NO', 'NO', 'NO'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN "information_schema.information_schema_catalog_name" d
 WHERE c.relkind = 'v'
 

@@ -2,10 +2,12 @@
 //!
 //! | function | does |
 //! |---|---|
+//! | `trellis_check_option(view, row)` | 44000: a row that the view would not show |
 //! | `trellis_domain(value, domain, not_null, holds, constraint, …)` | the value; 23502 or 23514 if the domain does not admit it |
 //! | `trellis_merge_again()` | 21000: a row of the target that MERGE would change twice |
 //! | `trellis_null_key(relation, column)` | 23502: SQLite would put a number of its own in place of the NULL |
 //! | `trellis_limit(count)`, `trellis_offset(count)` | the count; NULL is none; 2201W or 2201X if it is negative |
+//! | `trellis_shown(text)` | a value as the detail of an error shows it |
 //! | `trellis_only_row(value)`, an aggregate | the value of the only row; 21000 if there are several |
 //!
 //! All are volatile: SQLite computes a deterministic call of constants before the statement starts, also one that is never
@@ -17,6 +19,9 @@ use crate::datum::Datum;
 use crate::error::{ErrorObject, SqlError, SqlState};
 
 type Answer = Result<Datum, SqlError>;
+
+/// How much of a value the detail of an error shows, in bytes.
+const SHOWN_BYTES_MAX: usize = 64;
 
 fn null_key(call: &Call) -> Answer {
     let (relation, column) = (call.text(0)?, call.text(1)?);
@@ -52,6 +57,23 @@ fn domain(call: &Call) -> Answer {
         return Err(error);
     }
     Ok(call.datum(0).to_datum())
+}
+
+fn check_option(call: &Call) -> Answer {
+    let message = format!("new row violates check option for view \"{}\"", call.text(0)?);
+    let detail = format!("Failing row contains ({}).", call.text(1)?);
+    Err(SqlError::new(SqlState::WITH_CHECK_OPTION_VIOLATION, message).with_detail(detail))
+}
+
+/// A value as `ExecBuildSlotValueDescription` shows it: cut after 64 bytes.
+fn shown(call: &Call) -> Answer {
+    if call.is_null(0) {
+        return Ok(Datum::Text("null".to_owned()));
+    }
+    let text = call.text(0)?;
+    let cut = text.floor_char_boundary(SHOWN_BYTES_MAX.min(text.len()));
+    let rest = if cut < text.len() { "..." } else { "" };
+    Ok(Datum::Text(format!("{}{rest}", text.get(..cut).unwrap_or_default())))
 }
 
 fn limit(call: &Call) -> Answer {
@@ -108,11 +130,13 @@ impl Accumulator for OnlyRow {
 
 /// The functions.
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
+    ScalarFunction::lax("trellis_check_option", check_option).volatile(),
     ScalarFunction::lax("trellis_domain", domain).volatile(),
     ScalarFunction::lax("trellis_limit", limit).volatile(),
     ScalarFunction::lax("trellis_merge_again", merge_again).volatile(),
     ScalarFunction::lax("trellis_null_key", null_key).volatile(),
     ScalarFunction::lax("trellis_offset", offset).volatile(),
+    ScalarFunction::lax("trellis_shown", shown).volatile(),
 ];
 
 /// The aggregate.

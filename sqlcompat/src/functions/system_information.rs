@@ -7,6 +7,7 @@
 use super::call::boolean;
 use super::system_visibility::{oid_datum, relation_argument, text_or_null, with_names};
 use super::{Call, ScalarFunction};
+use crate::bind::{BindContext, Parameters, relation_events};
 use crate::builtin::{self, AggregateKind, FunctionRow, quote_identifier};
 use crate::catalog::Names;
 use crate::datum::Datum;
@@ -46,10 +47,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
         .volatile(),
     ScalarFunction::strict("pg_pg_relation_is_publishable", |_| Ok(boolean(false))).stable(),
     ScalarFunction::strict("pg_pg_relation_is_updatable", relation_is_updatable).stable(),
-    ScalarFunction::strict("pg_pg_column_is_updatable", |call| {
-        relation_is_updatable(call).map(|it| boolean(it != Datum::Integer(0)))
-    })
-    .stable(),
+    ScalarFunction::strict("pg_pg_column_is_updatable", column_is_updatable).stable(),
     ScalarFunction::strict("pg_pg_relation_filenode", relation_filenode).stable(),
     ScalarFunction::strict("pg_pg_relation_size", |call| from_server(call, "pg_pg_relation_size"))
         .volatile(),
@@ -250,10 +248,32 @@ fn counter(call: &Call, function: &str) -> Result<Datum, SqlError> {
 
 /// The events that a relation takes, as a mask: 4 UPDATE, 8 INSERT, 16 DELETE.
 fn relation_is_updatable(call: &Call) -> Result<Datum, SqlError> {
-    let Some(oid) = relation_argument(call, 0)? else { return Ok(Datum::Integer(0)) };
+    events(call, None).map(Datum::Integer)
+}
+
+/// Whether a column of a relation takes UPDATE.
+fn column_is_updatable(call: &Call) -> Result<Datum, SqlError> {
+    const BOTH: i64 = 4 | 16;
+    let attnum = i16::try_from(call.i64(1)?).unwrap_or(0);
+    if attnum <= 0 {
+        return Ok(boolean(false));
+    }
+    events(call, Some(&[attnum])).map(|events| boolean(events & BOTH == BOTH))
+}
+
+fn events(call: &Call, columns: Option<&[i16]>) -> Result<i64, SqlError> {
+    let Some(oid) = relation_argument(call, 0)? else { return Ok(0) };
     let state = call.session.state();
-    let is_table = matches!(state.catalog.relation_by_oid(oid), Some(Relation::Table(_)));
-    Ok(Datum::Integer(if is_table { 28 } else { 0 }))
+    let cx = BindContext {
+        catalog: &state.catalog,
+        search_path: &state.search_path,
+        user: &state.user,
+        database: &state.database,
+        settings: &state.settings,
+        parameters: Parameters::None,
+    };
+    // A view that cannot be bound is not updatable.
+    Ok(relation_events(oid, columns, &cx).unwrap_or(0))
 }
 
 fn relation_filenode(call: &Call) -> Result<Datum, SqlError> {

@@ -327,6 +327,36 @@ pub struct View {
     pub generation: Option<i64>,
     /// Relations and types that the query names.
     pub depends_on: Vec<ObjectId>,
+    /// Options as `pg_class.reloptions` shows them: `name=value`.
+    pub options: Vec<String>,
+    /// Texts of the defaults of columns that have one, by attribute number.
+    pub defaults: BTreeMap<i16, String>,
+}
+
+/// `WITH … CHECK OPTION` of a view: which conditions new rows must meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckOption {
+    /// The view's own.
+    Local,
+    /// Those of the views under it, too.
+    Cascaded,
+}
+
+impl View {
+    /// The value of an option, if it is set.
+    #[must_use]
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.iter().find_map(|it| it.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// `WITH … CHECK OPTION`.
+    #[must_use]
+    pub fn check_option(&self) -> Option<CheckOption> {
+        match self.option("check_option")? {
+            "local" => Some(CheckOption::Local),
+            _ => Some(CheckOption::Cascaded),
+        }
+    }
 }
 
 /// A sequence.

@@ -345,6 +345,9 @@ pub(super) struct ViewDefinition {
     /// Ids of the relations and types that the query names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) depends_on: Vec<i64>,
+    /// Options: `name=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) options: Vec<String>,
     #[serde(flatten)]
     pub(super) other: Other,
 }
@@ -358,6 +361,9 @@ pub(super) struct ViewColumn {
     /// Type.
     #[serde(rename = "type")]
     pub(super) data_type: TypeReference,
+    /// Text of its default, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) default: Option<String>,
 }
 
 /// A sequence.

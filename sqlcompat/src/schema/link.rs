@@ -729,6 +729,9 @@ impl<'a> Linker<'a> {
         for row in self.live(ObjectKind::View) {
             let Some((namespace, name)) = self.names.get(&row.id).cloned() else { continue };
             let definition: ViewDefinition = definition::read(&row.definition);
+            let defaults = (1i16..).zip(&definition.columns);
+            let defaults = defaults.filter_map(|(attnum, it)| Some((attnum, it.default.clone()?)));
+            let defaults = defaults.collect();
             let columns = definition.columns.into_iter().map(|column| {
                 let (oid, typmod) = self.resolve_type(&column.data_type)?;
                 Some((column.name, oid, typmod))
@@ -748,6 +751,8 @@ impl<'a> Linker<'a> {
                 materialized_in: definition.materialized.then_some(physical_name),
                 generation: definition.generation,
                 depends_on: definition.depends_on.into_iter().map(ObjectId).collect(),
+                options: definition.options,
+                defaults,
             };
             self.catalog.views.insert(oid, view);
             self.catalog.relation_names.insert((namespace, name), oid);

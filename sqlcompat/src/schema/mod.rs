@@ -35,7 +35,7 @@ mod violation;
 mod violation_query;
 
 pub use catalog::{
-    Catalog, CheckConstraint, Column, ColumnDefault, ColumnGeneration, CompositeType, DomainType,
+    Catalog, CheckConstraint, CheckOption, Column, ColumnDefault, ColumnGeneration, CompositeType, DomainType,
     EnumType, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, RangeUserType,
     Sequence, Table, TableKind, UniqueConstraint, UserType, Using, View,
 };

@@ -155,6 +155,12 @@ pub(super) fn insert(connection: &Connection, catalog: &Catalog) -> rusqlite::Re
         let rule = rules.next(view.oid, 0);
         insert_view(connection, view, &mut attributes, rule)?;
         insert_view_dependencies(connection, catalog, view, rule)?;
+        for (attnum, text) in &view.defaults {
+            let oid = defaults.next(view.oid, *attnum);
+            insert_default_row(connection, oid, (view.oid, *attnum), text)?;
+            let object = (PG_ATTRDEF, oid, 0);
+            Dependencies::new(connection)?.add(object, (PG_CLASS, view.oid, *attnum), "a")?;
+        }
     }
     for sequence in catalog.sequences.values() {
         insert_sequence(connection, catalog, sequence, &mut attributes)?;
@@ -272,11 +278,7 @@ fn insert_default(
         (_, None) => return Ok(()),
     };
     let oid = oids.next(table.oid, column.attnum);
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO pg_attrdef(oid, adrelid, adnum, adbin) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![oid.0, table.oid.0, column.attnum, expression])?;
+    insert_default_row(connection, oid, (table.oid, column.attnum), expression)?;
     let mut depend = Dependencies::new(connection)?;
     let object = (PG_ATTRDEF, oid, 0);
     let kind = if generated { "i" } else { "a" };
@@ -293,6 +295,21 @@ fn insert_default(
     {
         depend.add(object, (PG_CLASS, sequence.oid, 0), "n")?;
     }
+    Ok(())
+}
+
+/// A row of `pg_attrdef`.
+fn insert_default_row(
+    connection: &Connection,
+    oid: Oid,
+    (relation, attnum): (Oid, i16),
+    expression: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO pg_attrdef(oid, adrelid, adnum, adbin) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![oid.0, relation.0, attnum, expression])?;
     Ok(())
 }
 
@@ -350,6 +367,11 @@ fn insert_view(
         replica_identity: if materialized { "d" } else { "n" },
     }
     .insert(connection)?;
+    if !view.options.is_empty() {
+        connection
+            .prepare_cached("UPDATE pg_class SET reloptions = ?2 WHERE oid = ?1")?
+            .execute(params![view.oid.0, serde_json::json!(view.options).to_string()])?;
+    }
     for ((name, type_oid, typmod), attnum) in view.columns.iter().zip(1..) {
         let (relation, type_oid, typmod) = (view.oid, *type_oid, *typmod);
         attributes.add(&AttributeRow {
@@ -358,6 +380,7 @@ fn insert_view(
             attnum,
             type_oid,
             typmod,
+            has_default: view.defaults.contains_key(&attnum),
             ..Default::default()
         })?;
     }

@@ -3,7 +3,7 @@
 use super::type_name::TypeName;
 use crate::builtin::quote_identifier;
 use crate::error::SqlState;
-use crate::schema::{ForeignKeyAction, MatchType, ObjectKind, OnCommit};
+use crate::schema::{CheckOption, ForeignKeyAction, MatchType, ObjectKind, OnCommit};
 
 /// A possibly qualified name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -468,10 +468,25 @@ pub struct CreateView {
     pub if_not_exists: bool,
     /// Column names, as many as given.
     pub columns: Vec<String>,
+    /// `WITH (…)`.
+    pub options: StorageOptions,
+    /// `WITH … CHECK OPTION`.
+    pub check: Option<CheckOption>,
     /// Text of the query.
     pub query: String,
     /// `WITH NO DATA`.
     pub no_data: bool,
+}
+
+/// The forms of `CREATE VIEW`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewForm {
+    /// `VIEW`.
+    Plain,
+    /// `RECURSIVE VIEW`.
+    Recursive,
+    /// `MATERIALIZED VIEW`.
+    Materialized,
 }
 
 /// `CREATE SEQUENCE`.

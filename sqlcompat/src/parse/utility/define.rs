@@ -1,15 +1,15 @@
-//! `CREATE`, `DROP` and `REFRESH`.
+//! `CREATE` and `DROP`.
 
 use sqlparser::tokenizer::Token;
 
 use super::ast::{
-    CreateDomain, CreateIndex, CreateRange, CreateSequence, CreateTable, CreateTableAs, CreateView,
-    DdlStatement, DropKind, ObjectName, SequenceOptions, StorageOptions,
+    CreateDomain, CreateIndex, CreateRange, CreateSequence, CreateTable, CreateTableAs,
+    DdlStatement, DropKind, ObjectName, SequenceOptions, StorageOptions, ViewForm,
 };
 use super::cursor::Cursor;
 use super::storage_options::with_options;
 use super::type_name::TypeName;
-use super::{UtilityAst, table, unsupported};
+use super::{UtilityAst, table, unsupported, view};
 use crate::error::{SqlError, SqlState};
 use crate::schema::OnCommit;
 
@@ -77,13 +77,13 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed {
         Some(0) => create_table(cursor, temporary),
         Some(1) => create_schema(cursor),
         Some(found @ (2 | 3)) => create_index(cursor, found == 2),
-        Some(4) => create_view(cursor, temporary, or_replace, false),
-        Some(5) => create_view(cursor, false, false, true),
+        Some(4) => view::create_view(cursor, temporary, or_replace, ViewForm::Plain),
+        Some(5) => view::create_view(cursor, false, false, ViewForm::Materialized),
         Some(6) => create_sequence(cursor, temporary),
         Some(7) => create_type(cursor),
         Some(8) => create_domain(cursor),
         Some(9) => create_extension(cursor),
-        Some(_) => unsupported("CREATE RECURSIVE VIEW"),
+        Some(_) => view::create_view(cursor, temporary, or_replace, ViewForm::Recursive),
         None => refused(cursor, "CREATE"),
     }
 }
@@ -237,7 +237,7 @@ pub(super) fn select_into(cursor: &mut Cursor<'_>) -> Result<Option<UtilityAst>,
 }
 
 /// A query and `WITH [NO] DATA` after it.
-fn query_with_data(cursor: &mut Cursor<'_>) -> Result<(String, bool), SqlError> {
+pub(super) fn query_with_data(cursor: &mut Cursor<'_>) -> Result<(String, bool), SqlError> {
     let ends = |cursor: &Cursor<'_>| {
         let second = usize::from(next_is(cursor, 1, "no"));
         cursor.is_word("with")
@@ -253,7 +253,7 @@ fn query_with_data(cursor: &mut Cursor<'_>) -> Result<(String, bool), SqlError> 
 }
 
 /// Whether the token `ahead` places on is this word.
-fn next_is(cursor: &Cursor<'_>, ahead: usize, word: &str) -> bool {
+pub(super) fn next_is(cursor: &Cursor<'_>, ahead: usize, word: &str) -> bool {
     matches!(cursor.peek_ahead(ahead), Some(Token::Word(it)) if it.value.eq_ignore_ascii_case(word))
 }
 
@@ -334,48 +334,6 @@ fn create_index(cursor: &mut Cursor<'_>, unique: bool) -> Parsed {
         predicate,
         concurrently,
         options,
-    }))
-}
-
-fn create_view(
-    cursor: &mut Cursor<'_>,
-    temporary: bool,
-    or_replace: bool,
-    materialized: bool,
-) -> Parsed {
-    let if_not_exists = materialized && cursor.if_not_exists();
-    let name = cursor.object_name()?;
-    let columns = cursor.optional_names()?;
-    if materialized && cursor.word("using") {
-        table_access_method(cursor)?;
-    }
-    if cursor.word("with") {
-        cursor.parenthesized_list_text()?;
-    }
-    if materialized && cursor.word("tablespace") {
-        tablespace(cursor)?;
-    }
-    cursor.expect_words("as")?;
-    let (query, no_data) = if materialized {
-        query_with_data(cursor)?
-    } else {
-        let query = cursor.query_until(|cursor| {
-            cursor.is_word("with") && (1..3).any(|ahead| next_is(cursor, ahead, "check"))
-        })?;
-        if cursor.word("with") {
-            return unsupported("CREATE VIEW WITH CHECK OPTION");
-        }
-        (query, false)
-    };
-    ddl(DdlStatement::CreateView(CreateView {
-        name,
-        temporary,
-        or_replace,
-        materialized,
-        if_not_exists,
-        columns,
-        query,
-        no_data,
     }))
 }
 
@@ -539,22 +497,6 @@ pub(super) fn drop_statement(cursor: &mut Cursor<'_>) -> Parsed {
         return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
     }
     ddl(DdlStatement::Drop { kind, names, if_exists, cascade, concurrently })
-}
-
-/// `REFRESH MATERIALIZED VIEW`.
-pub(super) fn refresh(cursor: &mut Cursor<'_>) -> Parsed {
-    cursor.expect_words("materialized view")?;
-    let concurrently = cursor.word("concurrently");
-    let name = cursor.object_name()?;
-    let no_data = match cursor.one_of(&["with no data", "with data"]) {
-        Some(found) => found == 0,
-        None => false,
-    };
-    if concurrently && no_data {
-        let message = "REFRESH options CONCURRENTLY and WITH NO DATA cannot be used together";
-        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
-    }
-    ddl(DdlStatement::RefreshView { name, no_data })
 }
 
 /// The name of a tablespace: there is one.

@@ -9,7 +9,7 @@
 //! - `cursor`: the tokens of one statement and the small productions (names, literals, expressions).
 //! - `ast`: what the DDL productions yield; `type_name`: type names.
 //! - `session`, `cursors`, `copy`: statements about the session; `table`, `define`, `alter`, `comment`,
-//!   `storage_options`, `absent`: DDL.
+//!   `view`, `storage_options`, `absent`: DDL.
 //! - `maintenance`: `VACUUM` and its kin, with `maintained`: what they are about.
 //! - `plan`: session statements to plans.
 
@@ -30,6 +30,7 @@ mod session;
 mod storage_options;
 mod table;
 mod type_name;
+mod view;
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -39,7 +40,7 @@ pub use ast::{
     CreateDomain, CreateIndex, CreateRange, CreateSequence, CreateTable, CreateTableAs, CreateView,
     DdlStatement, Deferral, DropKind, ForeignKeyClause, IdentityClause, IndexKeyClause, KeyClause,
     LikeClause, ObjectName, ReplicaIdentity, SequenceOptions, SourceText, StorageOption,
-    StorageOptions, TableElement,
+    StorageOptions, TableElement, ViewForm,
 };
 pub use copy::{CopyAst, CopySource};
 pub use maintenance::{Maintenance, MaintenanceCommand};
@@ -179,7 +180,7 @@ fn production(word: &str) -> Option<Production> {
         "drop" => define::drop_statement,
         "alter" => alter::alter,
         "comment" => comment::comment,
-        "refresh" => define::refresh,
+        "refresh" => view::refresh,
         "do" => block::block,
         "call" => |_| unsupported("CALL"),
         "grant" => |_| unsupported("GRANT"),

@@ -6,7 +6,7 @@
 //!
 //! # Map
 //! - `edit`: the state of an edit and its lookups; `names`: names for what has none; `expression`: binding of texts.
-//! - `create_table`, `column`, `constraint`, `index`, `sequence`, `types`, `view`: making and changing objects.
+//! - `create_table`, `column`, `constraint`, `index`, `sequence`, `types`, `view`, `view_options`: making and changing objects.
 //! - `absent`: DROP of what there is none of.
 //! - `alter_table`, `alter_column`, `alter_object`, `table_property` with `storage_option`: `ALTER`; `drop`: `DROP` and dependencies; `comment`.
 
@@ -32,6 +32,7 @@ mod storage_option;
 mod table_property;
 mod types;
 mod view;
+mod view_options;
 
 use super::catalog::Catalog;
 use super::statement::{SchemaChange, SchemaHost, SchemaStatement};

@@ -79,15 +79,17 @@ impl Edit<'_> {
                 self.alter_index_options(name, |kept, _| storage_option::reset(kept, options))
             }
             (AlterTableAction::SetOptions(options), DropKind::View) => {
-                storage_option::set(&[], options, Owner::View).map(|_| ())
+                self.alter_view_options(name, options, true)
+            }
+            (AlterTableAction::ResetOptions(options), DropKind::View) => {
+                self.alter_view_options(name, options, false)
             }
             (AlterTableAction::SetOptions(options), DropKind::MaterializedView) => {
                 storage_option::set(&[], options, Owner::Table).map(|_| ())
             }
-            (
-                AlterTableAction::ResetOptions(options),
-                DropKind::View | DropKind::MaterializedView,
-            ) => storage_option::reset(&[], options).map(|_| ()),
+            (AlterTableAction::ResetOptions(options), DropKind::MaterializedView) => {
+                storage_option::reset(&[], options).map(|_| ())
+            }
             (AlterTableAction::ColumnStatistics(number), DropKind::Index) => {
                 self.index_statistics(name, *number)
             }
@@ -95,10 +97,11 @@ impl Edit<'_> {
                 let message = "cannot refer to non-index column by number";
                 Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
             }
-            (AlterTableAction::AlterColumn(..), DropKind::View)
-                if action.words() == "ALTER COLUMN ... SET DEFAULT" =>
+            (AlterTableAction::AlterColumn(column, change), DropKind::View)
+                if matches!(**change, AlterColumn::Default(_)) =>
             {
-                Err(SqlError::unsupported("a default of a view's column"))
+                let AlterColumn::Default(text) = &**change else { return Ok(()) };
+                self.set_view_default(name, column, text.as_ref())
             }
             (AlterTableAction::RenameColumn(..), DropKind::Sequence) => Err(not_supported_for(
                 kind,

@@ -134,6 +134,10 @@ impl Edit<'_> {
         let mut depends_on: Vec<i64> = names.iter().map(|name| name.of).collect();
         depends_on.sort_unstable();
         depends_on.dedup();
+        let options = match ast.materialized {
+            true => Vec::new(),
+            false => self.view_options(&ast.options, ast.check, &ast.query)?,
+        };
         let definition = ViewDefinition {
             query: kept.text,
             names,
@@ -142,15 +146,23 @@ impl Edit<'_> {
                 .map(|(name, data_type)| ViewColumn {
                     name: name.clone(),
                     data_type: type_reference(&self.catalog, *data_type),
+                    default: None,
                 })
                 .collect(),
             materialized: ast.materialized,
             depends_on,
+            options,
             ..ViewDefinition::default()
         };
         if let Some(oid) = replaced {
             let id = self.check_replacement(oid, name, &columns)?;
-            self.redefine(id, |stored: &mut ViewDefinition| *stored = definition);
+            self.redefine(id, |stored: &mut ViewDefinition| {
+                let mut definition = definition;
+                for (new, old) in definition.columns.iter_mut().zip(&mut stored.columns) {
+                    new.default = old.default.take();
+                }
+                *stored = definition;
+            });
             return Ok(tag);
         }
         self.create(ObjectKind::View, namespace.0, name, &definition);
