@@ -103,6 +103,19 @@ pub struct WritePlan {
     pub target: Option<Oid>,
     /// Touches temporary tables only.
     pub writes_temporary_only: bool,
+    /// `WHERE CURRENT OF`: the number of this row is one more parameter, after the client's.
+    pub current_row: Option<CurrentRow>,
+}
+
+/// The row of a table that a cursor stands on.
+#[derive(Clone, Debug)]
+pub struct CurrentRow {
+    /// Name of the cursor.
+    pub cursor: String,
+    /// The table.
+    pub table: Oid,
+    /// Name of the table, for errors.
+    pub name: String,
 }
 
 /// What a [`WritePlan`]'s tag says.
@@ -376,6 +389,8 @@ pub struct DeclareStatement {
     pub name: String,
     /// The query; its parameters are those of the `DECLARE`.
     pub plan: Plan,
+    /// The tables whose row numbers are the last columns of the query, not for the client.
+    pub tables: Vec<Oid>,
     /// `SCROLL`, `NO SCROLL`, or neither.
     pub scroll: Option<bool>,
     /// `WITH HOLD`.

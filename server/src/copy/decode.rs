@@ -33,6 +33,8 @@ pub struct Decoder {
     input: BytesMut,
     /// Lines read, the header included; the line of the row returned last.
     line: u64,
+    /// The beginning of that line, as much as an error shows of it.
+    shown: Vec<u8>,
     header: CopyHeader,
     ended: bool,
     signature_read: bool,
@@ -48,6 +50,7 @@ impl Decoder {
             columns,
             input: BytesMut::new(),
             line: 0,
+            shown: Vec::new(),
             header,
             ended: false,
             signature_read: false,
@@ -60,6 +63,12 @@ impl Decoder {
         self.line
     }
 
+    /// The text of that line as an error's context shows it; `None` for binary data.
+    #[must_use]
+    pub fn shown_line(&self) -> Option<String> {
+        (self.options.format != CopyFormat::Binary).then(|| shown(&self.shown))
+    }
+
     /// Adds a piece of data.
     pub fn push(&mut self, data: &[u8]) {
         if !self.ended {
@@ -67,7 +76,7 @@ impl Decoder {
         }
     }
 
-    /// The next whole row; `finished` says that no more data will come.
+    /// The next whole row, which may lack fields at its end; `finished` says that no more data will come.
     ///
     /// # Errors
     /// 22P04 for data that is not in the format, 22021 for text that is not UTF-8, 54000 for a row that is too long.
@@ -84,7 +93,13 @@ impl Decoder {
             let width = self.columns.len();
             let cut = match options.format {
                 CopyFormat::Text => text::cut(&self.input, options, finished),
-                CopyFormat::Csv => csv::cut(&self.input, options, finished)?,
+                CopyFormat::Csv => match csv::cut(&self.input, options, finished) {
+                    Ok(cut) => cut,
+                    Err(error) => {
+                        self.note_line(self.input.len());
+                        return Err(error);
+                    }
+                },
                 CopyFormat::Binary => binary::cut(&self.input, width, finished)?,
             };
             match cut {
@@ -99,17 +114,28 @@ impl Decoder {
                     return Ok(None);
                 }
                 Cut::Row(fields, bytes) => {
+                    self.note_line(bytes);
                     self.input.advance(bytes);
-                    self.line += 1;
                     if header {
                         self.take_header(&fields)?;
                         continue;
                     }
-                    self.check_width(&fields)?;
+                    self.refuse_extra(&fields)?;
                     return Ok(Some(fields));
                 }
             }
         }
+    }
+
+    /// Counts a line and keeps its beginning.
+    fn note_line(&mut self, bytes: usize) {
+        self.line += 1;
+        self.shown.clear();
+        let line = self.input.get(..bytes).unwrap_or_default();
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        let kept = text.len().min(SHOWN_BYTES_MAX + 1);
+        self.shown.extend_from_slice(text.get(..kept).unwrap_or_default());
     }
 
     /// Reads the binary format's signature; `false` if it is not complete.
@@ -153,15 +179,30 @@ impl Decoder {
         Ok(())
     }
 
-    fn check_width(&self, fields: &[Field]) -> Result<(), SqlError> {
+    fn refuse_extra(&self, fields: &[Field]) -> Result<(), SqlError> {
         if fields.len() > self.columns.len() {
             return Err(bad_format("extra data after last expected column"));
         }
-        match self.columns.get(fields.len()) {
-            Some(missing) => Err(bad_format(format!("missing data for column \"{missing}\""))),
-            None => Ok(()),
-        }
+        Ok(())
     }
+}
+
+/// How much of a line or a value an error's context shows, in bytes, as in PostgreSQL's `limit_printout_length`.
+const SHOWN_BYTES_MAX: usize = 100;
+
+/// Data as an error's context shows it.
+#[must_use]
+pub fn shown(data: &[u8]) -> String {
+    let text = String::from_utf8_lossy(data);
+    let cut = text.floor_char_boundary(SHOWN_BYTES_MAX.min(text.len()));
+    let rest = if cut < text.len() { "..." } else { "" };
+    format!("{}{rest}", text.get(..cut).unwrap_or_default())
+}
+
+/// 22P04 for a row that lacks a column.
+#[must_use]
+pub fn missing_data(column: &str) -> SqlError {
+    bad_format(format!("missing data for column \"{column}\""))
 }
 
 /// 22P04.

@@ -8,5 +8,5 @@ mod decode;
 mod encode;
 mod text;
 
-pub use decode::{Decoder, Field};
+pub use decode::{Decoder, Field, missing_data, shown};
 pub use encode::RowEncoder;

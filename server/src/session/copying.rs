@@ -16,7 +16,7 @@ use super::port::{Engine, Rows};
 use super::portal::{Formats, Ran, RowSource};
 use super::session::{Disconnected, Interrupted, OUTBOX_BYTES, Phase, Session, Wire};
 use super::simple::Remaining;
-use crate::copy::{Decoder, Field, RowEncoder};
+use crate::copy::{Decoder, Field, RowEncoder, missing_data, shown};
 use crate::wire::FrontendMessage;
 
 /// A `COPY … FROM STDIN` under way.
@@ -39,10 +39,18 @@ impl CopyIn {
         self.statement.columns.len()
     }
 
-    /// Says where in the data an error happened.
+    /// Says where in the data an error happened. PostgreSQL fills indexes when it no longer has the line's text, and checks
+    /// foreign keys when all lines are in.
     fn locate(&self, error: SqlError) -> SqlError {
-        let context = format!("COPY {}, line {}", self.statement.relation, self.decoder.line());
-        if error.context.is_some() { error } else { error.with_context(context) }
+        if error.context.is_some() || error.state == SqlState::FOREIGN_KEY_VIOLATION {
+            return error;
+        }
+        let mut context = format!("COPY {}, line {}", self.statement.relation, self.decoder.line());
+        let shown = self.decoder.shown_line().filter(|_| error.state != SqlState::UNIQUE_VIOLATION);
+        if let Some(line) = shown {
+            context.push_str(&format!(": \"{line}\""));
+        }
+        error.with_context(context)
     }
 }
 
@@ -153,11 +161,13 @@ impl<E: Engine> Session<E> {
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(copy.locate(error)),
             };
-            let parameters = decode_row(&copy.statement, copy.decoder.line(), &row, &types)?;
-            self.engine
+            let parameters = decode_row(&copy.statement, copy.decoder.line(), &row, &types)
+                .map_err(|error| copy.locate(error))?;
+            let copied = self
+                .engine
                 .write(&copy.statement.plan, &write, &parameters, &mut |_row| Ok(()))
                 .map_err(|error| copy.locate(error))?;
-            copy.count += 1;
+            copy.count += copied;
         }
     }
 
@@ -235,16 +245,17 @@ fn decode_row(
         };
         decoded.map_err(|error| {
             let column = statement.columns.get(at).map_or("", String::as_str);
-            let shown = if binary {
-                String::new()
-            } else {
-                format!(": \"{}\"", String::from_utf8_lossy(bytes))
-            };
+            let value = if binary { String::new() } else { format!(": \"{}\"", shown(bytes)) };
             error.with_context(format!(
-                "COPY {}, line {line}, column {column}{shown}",
+                "COPY {}, line {line}, column {column}{value}",
                 statement.relation
             ))
         })
     };
-    row.iter().zip(&statement.plan.parameters).enumerate().map(decode).collect()
+    let decoded = row.iter().zip(&statement.plan.parameters).enumerate().map(decode);
+    let decoded = decoded.collect::<Result<Vec<_>, SqlError>>()?;
+    match statement.columns.get(row.len()) {
+        Some(missing) => Err(missing_data(missing)),
+        None => Ok(decoded),
+    }
 }

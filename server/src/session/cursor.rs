@@ -12,10 +12,12 @@
 //!
 //! Source: PostgreSQL manual, `sql-declare`, `sql-fetch`, `sql-move`, `sql-close`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use trellis_sqlcompat::plan::{
-    DeclareStatement, FetchDirection, Plan, PlanKind, SessionStatement, WritePlan, WriteVerb,
+    CurrentRow, DeclareStatement, FetchDirection, Plan, PlanKind, SessionStatement, WritePlan,
+    WriteVerb,
 };
 use trellis_sqlcompat::{Datum, SqlError, SqlState};
 
@@ -61,6 +63,7 @@ impl<E: Engine> Session<E> {
                 return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
             }
         };
+        let locks = matches!(plan.kind, PlanKind::Write(_));
         let cursor = CursorInfo {
             text: text.to_owned(),
             hold: declare.hold,
@@ -71,8 +74,12 @@ impl<E: Engine> Session<E> {
             kept: KeptBytes::default(),
             at: 0,
             held: false,
+            locks,
+            tables: declare.tables.clone(),
+            current: None,
         };
-        let columns = plan.columns.clone().map(Arc::from);
+        let own = plan.columns.as_ref().map_or(0, Vec::len).saturating_sub(declare.tables.len());
+        let columns = plan.columns.as_ref().map(|it| it.iter().take(own).cloned().collect());
         let portal = Portal {
             plan: Arc::clone(&plan),
             parameters: parameters.to_vec(),
@@ -301,14 +308,15 @@ impl<R: Rows> Portal<R> {
     /// The next row of a forward-only cursor.
     fn next_row(&mut self) -> Result<Option<Vec<Datum>>, SqlError> {
         let row = self.step()?;
-        if let (Some(_), Some(cursor)) = (&row, &mut self.cursor) {
-            cursor.at += 1;
+        if let Some(cursor) = &mut self.cursor {
+            cursor.at += usize::from(row.is_some());
+            cursor.current.clone_from(&row);
         }
         Ok(row)
     }
 
     fn step(&mut self) -> Result<Option<Vec<Datum>>, SqlError> {
-        let width = self.columns.as_ref().map_or(0, |columns| columns.len());
+        let width = self.plan.columns.as_ref().map_or(0, Vec::len);
         let PortalState::Open(rows, _) = &mut self.state else { return Ok(None) };
         if rows.next()? {
             return Ok(Some((0..width).map(|at| rows.column(at).to_datum()).collect()));
@@ -331,6 +339,63 @@ impl<R: Rows> Portal<R> {
 pub(super) fn cannot_run(name: &str) -> SqlError {
     let message = format!("portal \"{name}\" cannot be run");
     SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+}
+
+impl CursorInfo {
+    /// The row that the cursor stands on.
+    fn current(&self) -> Option<&[Datum]> {
+        if self.scroll == Scroll::No {
+            return self.current.as_deref();
+        }
+        self.seen.get(self.at.checked_sub(1)?).map(Vec::as_slice)
+    }
+}
+
+impl<E: Engine> Session<E> {
+    /// The parameters of a write, with the number of the row that `WHERE CURRENT OF` means.
+    pub(super) fn with_current_row<'p>(
+        &self,
+        write: &WritePlan,
+        parameters: &'p [Datum],
+    ) -> Result<Cow<'p, [Datum]>, SqlError> {
+        let Some(CurrentRow { cursor, table, name }) = &write.current_row else {
+            return Ok(Cow::Borrowed(parameters));
+        };
+        let portal = self.portals.get(cursor).ok_or_else(|| no_cursor(cursor))?;
+        let invalid = |message: String| SqlError::new(SqlState::INVALID_CURSOR_STATE, message);
+        let Some(info) = &portal.cursor else {
+            return Err(invalid(format!("cursor \"{cursor}\" is not a SELECT query")));
+        };
+        if info.held {
+            return Err(invalid(format!(
+                "cursor \"{cursor}\" is held from a previous transaction"
+            )));
+        }
+        let mut places = info.tables.iter().enumerate().filter(|(_, it)| *it == table);
+        let place = match (places.next(), places.next()) {
+            (Some((place, _)), None) if info.locks || info.tables.len() == 1 => place,
+            (Some(_), Some(_)) if info.locks => {
+                return Err(invalid(format!(
+                    "cursor \"{cursor}\" has multiple FOR UPDATE/SHARE references to table \"{name}\""
+                )));
+            }
+            _ if info.locks => {
+                return Err(invalid(format!(
+                    "cursor \"{cursor}\" does not have a FOR UPDATE/SHARE reference to table \"{name}\""
+                )));
+            }
+            _ => {
+                return Err(invalid(format!(
+                    "cursor \"{cursor}\" is not a simply updatable scan of table \"{name}\""
+                )));
+            }
+        };
+        let own = portal.columns.as_ref().map_or(0, |columns| columns.len());
+        let number = info.current().and_then(|row| row.get(own + place)).cloned();
+        let number = number
+            .ok_or_else(|| invalid(format!("cursor \"{cursor}\" is not positioned on a row")))?;
+        Ok(Cow::Owned(parameters.iter().cloned().chain([number]).collect()))
+    }
 }
 
 fn no_cursor(name: &str) -> SqlError {

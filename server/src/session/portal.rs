@@ -218,6 +218,12 @@ pub(super) struct CursorInfo {
     pub at: usize,
     /// Its transaction has committed and it lives on; no row needs to be computed any more.
     pub held: bool,
+    /// `FOR UPDATE` and its kin.
+    pub locks: bool,
+    /// The tables whose row numbers follow its columns.
+    pub tables: Vec<Oid>,
+    /// The row that it stands on, where it keeps no others.
+    pub current: Option<Vec<Datum>>,
 }
 
 /// A portal.

@@ -120,6 +120,7 @@ impl<E: Engine> Session<E> {
         parameters: &[Datum],
     ) -> Result<Ran<E::Rows>, SqlError> {
         let mut returned = Returned::new(plan);
+        let parameters = &*self.with_current_row(write, parameters)?;
         let count =
             self.engine.write(plan, write, parameters, &mut |row: &dyn Rows| returned.keep(row))?;
         for notice in &write.notices {
@@ -137,6 +138,7 @@ impl<E: Engine> Session<E> {
         write: &WritePlan,
         parameters: &[Datum],
     ) -> Result<Option<Ran<E::Rows>>, SqlError> {
+        let parameters = &*self.with_current_row(write, parameters)?;
         let durable = !self.settings().limits().asynchronous_commit;
         let mut returned = Returned::new(plan);
         let mut keep = |row: &dyn Rows| returned.keep(row);

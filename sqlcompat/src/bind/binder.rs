@@ -12,7 +12,7 @@ use super::tree::{At, RelationId, Relations};
 use super::view_target::WrittenView;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::plan::CatalogReads;
+use crate::plan::{CatalogReads, CurrentRow};
 use crate::schema::{NameRole, NameUse, name_end};
 
 /// Characters between two [`Binder::marks`].
@@ -74,6 +74,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) unpopulated: Option<String>,
     /// The names of user relations and types in the text, if they are asked for.
     pub(crate) noted: Option<RefCell<Vec<NameUse<Oid>>>>,
+    /// The row that `WHERE CURRENT OF` means; its number is the last parameter.
+    pub(crate) current_row: Option<CurrentRow>,
 }
 
 /// What a part of a statement reads.
@@ -112,6 +114,7 @@ impl<'a> Binder<'a> {
             written_views: Vec::new(),
             unpopulated: None,
             noted: None,
+            current_row: None,
         }
     }
 
@@ -166,6 +169,22 @@ impl<'a> Binder<'a> {
         let result = self.nested(inner);
         self.line_starts = line_starts;
         self.text = text;
+        result
+    }
+
+    /// Runs `inner` over a part of the statement that is a text by itself; places in it are from its own beginning.
+    pub(crate) fn in_text<T>(
+        &mut self,
+        text: &'a str,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let line_starts = std::mem::replace(&mut self.line_starts, line_starts(text));
+        let outer = std::mem::replace(&mut self.text, text);
+        let marks = std::mem::replace(&mut self.marks, marks(text));
+        let result = self.nested(inner);
+        self.line_starts = line_starts;
+        self.text = outer;
+        self.marks = marks;
         result
     }
 

@@ -56,8 +56,9 @@ impl<'a> Binder<'a> {
             Some(ConflictTarget::Columns(idents)) => self.conflict_columns(target, idents)?,
             Some(ConflictTarget::OnConstraint(name)) => {
                 let (_, name) = self.qualified(name)?;
-                let constraints = self.written_view_of(target).is_none().then_some(target.table);
-                constraint_columns(constraints, &name, self.target_shown(target))?
+                let viewed = self.written_view_of(target);
+                let shown = viewed.map_or(target.table.name.as_str(), |view| view.name());
+                constraint_columns(viewed.is_none().then_some(target.table), &name, shown)?
             }
         };
         let update = match action {

@@ -78,21 +78,7 @@ pub(crate) fn plan_sql(
             let bound = binder.subquery(query)?;
             let columns = Some(binder.result_columns(&bound.columns));
             let step = binder.lowered(|lowering| lowering.query(&bound))?;
-            let kind = if binder.row_locks {
-                PlanKind::Write(WritePlan {
-                    steps: vec![step],
-                    rows_from: Some(0),
-                    count_from: vec![0],
-                    kept: Vec::new(),
-                    restarts: Vec::new(),
-                    notices: Vec::new(),
-                    verb: WriteVerb::Lock,
-                    target: None,
-                    writes_temporary_only: false,
-                })
-            } else {
-                PlanKind::Query(step)
-            };
+            let kind = if binder.row_locks { locking(step) } else { PlanKind::Query(step) };
             let constants = binder.constant_step(&bound)?;
             Ok(Plan { constants, ..binder.finish(columns, kind)? })
         }
@@ -102,6 +88,22 @@ pub(crate) fn plan_sql(
         Statement::Merge(merge) => super::modifying_with::plan_merge(merge, text, cx),
         other => super::utility::plan_other(other, text, cx),
     }
+}
+
+/// A query that locks its rows.
+pub(super) fn locking(step: Step) -> PlanKind {
+    PlanKind::Write(WritePlan {
+        steps: vec![step],
+        rows_from: Some(0),
+        count_from: vec![0],
+        kept: Vec::new(),
+        restarts: Vec::new(),
+        notices: Vec::new(),
+        verb: WriteVerb::Lock,
+        target: None,
+        writes_temporary_only: false,
+        current_row: None,
+    })
 }
 
 impl Binder<'_> {
@@ -137,7 +139,11 @@ impl Binder<'_> {
         columns: Option<Vec<ResultColumn>>,
         kind: PlanKind,
     ) -> Result<Plan, SqlError> {
-        let parameters = self.parameter_types()?;
+        let mut parameters = self.parameter_types()?;
+        if self.current_row.is_some() {
+            // The session's own.
+            parameters.pop();
+        }
         self.refuse_unpopulated()?;
         Ok(Plan { parameters, columns, kind, reads: self.reads, constants: None, source: None })
     }

@@ -5,6 +5,7 @@ use sqlparser::ast::{self, FromTable, TableWithJoins};
 use super::binder::Binder;
 use super::check_option::Checks;
 use super::context::BindContext;
+use super::current_of::cursor_of;
 use super::modification::{Change, Modification};
 use super::target::written_table;
 use crate::error::SqlError;
@@ -46,9 +47,14 @@ impl<'a> Binder<'a> {
         }
         let target = self.target(name, alias, "deleting from")?;
         let using = self.bind_from(using.as_deref().unwrap_or_default())?;
-        let filter = self.clause(selection.as_ref(), "WHERE")?;
-        let filter = self.within_view(target, filter);
+        let cursor = cursor_of(selection.as_ref());
+        let selection = selection.as_ref().filter(|_| cursor.is_none());
+        let filter = self.clause(selection, "WHERE")?;
         let returning = self.returning(returning.as_deref(), target)?;
+        let filter = match cursor {
+            Some(cursor) => Some(self.current_row(target, cursor)?),
+            None => self.within_view(target, filter),
+        };
         let change = Change::Delete { using, filter };
         let checks = Checks::default();
         Ok(Modification { target, change, ctes: Vec::new(), returning, checks })
@@ -113,6 +119,7 @@ pub(crate) fn truncate(
         verb: WriteVerb::Truncate,
         target: None,
         writes_temporary_only: temporary,
+        current_row: None,
     });
     binder.finish(None, kind)
 }

@@ -497,7 +497,8 @@ impl Lowering<'_> {
                 self.inserted_row(target.table, &rows.columns, &select.items, hidden)?;
                 self.names_inserted = false;
                 self.from(&select.from)?;
-                if conflict {
+                self.filter(select.filter.as_ref())?;
+                if conflict && select.filter.is_none() {
                     // Without a WHERE, SQLite reads ON CONFLICT as the ON of a join.
                     self.out.push_str(" WHERE 1");
                 }

@@ -99,12 +99,24 @@ impl<'a> Binder<'a> {
         let (name, alias) = written_table(table)?;
         let target = self.target(name, alias, "merging into")?;
         let item = ast::TableWithJoins { relation: source.clone(), joins: Vec::new() };
-        let source = self.bind_from(std::slice::from_ref(&item))?;
+        let source = self.bind_from(std::slice::from_ref(&item));
+        let source = source.map_err(|error| self.named_twice(target, error))?;
         let on = self.condition(Some(on), "JOIN conditions", "JOIN/ON")?;
         let on = on.unwrap_or_else(|| Expr::boolean(true));
         let clauses = clauses.iter().map(|clause| self.merge_clause(target, clause));
         let clauses = clauses.collect::<Result<Vec<_>, SqlError>>()?;
         Ok(Merge { target, source, on, clauses })
+    }
+
+    /// PostgreSQL's words for a source of the target's name.
+    fn named_twice(&self, target: Target<'a>, error: SqlError) -> SqlError {
+        let alias = &self.relations.get(target.relation).alias;
+        if error.message != format!("table name \"{alias}\" specified more than once") {
+            return error;
+        }
+        let message = format!("name \"{alias}\" specified more than once");
+        SqlError::new(SqlState::DUPLICATE_ALIAS, message)
+            .with_detail("The name is used both as MERGE target table and data source.")
     }
 
     fn merge_clause(

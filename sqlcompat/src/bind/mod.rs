@@ -18,6 +18,8 @@ mod conditional;
 mod conflict;
 mod constants;
 mod context;
+mod copied_rows;
+mod current_of;
 mod data_type;
 mod delete;
 pub mod deparse;
@@ -61,6 +63,8 @@ mod walk;
 mod window;
 
 pub use context::{BindContext, Parameters, plan};
+pub use copied_rows::plan_filtered_insert;
+pub use current_of::plan_cursor;
 pub use scalar::{
     LoweredQuery, LoweredScalar, ScalarScope, SchemaPlace, bind_expression_in, bind_query,
     bind_scalar_expression,

@@ -77,11 +77,22 @@ pub(crate) fn plan(
 ) -> Result<Plan, SqlError> {
     let mut binder = Binder::new(cx, text);
     let modification = binder.modification(statement)?;
+    plan_bound(binder, &modification)
+}
+
+/// Plans a data-modifying statement that has been bound.
+///
+/// # Errors
+/// What lowering reports.
+pub(crate) fn plan_bound<'a>(
+    binder: Binder<'a>,
+    modification: &Modification<'a>,
+) -> Result<Plan, SqlError> {
     let verb = modification.change.verb();
     let returned = modification.returning.as_ref();
     let columns = returned.map(|returning| binder.result_columns(&returning.columns));
     let mut steps = Steps::new(binder);
-    let result = steps.modify(&modification, &[], &Rest::default())?;
+    let result = steps.modify(modification, &[], &Rest::default())?;
     steps.show(result);
     steps.finish(verb, columns)
 }

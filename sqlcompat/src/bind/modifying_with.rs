@@ -126,6 +126,11 @@ impl<'a> Binder<'a> {
                 uses,
             });
         };
+        if let ast::Statement::Merge(_) = statement {
+            let message = "MERGE not supported in WITH query";
+            let at = self.span_start(cte.alias.name.span);
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(at.position()));
+        }
         require_plain(&cte.query)?;
         let name = Self::name(&cte.alias.name);
         let sql_name = format!("w{}", self.fresh());

@@ -616,14 +616,21 @@ impl Binder<'_> {
 }
 
 /// The clauses of a query and of those it is in parentheses within: `(SELECT … LIMIT 1) ORDER BY a` is one query.
-struct Clauses<'e> {
-    with: Option<&'e ast::With>,
-    body: &'e SetExpr,
-    order_by: Option<&'e ast::OrderBy>,
-    limit: Option<&'e ast::Expr>,
-    offset: Option<&'e ast::Expr>,
-    fetch: Option<&'e ast::Fetch>,
-    locks: Vec<&'e ast::LockClause>,
+pub(super) struct Clauses<'e> {
+    /// `WITH`.
+    pub(super) with: Option<&'e ast::With>,
+    /// What yields the rows.
+    pub(super) body: &'e SetExpr,
+    /// `ORDER BY`.
+    pub(super) order_by: Option<&'e ast::OrderBy>,
+    /// `LIMIT`.
+    pub(super) limit: Option<&'e ast::Expr>,
+    /// `OFFSET`.
+    pub(super) offset: Option<&'e ast::Expr>,
+    /// `FETCH`.
+    pub(super) fetch: Option<&'e ast::Fetch>,
+    /// `FOR UPDATE` and its kin.
+    pub(super) locks: Vec<&'e ast::LockClause>,
 }
 
 impl<'e> Clauses<'e> {
@@ -631,7 +638,7 @@ impl<'e> Clauses<'e> {
     ///
     /// # Errors
     /// 42601 for a clause that is there twice, 0A000 for those of other dialects.
-    fn of(query: &'e ast::Query, binder: &Binder<'_>) -> Result<Self, SqlError> {
+    pub(super) fn of(query: &'e ast::Query, binder: &Binder<'_>) -> Result<Self, SqlError> {
         let mut found = Self {
             with: None,
             body: &query.body,
@@ -647,6 +654,14 @@ impl<'e> Clauses<'e> {
             found.add(inner, binder)?;
         }
         Ok(found)
+    }
+
+    /// The keys of `ORDER BY`.
+    ///
+    /// # Errors
+    /// 0A000 for forms of other dialects.
+    pub(super) fn keys(&self) -> Result<&'e [ast::OrderByExpr], SqlError> {
+        order_keys(self.order_by)
     }
 
     fn add(&mut self, query: &'e ast::Query, binder: &Binder<'_>) -> Result<(), SqlError> {

@@ -209,6 +209,7 @@ impl<'a> Steps<'a> {
             verb,
             target,
             writes_temporary_only: self.targets.iter().all(temporary),
+            current_row: self.binder.current_row.clone(),
         });
         self.binder.finish(columns, kind)
     }

@@ -3,6 +3,7 @@
 use sqlparser::ast::{self, AssignmentTarget, ObjectName, UpdateTableFromKind};
 
 use super::binder::Binder;
+use super::current_of::cursor_of;
 use super::modification::{Change, Modification};
 use super::select::unparenthesized;
 use super::target::{Target, is_default, written_table};
@@ -51,9 +52,14 @@ impl<'a> Binder<'a> {
         let mut rows = Vec::new();
         let (assigned, uses) =
             self.with_uses(|binder| binder.assignments(target, assignments, Some(&mut rows)))?;
-        let filter = self.clause(selection.as_ref(), "WHERE")?;
-        let filter = self.within_view(target, filter);
+        let cursor = cursor_of(selection.as_ref());
+        let selection = selection.as_ref().filter(|_| cursor.is_none());
+        let filter = self.clause(selection, "WHERE")?;
         let returning = self.returning(returning.as_deref(), target)?;
+        let filter = match cursor {
+            Some(cursor) => Some(self.current_row(target, cursor)?),
+            None => self.within_view(target, filter),
+        };
         let computed_first = !rows.is_empty() || uses.tables.contains(&target.table.oid);
         let from = from.into_iter().chain(rows).collect();
         let change = Change::Update { assigned, from, filter, computed_first };

@@ -87,6 +87,11 @@ impl WrittenView {
         &self.levels[self.levels.len() - 1]
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.own().name
+    }
+
     /// The rows that it shows of its table's.
     fn filter(&self) -> Option<Expr> {
         self.levels.iter().fold(None, |all, level| both(all, level.filter.clone()))

@@ -86,6 +86,8 @@ use regex::matches_path_pattern;
 pub use session::{SessionContext, SessionHost, SessionState};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{register, register_enum, register_enums};
+pub(crate) use system_information::is_encoding;
+pub(crate) use system_pretty::without_parentheses;
 pub use tables::{
     Accumulator, AggregateFunction, Rows, ScalarFunction, SetReturningFunction, Volatility, find,
     find_aggregate, find_set_returning, implemented, implemented_names,

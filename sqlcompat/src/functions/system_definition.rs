@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 use super::system_pretty::without_parentheses;
 use super::system_visibility::{relation_argument, text_or_null, with_names};
 use super::{Call, ScalarFunction};
+use crate::bind::deparse::deparse_view;
+use crate::bind::{BindContext, Parameters};
 use crate::builtin::quote_identifier;
 use crate::catalog::{Names, class_of, recorded_column, recorded_descriptions};
 use crate::datum::{Datum, DatumRef};
@@ -35,11 +37,15 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
         constraint_definition(call, call.bool(1)?)
     })
     .stable(),
-    ScalarFunction::strict("pg_pg_get_viewdef", view_definition).stable(),
-    ScalarFunction::strict("pg_pg_get_viewdef_ext", view_definition).stable(),
-    ScalarFunction::strict("pg_pg_get_viewdef_wrap", view_definition).stable(),
-    ScalarFunction::strict("pg_pg_get_viewdef_name", view_definition).stable(),
-    ScalarFunction::strict("pg_pg_get_viewdef_name_ext", view_definition).stable(),
+    ScalarFunction::strict("pg_pg_get_viewdef", |call| view_definition(call, false)).stable(),
+    ScalarFunction::strict("pg_pg_get_viewdef_ext", |call| view_definition(call, call.bool(1)?))
+        .stable(),
+    ScalarFunction::strict("pg_pg_get_viewdef_wrap", |call| view_definition(call, true)).stable(),
+    ScalarFunction::strict("pg_pg_get_viewdef_name", |call| view_definition(call, false)).stable(),
+    ScalarFunction::strict("pg_pg_get_viewdef_name_ext", |call| {
+        view_definition(call, call.bool(1)?)
+    })
+    .stable(),
     ScalarFunction::strict("pg_pg_get_expr", |call| expression(call, false)).stable(),
     ScalarFunction::strict("pg_pg_get_expr_ext", |call| expression(call, call.bool(2)?)).stable(),
     ScalarFunction::strict("pg_pg_get_serial_sequence", serial_sequence).stable(),
@@ -306,13 +312,25 @@ fn action_text(clause: &str, action: ForeignKeyAction) -> String {
 }
 
 /// The query of a view, as PostgreSQL shows it: after a space, and with a semicolon.
-fn view_definition(call: &Call) -> Result<Datum, SqlError> {
+fn view_definition(call: &Call, pretty: bool) -> Result<Datum, SqlError> {
     let Some(oid) = relation_argument(call, 0)? else { return Ok(Datum::Null) };
     let state = call.session.state();
     let Some(view) = state.catalog.views.get(&oid) else { return Ok(Datum::Null) };
+    let names: Vec<String> = view.columns.iter().map(|(name, ..)| name.clone()).collect();
+    let cx = BindContext {
+        catalog: &state.catalog,
+        search_path: &state.search_path,
+        user: &state.user,
+        database: &state.database,
+        settings: &state.settings,
+        parameters: Parameters::None,
+    };
     let path = Qualify::UnlessVisible(&state.search_path);
     let text = view.stored.in_names_of(&state.catalog, path);
-    Ok(Datum::Text(format!(" {};", text.trim().trim_end_matches(';'))))
+    // What cannot be written out is shown as it was written.
+    let shown = deparse_view(&text, &names, pretty, &cx);
+    let shown = shown.unwrap_or_else(|_| format!(" {}", text.trim().trim_end_matches(';')));
+    Ok(Datum::Text(format!("{shown};")))
 }
 
 fn expression(call: &Call, pretty: bool) -> Result<Datum, SqlError> {

@@ -226,6 +226,11 @@ pub(super) fn encoding_named(name: &str) -> Option<&'static str> {
     ENCODINGS.iter().find(|name| plain(name) == wanted).copied()
 }
 
+/// Whether PostgreSQL knows an encoding of this name.
+pub(crate) fn is_encoding(name: &str) -> bool {
+    encoding_named(name).is_some()
+}
+
 fn char_to_encoding(call: &Call) -> Result<Datum, SqlError> {
     let named = encoding_named(call.text(0)?);
     let found = ENCODINGS.iter().zip(0_i64..).find(|(name, _)| Some(**name) == named);

@@ -79,7 +79,7 @@ fn is_operator(character: char) -> bool {
 }
 
 /// The expression with as few parentheses as PostgreSQL's pretty form has.
-pub(super) fn without_parentheses(expression: &str) -> String {
+pub(crate) fn without_parentheses(expression: &str) -> String {
     open_groups(strip(expression), 0)
 }
 
@@ -100,7 +100,7 @@ fn open_groups(text: &str, depth: usize) -> String {
     let around = binding(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    let (mut called, mut in_case) = (false, false);
+    let (mut called, mut in_case, mut quantified) = (false, false, false);
     while let Some(first) = rest.chars().next() {
         if first != '(' {
             let (token, tail) = rest.split_at(token_length(rest, first));
@@ -108,6 +108,7 @@ fn open_groups(text: &str, depth: usize) -> String {
             called = is_callable(token);
             if !first.is_whitespace() {
                 in_case = matches!(token, "CASE" | "WHEN" | "THEN" | "ELSE");
+                quantified = matches!(token, "ANY" | "ALL");
             }
             rest = tail;
             continue;
@@ -115,8 +116,9 @@ fn open_groups(text: &str, depth: usize) -> String {
         let length = group_length(rest).unwrap_or(rest.len());
         let (group, tail) = rest.split_at(length);
         let inner = group.get(1..group.len().saturating_sub(1)).unwrap_or_default();
-        let needed =
-            called || !(in_case && !tail.starts_with("::") || is_redundant(inner, tail, around));
+        let needed = called
+            || quantified
+            || !(in_case && !tail.starts_with("::") || is_redundant(inner, tail, around));
         let inner = open_groups(if called { inner } else { strip(inner) }, depth + 1);
         if needed {
             out.push('(');
@@ -127,6 +129,7 @@ fn open_groups(text: &str, depth: usize) -> String {
         }
         rest = tail;
         called = false;
+        quantified = false;
     }
     out
 }
@@ -152,11 +155,28 @@ fn is_redundant(inner: &str, tail: &str, around: Binding) -> bool {
     match within {
         Binding::Whole | Binding::Cast => !inner.contains(','),
         Binding::Product => around <= Binding::Not || around == Binding::Sum,
-        Binding::Sum | Binding::Other => around <= Binding::Not,
+        Binding::Sum | Binding::Other => around <= Binding::Not && !is_quantified(strip(inner)),
         Binding::Not => around < Binding::Not,
-        Binding::And => around == Binding::Or,
-        Binding::Or => false,
+        Binding::And => around <= Binding::And,
+        Binding::Or => around == Binding::Or,
     }
+}
+
+/// Whether a comparison is one with ANY or ALL.
+fn is_quantified(text: &str) -> bool {
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '(' | '[' => group_length(rest).unwrap_or(rest.len()),
+            _ => token_length(rest, first),
+        };
+        let (token, tail) = rest.split_at(length);
+        if matches!(token, "ANY" | "ALL") {
+            return true;
+        }
+        rest = tail;
+    }
+    false
 }
 
 /// The loosest operator outside all groups.
@@ -220,6 +240,9 @@ mod tests {
             ("((a + 1) > 2)", "(a + 1) > 2"),
             ("(((a * 2) + 1) = 3)", "(a * 2 + 1) = 3"),
             ("(NOT (a = 1))", "NOT a = 1"),
+            ("(((a = 1) AND (b = 2)) AND (c = 3))", "a = 1 AND b = 2 AND c = 3"),
+            ("(((a = 1) OR (b = 2)) OR (c = 3))", "a = 1 OR b = 2 OR c = 3"),
+            ("((a = 1) AND (b = ANY (c)))", "a = 1 AND (b = ANY (c))"),
             ("((- a) < 1)", "(- a) < 1"),
             ("(((a + b) * 2) > 1)", "((a + b) * 2) > 1"),
             ("((a - (b - c)) > 0)", "(a - (b - c)) > 0"),

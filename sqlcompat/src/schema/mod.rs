@@ -35,9 +35,9 @@ mod violation;
 mod violation_query;
 
 pub use catalog::{
-    Catalog, CheckConstraint, CheckOption, Column, ColumnDefault, ColumnGeneration, CompositeType, DomainType,
-    EnumType, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace, RangeUserType,
-    Sequence, Table, TableKind, UniqueConstraint, UserType, Using, View,
+    Catalog, CheckConstraint, CheckOption, Column, ColumnDefault, ColumnGeneration, CompositeType,
+    DomainType, EnumType, ForeignKey, ForeignKeyAction, Index, IndexKey, MatchType, Namespace,
+    RangeUserType, Sequence, Table, TableKind, UniqueConstraint, UserType, Using, View,
 };
 pub use definition::OnCommit;
 pub use link::{PUBLIC_NAMESPACE, TEMPORARY_NAMESPACE};

@@ -46,8 +46,10 @@ impl Deparser<'_> {
             Expr::Position { expr, r#in } => {
                 let arguments = vec![self.expr(r#in)?, self.expr(expr)?];
                 let (_, pieces, result) = self.called("position", arguments)?;
-                let parts = ["POSITION((", &pieces[1].text, ") IN (", &pieces[0].text, "))"];
-                Ok(made(join(parts, ""), result, &pieces))
+                let (what, within) = (&pieces[1].text, &pieces[0].text);
+                let parts = ["((", &self.shown(what), ") IN (", &self.shown(within), "))"];
+                let text = format!("POSITION{}", self.hidden(join(parts, "")));
+                Ok(made(text, result, &pieces))
             }
             Expr::Substring { expr, substring_from, substring_for, special, shorthand } => {
                 let from = substring_from.as_deref();
@@ -148,8 +150,9 @@ impl Deparser<'_> {
             Some(what) => {
                 join(["TRIM(", side, " ", &what.text, " FROM ", &pieces[0].text, ")"], "")
             }
-            // PostgreSQL shows TRIM(BOTH FROM x), which the parser does not read.
-            None => call_text(&row, &pieces, &[]),
+            // The parser does not read TRIM(BOTH FROM x), which PostgreSQL shows; the text of a view is not read again.
+            None if self.levels.is_empty() => call_text(&row, &pieces, &[]),
+            None => join(["TRIM(", side, " FROM ", &pieces[0].text, ")"], ""),
         };
         Ok(made(text, result, &pieces))
     }
@@ -208,6 +211,9 @@ impl Deparser<'_> {
     }
 
     fn function(&mut self, function: &ast::Function) -> Result<Piece, SqlError> {
+        if self.is_aggregate(function) {
+            return self.aggregate(function);
+        }
         let ast::Function {
             name,
             uses_odbc_syntax: false,
@@ -226,6 +232,9 @@ impl Deparser<'_> {
         let schema = path.next();
         let list = match args {
             FunctionArguments::None => return self.keyword_value(&local),
+            FunctionArguments::Subquery(query) if local == "array" => {
+                return self.array_query(query);
+            }
             FunctionArguments::Subquery(_) => return Err(SqlError::unsupported("a subquery here")),
             FunctionArguments::List(list) => list,
         };
@@ -247,6 +256,19 @@ impl Deparser<'_> {
             }
             _ => {}
         }
+        self.written_call(schema.as_deref(), &local, pieces, &names)
+    }
+
+    /// A call in FROM.
+    pub(super) fn call_in_from(
+        &mut self,
+        name: &ast::ObjectName,
+        args: &[FunctionArg],
+    ) -> Result<Piece, SqlError> {
+        let mut path = name.0.iter().rev().filter_map(|part| part.as_ident()).map(fold);
+        let local = path.next().unwrap_or_default();
+        let schema = path.next();
+        let Arguments { pieces, names } = self.arguments(args)?;
         self.written_call(schema.as_deref(), &local, pieces, &names)
     }
 
@@ -345,7 +367,7 @@ impl Deparser<'_> {
 
 fn made(text: String, type_oid: Oid, of: &[Piece]) -> Piece {
     let of: Vec<&Piece> = of.iter().collect();
-    Piece::made(text, type_oid, &of)
+    Piece { form: Form::Call, ..Piece::made(text, type_oid, &of) }
 }
 
 /// `name(a, b, c => d)`.

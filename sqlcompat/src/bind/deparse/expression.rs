@@ -46,6 +46,12 @@ impl Deparser<'_> {
                 self.cast(piece, target, typmod, CastContext::Explicit)
             }
             Expr::Interval(interval) => self.interval(interval),
+            Expr::Subquery(query) => self.scalar_query(query),
+            Expr::Exists { subquery, negated } => self.exists(subquery, *negated),
+            Expr::InSubquery { expr, subquery, negated: not } => {
+                let piece = self.compared_query(expr, "=", "IN", subquery)?;
+                Ok(if *not { negated(&piece) } else { piece })
+            }
             Expr::Collate { expr, collation } => {
                 let piece = self.expr(expr)?;
                 let piece = self.settled(piece)?;
@@ -89,6 +95,9 @@ impl Deparser<'_> {
         let [.., qualifier, name] = path else {
             return Err(SqlError::unsupported("this name"));
         };
+        if !self.levels.is_empty() {
+            return self.query_column_of(qualifier, name);
+        }
         let table = fold(qualifier);
         if self.is_table(&table) {
             return self.column(name);
@@ -168,7 +177,10 @@ impl Deparser<'_> {
             (Form::Row(ones), Form::Row(others)) => {
                 self.compare_rows(&name, ones.clone(), others.clone())
             }
-            _ => self.operator(&name, left, right),
+            _ => {
+                let (left, right) = (self.operand(left), self.operand(right));
+                self.operator(&name, left, right)
+            }
         }
     }
 
@@ -267,6 +279,13 @@ impl Deparser<'_> {
         quantifier: &str,
     ) -> Result<Piece, SqlError> {
         let name = if *op == BinaryOperator::NotEq { "<>".to_owned() } else { op.to_string() };
+        if let Expr::Subquery(query) = right {
+            let words = match (name.as_str(), quantifier) {
+                ("=", "ANY") => "IN".to_owned(),
+                _ => format!("{name} {quantifier}"),
+            };
+            return self.compared_query(left, &name, &words, query);
+        }
         let (left, right) = (self.expr(left)?, self.expr(right)?);
         self.array_operator(&name, left, right, quantifier)
     }

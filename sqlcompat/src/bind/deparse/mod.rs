@@ -14,22 +14,31 @@
 //! | `expression` | the walk: names, literals, operators, predicates |
 //! | `conditional` | CASE, COALESCE and kin, ARRAY, rows, IN |
 //! | `call` | functions, and those with a grammar of their own |
+//! | `query`, `select`, `from` | the queries of views, for `pg_get_viewdef` |
+//! | `aggregate`, `sublink` | what expressions of queries may hold besides: aggregates, subqueries |
+//! | `scope` | the names that a query may use |
 //! | `star` | `SELECT *` of a view, written out |
 //!
 //! # Bounds
 //! Nesting: `DEPTH_MAX` levels, 54001 below.
 //!
 //! # Left out
-//! Subqueries, aggregates and window functions, which no expression of a schema may contain.
+//! Outside of queries subqueries, aggregates and window functions, which no other expression of a schema may contain.
 //!
 //! # Sources
 //! PostgreSQL 15 manual, `functions-info`; the forms were recorded from the server (`testscripts/deparse`).
 
+mod aggregate;
 mod call;
 mod conditional;
 mod expression;
+mod from;
 mod piece;
+mod query;
+mod scope;
+mod select;
 mod star;
+mod sublink;
 
 use sqlparser::ast::{Expr, Ident};
 
@@ -59,14 +68,7 @@ pub fn deparse_expression(
     expected: Option<Oid>,
     cx: &BindContext<'_>,
 ) -> Result<String, SqlError> {
-    let mut deparser = Deparser {
-        cx,
-        types: Types::new(cx.catalog, cx.search_path),
-        names: Binder::new(cx, ""),
-        scope,
-        depth: 0,
-        indent: 0,
-    };
+    let mut deparser = Deparser::new(cx, scope, false);
     let piece = deparser.expr(expr)?;
     let settled = match piece.form {
         Form::Unknown(_) => {
@@ -76,6 +78,24 @@ pub fn deparse_expression(
         _ => piece,
     };
     Ok(settled.text)
+}
+
+/// The text of a view's query, as `pg_get_viewdef` shows it without the semicolon; `names` are its columns'.
+///
+/// # Errors
+/// What binding the query reports; 0A000 for what cannot be written out.
+pub fn deparse_view(
+    query: &str,
+    names: &[String],
+    pretty: bool,
+    cx: &BindContext<'_>,
+) -> Result<String, SqlError> {
+    let ast = super::updatable::view_query(query)?;
+    let mut deparser = Deparser::new(cx, ScalarScope::Nothing, pretty);
+    let mut text = String::new();
+    let place = query::Place { indent: 0, names: Some(names), visible: true };
+    deparser.query(&ast, place, &mut text)?;
+    Ok(text)
 }
 
 /// The walk over one expression.
@@ -88,10 +108,44 @@ struct Deparser<'a> {
     depth: usize,
     /// Columns that a new line of CASE is indented by.
     indent: usize,
+    /// The queries around, innermost last; none for an expression that stands alone.
+    levels: Vec<scope::Level>,
+    /// Names that relations of the queries around are shown by.
+    claimed: Vec<Vec<String>>,
+    /// CTEs in sight, innermost last.
+    ctes: Vec<(String, Vec<scope::Output>)>,
+    /// The name of a recursive CTE, and names of its columns, until its first arm tells their types.
+    recursive: Option<(String, Vec<String>)>,
+    /// With as few parentheses as possible.
+    pretty: bool,
+    /// Texts of subqueries, which `pretty` leaves alone.
+    kept: Vec<String>,
+}
+
+impl<'a> Deparser<'a> {
+    fn new(cx: &'a BindContext<'a>, scope: ScalarScope<'a>, pretty: bool) -> Self {
+        Self {
+            cx,
+            types: Types::new(cx.catalog, cx.search_path),
+            names: Binder::new(cx, ""),
+            scope,
+            depth: 0,
+            indent: 0,
+            levels: Vec::new(),
+            claimed: Vec::new(),
+            ctes: Vec::new(),
+            recursive: None,
+            pretty,
+            kept: Vec::new(),
+        }
+    }
 }
 
 impl Deparser<'_> {
     fn column(&self, name: &Ident) -> Result<Piece, SqlError> {
+        if !self.levels.is_empty() {
+            return self.query_column(name);
+        }
         let folded = fold(name);
         let found = match self.scope {
             ScalarScope::Nothing => None,

@@ -1,7 +1,7 @@
 //! Text with a type, and how it is cast.
 
 use super::Deparser;
-use crate::bind::resolve::{cast_error, plan_coercion};
+use crate::bind::resolve::{CoercionMethod, cast_error, plan_coercion};
 use crate::builtin::CastContext;
 use crate::error::SqlError;
 use crate::oid::Oid;
@@ -36,6 +36,10 @@ pub(super) enum Form {
     Array(Vec<Piece>),
     /// `ROW(…)`, with its fields.
     Row(Vec<Piece>),
+    /// A call of a function.
+    Call,
+    /// A query as a value.
+    Query,
     /// Anything else.
     Other,
 }
@@ -113,20 +117,28 @@ impl Deparser<'_> {
                     ..piece
                 });
             }
-            Form::Column | Form::Constant(_) | Form::Array(_) | Form::Row(_) | Form::Other => {}
+            Form::Column
+            | Form::Constant(_)
+            | Form::Array(_)
+            | Form::Row(_)
+            | Form::Call
+            | Form::Query
+            | Form::Other => {}
         }
         if piece.type_oid == target && (typmod < 0 || typmod == piece.typmod) {
             return Ok(piece);
         }
         let from = (piece.type_oid, piece.typmod);
-        if plan_coercion(self.types, from, (target, typmod), context).is_none() {
+        let Some(coercion) = plan_coercion(self.types, from, (target, typmod), context) else {
             return Err(cast_error(self.types, piece.type_oid, target));
-        }
+        };
+        let called = matches!(coercion.method, CoercionMethod::Function(_));
         let mut text = "(".to_owned();
         append(&mut text, &piece.text);
         text.push_str(")::");
         text.push_str(&self.types.format_with_typmod(target, typmod));
-        Ok(Piece { text, type_oid: target, typmod, form: Form::Other, ..piece })
+        let form = if called { Form::Call } else { Form::Other };
+        Ok(Piece { text, type_oid: target, typmod, form, ..piece })
     }
 
     /// `ARRAY[…]::type[]`: each element is cast.

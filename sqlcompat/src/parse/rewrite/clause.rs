@@ -5,8 +5,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::{
-    CONFLICT, DEFAULT_VALUES, EXCLUDE, EXPAND, GROUP_DISTINCT, ROWS_FROM, is_word, keyword_token,
-    mark,
+    CONFLICT, CURRENT_OF, DEFAULT_VALUES, EXCLUDE, EXPAND, GROUP_DISTINCT, ROWS_FROM, is_word,
+    keyword_token, mark,
 };
 use crate::parse::split::byte_offset;
 
@@ -168,6 +168,24 @@ pub(super) fn conflict(text: &str, rest: &[TokenWithSpan], out: &mut Vec<TokenWi
     out.push(TokenWithSpan { token: name, span: rest[2].span });
     out.push(rest[close].clone());
     end + 1
+}
+
+/// `WHERE CURRENT OF cursor`: one name under a mark.
+pub(super) fn current_of(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let after_where = out.last().is_some_and(|it| match &it.token {
+        Token::Word(word) => is_word(word, "WHERE"),
+        _ => false,
+    });
+    let cursor = match rest.get(2).map(|it| &it.token) {
+        Some(Token::Word(word)) if after_where && word_at(rest, 1, "OF") => word,
+        _ => return 0,
+    };
+    let name = match cursor.quote_style {
+        Some(_) => cursor.value.clone(),
+        None => cursor.value.to_ascii_lowercase(),
+    };
+    out.push(TokenWithSpan { token: mark(&format!("{CURRENT_OF}{name}")), span: rest[0].span });
+    3
 }
 
 /// `substring(x SIMILAR p ESCAPE e)`: a call of three arguments.

@@ -20,6 +20,7 @@
 //! | `RANGE '1'::interval PRECEDING` | the first literal in parentheses |
 //! | `EXCLUDE TIES` in a window frame | one more key of `PARTITION BY` under [`EXCLUDE`] |
 //! | `ON CONFLICT (lower(a)) WHERE b` | one name under [`CONFLICT`] |
+//! | `WHERE CURRENT OF c` | one name under [`CURRENT_OF`] |
 //! | `substring(a SIMILAR b ESCAPE c)` | `substring(a, b, c)` |
 //! | `normalize(a, NFC)` | `normalize(a, 'NFC')` |
 //! | `SET a[1].b = …`, `INSERT INTO t (a[1])` | one name under [`PART`], which holds the text and its place |
@@ -87,6 +88,8 @@ pub const CYCLE: &str = "\0cycle";
 pub const VALUE: &str = "\0value";
 /// Stands, as the only column of an INSERT in a MERGE, for `DEFAULT VALUES`.
 pub const DEFAULT_VALUES: &str = "\0default values";
+/// Begins the name that stands, as a condition, for `CURRENT OF`; the name of the cursor follows.
+pub const CURRENT_OF: &str = "\0current of ";
 /// Stands, as the only item of a select list, for an empty one.
 pub const NO_ITEMS: &str = "\0nothing";
 
@@ -133,7 +136,7 @@ fn spell(
 fn is_candidate(token: &Token) -> bool {
     match token {
         Token::Word(word) if word.quote_style.is_none() => {
-            const WORDS: [&str; 24] = [
+            const WORDS: [&str; 25] = [
                 "LIKE",
                 "ILIKE",
                 "MERGE",
@@ -158,6 +161,7 @@ fn is_candidate(token: &Token) -> bool {
                 "FROM",
                 "SEARCH",
                 "CYCLE",
+                "CURRENT",
             ];
             WORDS.iter().any(|it| word.value.eq_ignore_ascii_case(it))
         }
@@ -264,6 +268,7 @@ fn production(
         "DISTINCT" | "ALL" => clause::group_quantifier(word, rest, out),
         "USING" => clause::merge_source(rest, out),
         "CONFLICT" => clause::conflict(text, rest, out),
+        "CURRENT" => clause::current_of(rest, out),
         "SUBSTRING" => clause::similar_substring(rest, out),
         "NFC" | "NFD" | "NFKC" | "NFKD" => clause::normal_form(rest, out),
         _ => literal::typed(rest, out),

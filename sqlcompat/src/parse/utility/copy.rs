@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 use super::UtilityAst;
 use super::ast::ObjectName;
 use super::cursor::Cursor;
-use super::cursors::boolean_option;
+use super::cursors::{NO_BOOLEAN, boolean_option, named_boolean};
 use crate::error::{SqlError, SqlState};
 use crate::plan::{CopyDirection, CopyFormat, CopyHeader};
 
@@ -45,22 +45,22 @@ pub struct CopyAst {
     pub force_null: Option<Vec<String>>,
     /// `ENCODING`.
     pub encoding: Option<String>,
-    /// Condition of `COPY … FROM … WHERE`.
-    pub filter: Option<String>,
+    /// Condition of `COPY … FROM … WHERE`, and where it stands in the statement, in characters from 1.
+    pub filter: Option<(String, u32)>,
 }
 
 /// `COPY …`.
 pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<UtilityAst, SqlError> {
     let old_binary = cursor.word("binary");
     let source = source(cursor)?;
+    if matches!(source, CopySource::Query(_)) && cursor.is_word("from") {
+        return Err(cursor.syntax_error());
+    }
     let direction = match cursor.one_of(&["from", "to"]) {
         Some(0) => CopyDirection::FromStdin,
         Some(_) => CopyDirection::ToStdout,
         None => return Err(cursor.syntax_error()),
     };
-    if matches!((&source, direction), (CopySource::Query(_), CopyDirection::FromStdin)) {
-        return Err(cursor.syntax_error());
-    }
     if let Some(unsupported) = endpoint(cursor)? {
         return Ok(unsupported);
     }
@@ -90,8 +90,14 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Result<UtilityAst, SqlError> {
             old_option(cursor, &mut ast)?;
         }
     }
-    if direction == CopyDirection::FromStdin && cursor.word("where") {
-        ast.filter = Some(cursor.rest()?);
+    let place = cursor.position();
+    if cursor.word("where") {
+        if direction == CopyDirection::ToStdout {
+            let message = "WHERE clause not allowed with COPY TO";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(place));
+        }
+        let place = cursor.position().unwrap_or(1);
+        ast.filter = Some((cursor.rest()?, place));
     }
     Ok(UtilityAst::Copy(Box::new(ast)))
 }
@@ -121,7 +127,7 @@ fn option(cursor: &mut Cursor<'_>, ast: &mut CopyAst) -> Result<(), SqlError> {
     let repeated = match name.as_str() {
         "format" => ast.format.replace(format(cursor)?).is_some(),
         "freeze" => {
-            boolean_option(cursor)?;
+            named_boolean(cursor, "freeze")?;
             false
         }
         "delimiter" => ast.delimiter.replace(text(cursor)?).is_some(),
@@ -129,11 +135,11 @@ fn option(cursor: &mut Cursor<'_>, ast: &mut CopyAst) -> Result<(), SqlError> {
         "header" => ast.header.replace(header(cursor)?).is_some(),
         "quote" => ast.quote.replace(text(cursor)?).is_some(),
         "escape" => ast.escape.replace(text(cursor)?).is_some(),
-        "encoding" => ast.encoding.replace(text(cursor)?).is_some(),
+        "encoding" => ast.encoding.replace(encoding(cursor, position)?).is_some(),
         "force_quote" if cursor.symbol(&Token::Mul) => ast.force_quote.replace(None).is_some(),
-        "force_quote" => ast.force_quote.replace(Some(names(cursor)?)).is_some(),
-        "force_not_null" => ast.force_not_null.replace(names(cursor)?).is_some(),
-        "force_null" => ast.force_null.replace(names(cursor)?).is_some(),
+        "force_quote" => ast.force_quote.replace(Some(names(cursor, &name, position)?)).is_some(),
+        "force_not_null" => ast.force_not_null.replace(names(cursor, &name, position)?).is_some(),
+        "force_null" => ast.force_null.replace(names(cursor, &name, position)?).is_some(),
         other => {
             let message = format!("option \"{other}\" not recognized");
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
@@ -179,13 +185,34 @@ fn old_option(cursor: &mut Cursor<'_>, ast: &mut CopyAst) -> Result<(), SqlError
         8 => ast.force_quote = Some(Some(cursor.comma_list(Cursor::name)?)),
         9 => ast.force_not_null = Some(cursor.comma_list(Cursor::name)?),
         10 => ast.force_null = Some(cursor.comma_list(Cursor::name)?),
-        _ => ast.encoding = Some(cursor.string()?),
+        _ => {
+            let position = cursor.position();
+            ast.encoding = Some(encoding(cursor, position)?);
+        }
     }
     Ok(())
 }
 
-fn names(cursor: &mut Cursor<'_>) -> Result<Vec<String>, SqlError> {
-    cursor.parenthesized(Cursor::name)
+fn names(
+    cursor: &mut Cursor<'_>,
+    option: &str,
+    position: Option<u32>,
+) -> Result<Vec<String>, SqlError> {
+    if cursor.is_symbol(&Token::LParen) {
+        return cursor.parenthesized(Cursor::name);
+    }
+    let message = format!("argument to option \"{option}\" must be a list of column names");
+    Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position))
+}
+
+/// The name of an encoding that PostgreSQL knows.
+fn encoding(cursor: &mut Cursor<'_>, position: Option<u32>) -> Result<String, SqlError> {
+    let name = text(cursor)?;
+    if crate::functions::is_encoding(&name) {
+        return Ok(name);
+    }
+    let message = "argument to option \"encoding\" must be a valid encoding name";
+    Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message).at(position))
 }
 
 /// An option's value: a string, a word or a number.
@@ -214,5 +241,12 @@ fn header(cursor: &mut Cursor<'_>) -> Result<CopyHeader, SqlError> {
     if cursor.word("match") {
         return Ok(CopyHeader::Match);
     }
-    Ok(if boolean_option(cursor)? { CopyHeader::Yes } else { CopyHeader::No })
+    let wanted = boolean_option(cursor).map_err(|error| match error.position {
+        Some(_) if error.message == NO_BOOLEAN => {
+            let message = "header requires a Boolean value or \"match\"";
+            SqlError::new(SqlState::SYNTAX_ERROR, message)
+        }
+        _ => error,
+    })?;
+    Ok(if wanted { CopyHeader::Yes } else { CopyHeader::No })
 }

@@ -11,7 +11,7 @@ use crate::plan::{ExplainTimes, FetchDirection, SessionStatement};
 type Parsed = Result<UtilityAst, SqlError>;
 
 /// What is wrong with a boolean option whose value is none.
-const NO_BOOLEAN: &str = "option requires a Boolean value";
+pub(super) const NO_BOOLEAN: &str = "option requires a Boolean value";
 
 /// `PREPARE name [(types)] AS statement`.
 pub(super) fn prepare(cursor: &mut Cursor<'_>) -> Parsed {
@@ -173,7 +173,7 @@ pub(super) fn explain(cursor: &mut Cursor<'_>) -> Parsed {
 }
 
 /// A boolean option's value, whose error names the option.
-fn named_boolean(cursor: &mut Cursor<'_>, option: &str) -> Result<bool, SqlError> {
+pub(super) fn named_boolean(cursor: &mut Cursor<'_>, option: &str) -> Result<bool, SqlError> {
     boolean_option(cursor).map_err(|mut error| {
         if error.message == NO_BOOLEAN {
             error.message = format!("{option} requires a Boolean value");

@@ -11,7 +11,7 @@
 //! - `session`, `cursors`, `copy`: statements about the session; `table`, `define`, `alter`, `comment`,
 //!   `view`, `storage_options`, `absent`: DDL.
 //! - `maintenance`: `VACUUM` and its kin, with `maintained`: what they are about.
-//! - `plan`: session statements to plans.
+//! - `plan`, `plan_copy`: session statements to plans.
 
 mod absent;
 mod alter;
@@ -26,6 +26,7 @@ mod define;
 mod maintained;
 mod maintenance;
 mod plan;
+mod plan_copy;
 mod session;
 mod storage_options;
 mod table;

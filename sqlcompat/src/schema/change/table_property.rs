@@ -5,7 +5,7 @@ use super::edit::{Edit, undefined_relation};
 use super::storage_option::{self, Owner};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::parse::utility::{AlterTableAction, DropKind, ObjectName, ReplicaIdentity};
+use crate::parse::utility::{AlterColumn, AlterTableAction, DropKind, ObjectName, ReplicaIdentity};
 use crate::schema::catalog::{Index, Table};
 use crate::schema::definition::{IndexDefinition, TableDefinition};
 use crate::schema::lookup::Relation;

@@ -101,7 +101,8 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
         };
         let (_, type_oid, typmod) = view.columns[at];
-        let text = text.map(|text| self.checked_default(text, column, (type_oid, typmod)));
+        let text =
+            text.map(|it| self.checked_default(it.text.as_str(), column, (type_oid, typmod)));
         let text = text.transpose()?;
         self.redefine(view.id, |definition: &mut ViewDefinition| {
             if let Some(column) = definition.columns.get_mut(at) {

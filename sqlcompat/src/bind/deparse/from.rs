@@ -1,0 +1,445 @@
+//! `FROM`: relations under the names that they are shown by, and joins.
+//!
+//! Sources: `get_from_clause_item`, `set_rtable_names`, `get_column_alias_list` of PostgreSQL 15's `ruleutils.c`.
+
+use sqlparser::ast::{
+    self, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableWithJoins,
+};
+
+use super::piece::{Form, Piece, append};
+use super::query::{Place, STEP, line, renamed};
+use super::scope::{Entry, Level, Output};
+use super::{Deparser, fold};
+use crate::bind::resolve::select_common_type;
+use crate::builtin::{self, quote_identifier};
+use crate::error::SqlError;
+use crate::oid::Oid;
+use crate::schema::Relation;
+
+/// Columns that a join is indented by within its query.
+const JOIN: usize = 4;
+
+/// An item of FROM: its text, and what it brings into scope.
+struct Item {
+    text: String,
+    level: Level,
+}
+
+/// The kind of a join.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Inner,
+    Left,
+    Right,
+    Full,
+}
+
+impl Deparser<'_> {
+    /// The names by which a FROM's relations are shown, in order.
+    pub(super) fn claim_names(&self, from: &[TableWithJoins]) -> Result<Vec<String>, SqlError> {
+        let mut claimed = Vec::new();
+        for item in from {
+            self.claim_item(item, &mut claimed)?;
+        }
+        Ok(claimed)
+    }
+
+    fn claim_item(&self, item: &TableWithJoins, claimed: &mut Vec<String>) -> Result<(), SqlError> {
+        let factors =
+            std::iter::once(&item.relation).chain(item.joins.iter().map(|it| &it.relation));
+        for factor in factors {
+            if let TableFactor::NestedJoin { table_with_joins, alias: None } = factor {
+                self.claim_item(table_with_joins, claimed)?;
+                continue;
+            }
+            let name = written_name(factor)?;
+            let shown = self.claim(&name, claimed);
+            claimed.push(shown);
+        }
+        Ok(())
+    }
+
+    /// Writes ` FROM …` and brings its names into the innermost level.
+    pub(super) fn write_from(
+        &mut self,
+        from: &[TableWithJoins],
+        indent: usize,
+        out: &mut String,
+    ) -> Result<(), SqlError> {
+        let mut next = 0;
+        for (number, item) in from.iter().enumerate() {
+            let item = self.joined(item, indent, &mut next)?;
+            if number == 0 {
+                line(out, indent, "   FROM ");
+            } else {
+                out.push(',');
+                line(out, indent + JOIN, "");
+            }
+            append(out, &item.text);
+            self.bring(item.level);
+        }
+        Ok(())
+    }
+
+    fn bring(&mut self, level: Level) {
+        if let Some(innermost) = self.levels.last_mut() {
+            innermost.add(level);
+        }
+    }
+
+    /// Runs `inner` with more names in sight.
+    fn with_level<T>(
+        &mut self,
+        level: &Level,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        self.levels.push(level.clone());
+        let result = inner(self);
+        self.levels.pop();
+        result
+    }
+
+    fn joined(
+        &mut self,
+        item: &TableWithJoins,
+        indent: usize,
+        next: &mut usize,
+    ) -> Result<Item, SqlError> {
+        let mut left = self.factor(&item.relation, indent, next)?;
+        for join in &item.joins {
+            let (kind, constraint) = join_parts(&join.join_operator)?;
+            let nested = matches!(join.relation, TableFactor::NestedJoin { .. });
+            let scope = left.level.clone();
+            let right = self.with_level(&scope, |it| it.factor(&join.relation, indent, next))?;
+            left = self.join((left, right), kind, constraint, (indent, nested))?;
+        }
+        Ok(left)
+    }
+
+    fn join(
+        &mut self,
+        (left, right): (Item, Item),
+        kind: Kind,
+        constraint: &JoinConstraint,
+        (indent, nested): (usize, bool),
+    ) -> Result<Item, SqlError> {
+        let shared = match constraint {
+            JoinConstraint::Using(names) => {
+                let names = names.iter().filter_map(|it| it.0.last()?.as_ident()).map(fold);
+                names.collect()
+            }
+            JoinConstraint::Natural => natural_columns(&left.level, &right.level),
+            JoinConstraint::On(_) | JoinConstraint::None => Vec::new(),
+        };
+        let condition = match constraint {
+            JoinConstraint::On(condition) => {
+                let mut both = left.level.clone();
+                both.add(right.level.clone());
+                let piece = self.with_level(&both, |it| it.expr(condition))?;
+                Some(self.implicit(piece, Oid::BOOL)?)
+            }
+            _ => None,
+        };
+        let word = match kind {
+            Kind::Inner if condition.is_none() && shared.is_empty() => " CROSS JOIN ",
+            Kind::Inner => " JOIN ",
+            Kind::Left => " LEFT JOIN ",
+            Kind::Right => " RIGHT JOIN ",
+            Kind::Full => " FULL JOIN ",
+        };
+        let mut text = if self.pretty { left.text } else { format!("({}", left.text) };
+        line(&mut text, indent + JOIN, word);
+        let grouped = self.pretty && nested;
+        text.push_str(if grouped { "(" } else { "" });
+        append(&mut text, &right.text);
+        text.push_str(if grouped { ")" } else { "" });
+        if !shared.is_empty() {
+            let names: Vec<_> = shared.iter().map(|name| quote_identifier(name)).collect();
+            text.push_str(&format!(" USING ({})", names.join(", ")));
+        } else if let Some(condition) = &condition {
+            let condition = self.shown(&condition.text);
+            text.push_str(" ON ");
+            let parts = if self.pretty { ["", ""] } else { ["(", ")"] };
+            append(&mut text, &super::piece::join([parts[0], &condition, parts[1]], ""));
+        } else if kind != Kind::Inner {
+            text.push_str(" ON TRUE");
+        }
+        text.push_str(if self.pretty { "" } else { ")" });
+        let level = self.merged(left.level, right.level, kind, &shared)?;
+        Ok(Item { text, level })
+    }
+
+    /// Both sides' names, the columns of USING first and once.
+    fn merged(
+        &self,
+        mut left: Level,
+        mut right: Level,
+        kind: Kind,
+        shared: &[String],
+    ) -> Result<Level, SqlError> {
+        let mut columns = Vec::new();
+        for name in shared {
+            let (Some(one), Some(other)) = (take(&mut left, name), take(&mut right, name)) else {
+                return Err(SqlError::unsupported("this USING in the text of a view"));
+            };
+            let found = [one.type_oid, other.type_oid];
+            let common = select_common_type(self.types, &found, "JOIN/USING")?;
+            let piece = match kind {
+                Kind::Inner | Kind::Left if one.type_oid == common => one,
+                Kind::Inner | Kind::Right if other.type_oid == common => other,
+                Kind::Full => Piece {
+                    form: Form::Column,
+                    ..Piece::made(quote_identifier(name), common, &[&one, &other])
+                },
+                Kind::Inner | Kind::Left | Kind::Right => {
+                    return Err(SqlError::unsupported("USING over several types here"));
+                }
+            };
+            columns.push((name.clone(), piece));
+        }
+        left.add(right);
+        columns.extend(left.columns);
+        Ok(Level { entries: left.entries, columns })
+    }
+
+    fn factor(
+        &mut self,
+        factor: &TableFactor,
+        indent: usize,
+        next: &mut usize,
+    ) -> Result<Item, SqlError> {
+        if let TableFactor::NestedJoin { table_with_joins, alias: None } = factor {
+            return self.joined(table_with_joins, indent, next);
+        }
+        let shown = self.claimed.last().and_then(|names| names.get(*next)).cloned();
+        let shown = shown.unwrap_or_default();
+        *next += 1;
+        let written = written_name(factor)?;
+        match factor {
+            TableFactor::Table { name, alias, args: None, .. } => {
+                let (text, columns, plain) = self.relation(name)?;
+                let own = name.0.last().and_then(|part| part.as_ident()).map(fold);
+                let same = alias.is_none() && own.as_deref() == Some(&shown);
+                let aliased = (!same).then_some(shown.as_str());
+                let list = if plain { List::IfChanged } else { List::IfWritten };
+                let (text, columns) = named(text, columns, aliased, (alias.as_ref(), list));
+                Ok(item(text, written, shown, columns))
+            }
+            TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } => {
+                let call = (name, &args.args[..], *with_ordinality);
+                let (text, columns) = self.function_item(call, alias.as_ref(), &shown)?;
+                Ok(item(text, written, shown, columns))
+            }
+            TableFactor::Function { lateral: _, name, args, with_ordinality, alias } => {
+                let call = (name, &args[..], *with_ordinality);
+                let (text, columns) = self.function_item(call, alias.as_ref(), &shown)?;
+                Ok(item(text, written, shown, columns))
+            }
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: false,
+                with_offset_alias: None,
+                with_ordinality,
+            } => {
+                let arguments = array_exprs.iter().cloned().map(ast::FunctionArgExpr::Expr);
+                let arguments: Vec<_> = arguments.map(ast::FunctionArg::Unnamed).collect();
+                let name = ObjectName::from(vec![ast::Ident::new("unnest")]);
+                let call = (&name, &arguments[..], *with_ordinality);
+                let (text, columns) = self.function_item(call, alias.as_ref(), &shown)?;
+                Ok(item(text, written, shown, columns))
+            }
+            TableFactor::Derived { lateral, subquery, alias, sample: None } => {
+                let mut text = if *lateral { "LATERAL (" } else { "(" }.to_owned();
+                let place = Place::inner(indent + STEP, true);
+                let columns = self.query(subquery, place, &mut text)?;
+                text.push(')');
+                let alias = (alias.as_ref(), List::IfWritten);
+                let (text, columns) = named(text, columns, Some(&shown), alias);
+                Ok(item(text, written, shown, columns))
+            }
+            _ => Err(SqlError::unsupported("this FROM item in the text of a view")),
+        }
+    }
+
+    /// The shown name of a relation and its columns; whether it is a table or view.
+    fn relation(&self, name: &ObjectName) -> Result<(String, Vec<Output>, bool), SqlError> {
+        let (schema, local) = self.names.qualified(name)?;
+        if schema.is_none()
+            && let Some((_, columns)) = self.ctes.iter().rev().find(|(it, _)| *it == local)
+        {
+            return Ok((quote_identifier(&local), columns.clone(), false));
+        }
+        let output = |name: &str, type_oid: Oid, typmod: i32| Output {
+            name: name.to_owned(),
+            type_oid,
+            typmod,
+            unknown: false,
+        };
+        let catalog = self.cx.catalog;
+        let path = self.cx.search_path;
+        let (namespace, columns, oid) = match catalog.relation(path, schema.as_deref(), &local) {
+            Some(Relation::Table(table)) => {
+                let columns = table.columns.iter();
+                let columns = columns.map(|it| output(&it.name, it.type_oid, it.typmod)).collect();
+                (table.namespace, columns, table.oid)
+            }
+            Some(Relation::View(view)) => {
+                let columns = view.columns.iter();
+                let columns = columns.map(|(name, oid, typmod)| output(name, *oid, *typmod));
+                (view.namespace, columns.collect(), view.oid)
+            }
+            Some(_) => return Err(SqlError::unsupported("this relation in the text of a view")),
+            None => return system_relation(schema.as_deref(), &local),
+        };
+        let visible = match catalog.relation(path, None, &local) {
+            Some(Relation::Table(table)) => table.oid == oid,
+            Some(Relation::View(view)) => view.oid == oid,
+            _ => false,
+        };
+        let local = quote_identifier(&local);
+        let text = if visible {
+            local
+        } else {
+            format!("{}.{local}", quote_identifier(catalog.namespace_name(namespace)))
+        };
+        Ok((text, columns, true))
+    }
+
+    /// A function of one column in FROM.
+    fn function_item(
+        &mut self,
+        (name, args, ordinality): (&ObjectName, &[ast::FunctionArg], bool),
+        alias: Option<&TableAlias>,
+        shown: &str,
+    ) -> Result<(String, Vec<Output>), SqlError> {
+        let piece = self.call_in_from(name, args)?;
+        let composite = piece.type_oid == Oid::RECORD || self.types.is_composite(piece.type_oid);
+        let typed = alias.is_some_and(|it| it.columns.iter().any(|it| it.data_type.is_some()));
+        if composite || typed {
+            return Err(SqlError::unsupported("a function of several columns here"));
+        }
+        let mut columns = vec![Output {
+            name: shown.to_owned(),
+            type_oid: piece.type_oid,
+            typmod: -1,
+            unknown: false,
+        }];
+        if ordinality {
+            let name = "ordinality".to_owned();
+            columns.push(Output { name, type_oid: Oid::INT8, typmod: -1, unknown: false });
+        }
+        let lateral = if piece.names_column { "LATERAL " } else { "" };
+        let with = if ordinality { " WITH ORDINALITY" } else { "" };
+        let text = format!("{lateral}{}{with}", self.shown(&piece.text));
+        Ok(named(text, columns, Some(shown), (alias, List::Always)))
+    }
+}
+
+/// When the names of a relation's columns are listed after its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum List {
+    /// Where they are not the relation's own.
+    IfChanged,
+    /// Where the text lists them.
+    IfWritten,
+    /// Always.
+    Always,
+}
+
+/// An item under its name, with its columns as they are called from there on.
+fn named(
+    mut text: String,
+    columns: Vec<Output>,
+    shown: Option<&str>,
+    (alias, list): (Option<&TableAlias>, List),
+) -> (String, Vec<Output>) {
+    let names: Vec<String> =
+        alias.iter().flat_map(|it| &it.columns).map(|it| fold(&it.name)).collect();
+    let changed = names.iter().zip(&columns).any(|(name, column)| *name != column.name);
+    let columns = renamed(columns, &names);
+    let listed = match list {
+        List::IfChanged => changed,
+        List::IfWritten => !names.is_empty(),
+        List::Always => true,
+    };
+    if let Some(shown) = shown {
+        text.push_str(&format!(" {}", quote_identifier(shown)));
+    }
+    if listed {
+        let names: Vec<_> = columns.iter().map(|it| quote_identifier(&it.name)).collect();
+        text.push_str(&format!("({})", names.join(", ")));
+    }
+    (text, columns)
+}
+
+fn item(text: String, written: String, shown: String, columns: Vec<Output>) -> Item {
+    Item { text, level: Level::of(Entry { written, shown, columns }) }
+}
+
+/// A relation of PostgreSQL's own.
+fn system_relation(
+    schema: Option<&str>,
+    name: &str,
+) -> Result<(String, Vec<Output>, bool), SqlError> {
+    let found = builtin::relation(schema.unwrap_or("pg_catalog"), name)
+        .ok_or_else(|| SqlError::unsupported("this relation in the text of a view"))?;
+    let columns = found.columns.iter().map(|it| Output {
+        name: it.name.to_owned(),
+        type_oid: it.type_oid,
+        typmod: it.typmod,
+        unknown: false,
+    });
+    let text = match found.schema {
+        "pg_catalog" => quote_identifier(name),
+        other => format!("{}.{}", quote_identifier(other), quote_identifier(name)),
+    };
+    Ok((text, columns.collect(), true))
+}
+
+/// The name that the text gives an item.
+fn written_name(factor: &TableFactor) -> Result<String, SqlError> {
+    let (name, alias) = match factor {
+        TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
+            (Some(name), alias)
+        }
+        TableFactor::Derived { alias, .. } | TableFactor::UNNEST { alias, .. } => (None, alias),
+        _ => return Err(SqlError::unsupported("this FROM item in the text of a view")),
+    };
+    let own = name.and_then(|name| name.0.last()?.as_ident());
+    if let (TableFactor::UNNEST { .. }, None) = (factor, alias) {
+        return Ok("unnest".to_owned());
+    }
+    let name = alias.as_ref().map(|alias| &alias.name).or(own);
+    name.map(fold).ok_or_else(|| SqlError::unsupported("a FROM item without a name"))
+}
+
+fn join_parts(operator: &JoinOperator) -> Result<(Kind, &JoinConstraint), SqlError> {
+    Ok(match operator {
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+            (Kind::Inner, constraint)
+        }
+        JoinOperator::CrossJoin(constraint) => (Kind::Inner, constraint),
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+            (Kind::Left, constraint)
+        }
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+            (Kind::Right, constraint)
+        }
+        JoinOperator::FullOuter(constraint) => (Kind::Full, constraint),
+        _ => return Err(SqlError::unsupported("this join in the text of a view")),
+    })
+}
+
+/// The names that both sides have.
+fn natural_columns(left: &Level, right: &Level) -> Vec<String> {
+    let names = left.columns.iter().map(|(name, _)| name);
+    let shared = names.filter(|name| right.columns.iter().any(|(it, _)| it == *name));
+    shared.cloned().collect()
+}
+
+/// Takes a column out of the order of `*`.
+fn take(level: &mut Level, name: &str) -> Option<Piece> {
+    let at = level.columns.iter().position(|(it, _)| it == name)?;
+    Some(level.columns.remove(at).1)
+}
