@@ -21,7 +21,7 @@ use crate::session::{Session, datum, steps};
 const RUN_MAX: Duration = Duration::from_millis(300);
 
 /// How long attaching the catalog may take.
-const ATTACH_MAX: Duration = Duration::from_secs(60);
+const ATTACH_MAX: Duration = Duration::from_secs(600);
 
 /// Rows that are read of a result.
 const ROWS_MAX: usize = 200;
