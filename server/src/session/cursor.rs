@@ -196,6 +196,7 @@ impl<R: Rows> Portal<R> {
             && cursor.seen.len() > UNASKED_ROWS_MAX
         {
             cursor.scroll = Scroll::No;
+            cursor.current = cursor.at.checked_sub(1).and_then(|at| cursor.seen.get(at).cloned());
             (cursor.seen, cursor.kept) = (Vec::new(), KeptBytes::default());
         }
         Ok(rows)

@@ -135,7 +135,11 @@ impl Settings {
     ) -> Result<(), SqlError> {
         let row = find(name)?;
         check_settable(name, row)?;
-        check_identity(name, value, &self.default_of(&key(name), row).unwrap_or_default())?;
+        check_identity(
+            name,
+            value,
+            &self.default_of("session_authorization", None).unwrap_or_default(),
+        )?;
         let key = key(name);
         let value = match value {
             Some(values) => Some(setting_value::parse(&key, row, values, &self.format)?),
@@ -389,7 +393,7 @@ fn find(name: &str) -> Result<Option<&'static SettingRow>, SqlError> {
 fn check_identity(name: &str, value: Option<&[String]>, user: &str) -> Result<(), SqlError> {
     let Some([value]) = value else { return Ok(()) };
     match key(name).as_str() {
-        "role" if value != "none" && value != "postgres" => {}
+        "role" if value != "none" && value != user => {}
         "session_authorization" if value != user => {}
         "default_with_oids" if setting_value::parse_bool(value) == Some(true) => {
             let message = "tables declared WITH OIDS are not supported";

@@ -52,6 +52,11 @@ impl<'a> Binder<'a> {
         if self.current_row.is_some() || !self.ctes.is_empty() {
             return Err(SqlError::unsupported("WHERE CURRENT OF beside WITH"));
         }
+        // Any other table's row numbers are given to new rows again.
+        if target.table.integer_key().is_none() && target.table.hidden_key.is_none() {
+            let what = "WHERE CURRENT OF on a table whose primary key is not one integer column";
+            return Err(SqlError::unsupported(what));
+        }
         self.parameters.push(Oid::INT8);
         let number = u16::try_from(self.parameters.len()).unwrap_or(u16::MAX);
         let table = target.table;

@@ -4,6 +4,8 @@
 //! that stands for VALUE, so that the value itself is computed once. Constraints of a domain's base domain come first, as
 //! in PostgreSQL (manual, `sql-createdomain`).
 
+use std::collections::BTreeSet;
+
 use super::binder::Binder;
 use super::scope::Scope;
 use super::tree::{ColumnSql, DomainCheck, Expr, Node, Relation, RelationColumn, Source};
@@ -16,8 +18,8 @@ use crate::parse;
 use crate::schema::{DomainType, UserType};
 use crate::types::{TypeContext, record};
 
-/// Types are looked into this deep.
-const DEPTH_MAX: usize = 32;
+/// Below it are built-in types, none of which has constraints.
+const FIRST_USER_OID: u32 = 16_384;
 
 impl<'a> Binder<'a> {
     /// Gives a value of a domain's base type the domain's type, under its constraints.
@@ -46,7 +48,7 @@ impl<'a> Binder<'a> {
         }
         let base = self.types.base(target);
         let declared = self.types.fields(base).unwrap_or_default();
-        let constrained = declared.iter().any(|(_, oid, _)| self.is_constrained(*oid, DEPTH_MAX));
+        let constrained = declared.iter().any(|(_, oid, _)| self.is_constrained(*oid));
         let stored = match &literal.node {
             Node::Literal(Datum::Text(stored)) if constrained => stored,
             _ => return self.check_domain(literal, target),
@@ -66,18 +68,23 @@ impl<'a> Binder<'a> {
     }
 
     /// Whether a type is a domain with constraints or has such in it.
-    fn is_constrained(&self, oid: Oid, depth: usize) -> bool {
-        let Some(depth) = depth.checked_sub(1) else { return false };
-        let mut chain = self.domain_chain(oid).into_iter();
-        if oid.0 < 16_384 || chain.any(|it| it.not_null || !it.checks.is_empty()) {
-            return oid.0 >= 16_384;
+    fn is_constrained(&self, oid: Oid) -> bool {
+        // Merged types may hold each other: each is looked into once.
+        let (mut seen, mut left) = (BTreeSet::new(), vec![oid]);
+        while let Some(oid) = left.pop() {
+            if oid.0 < FIRST_USER_OID || !seen.insert(oid) {
+                continue;
+            }
+            let mut chain = self.domain_chain(oid).into_iter();
+            if chain.any(|it| it.not_null || !it.checks.is_empty()) {
+                return true;
+            }
+            let base = self.types.base(oid);
+            left.extend(self.types.element(base));
+            let fields = self.types.fields(base).unwrap_or_default();
+            left.extend(fields.iter().map(|(_, field, _)| *field));
         }
-        let base = self.types.base(oid);
-        if let Some(element) = self.types.element(base) {
-            return self.is_constrained(element, depth);
-        }
-        let fields = self.types.fields(base).unwrap_or_default();
-        fields.iter().any(|(_, field, _)| self.is_constrained(*field, depth))
+        false
     }
 
     /// An array whose elements have been made values of a domain's base type, under the domain's constraints; any other

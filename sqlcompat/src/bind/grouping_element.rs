@@ -93,10 +93,21 @@ fn is_empty(expr: &ast::Expr) -> bool {
 fn alternatives(expr: &ast::Expr) -> Result<Vec<Set<'_>>, SqlError> {
     let Some((kind, elements)) = set_of(expr) else { return Ok(vec![fields(expr)]) };
     if kind == GROUPING_SETS {
-        let lists = elements.into_iter().map(alternatives).collect::<Result<Vec<_>, _>>()?;
-        return Ok(lists.concat());
+        let mut sets = Vec::new();
+        for element in elements {
+            sets.extend(alternatives(element)?);
+            if sets.len() > SETS_MAX {
+                let message = format!("too many grouping sets present (maximum {SETS_MAX})");
+                return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message));
+            }
+        }
+        return Ok(sets);
     }
     let lists: Vec<Set<'_>> = elements.into_iter().map(fields).collect();
+    if kind == ROLLUP && lists.len() >= SETS_MAX {
+        let message = format!("too many grouping sets present (maximum {SETS_MAX})");
+        return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message));
+    }
     if kind == ROLLUP {
         return Ok((0..=lists.len()).rev().map(|count| lists[..count].concat()).collect());
     }

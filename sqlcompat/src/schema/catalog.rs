@@ -352,10 +352,8 @@ impl View {
     /// `WITH … CHECK OPTION`.
     #[must_use]
     pub fn check_option(&self) -> Option<CheckOption> {
-        match self.option("check_option")? {
-            "local" => Some(CheckOption::Local),
-            _ => Some(CheckOption::Cascaded),
-        }
+        let local = self.option("check_option")?.eq_ignore_ascii_case("local");
+        Some(if local { CheckOption::Local } else { CheckOption::Cascaded })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Finding objects in a [`Catalog`] by name or OID, as the search path has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::{
     Catalog, Column, Index, Namespace, Sequence, Table, TableKind, UserType, View,
@@ -39,28 +39,26 @@ pub struct StoreTable {
     pub gone: Vec<u32>,
 }
 
-/// Types are looked into this deep.
-const TYPE_DEPTH_MAX: usize = 32;
-
 impl Catalog {
     /// Whether values of a type are labels of enums or have some in them: their order changes with the labels.
     #[must_use]
     pub fn holds_enum(&self, oid: Oid) -> bool {
-        self.has_enum(oid, TYPE_DEPTH_MAX)
-    }
-
-    fn has_enum(&self, oid: Oid, depth: usize) -> bool {
-        let (Some(depth), Some((found, _))) = (depth.checked_sub(1), self.type_by_oid(oid)) else {
-            return false;
-        };
-        match found {
-            UserType::Enum(_) => true,
-            UserType::Domain(domain) => self.has_enum(domain.base_type, depth),
-            UserType::Range(_) => false,
-            UserType::Composite(it) => {
-                it.fields.iter().any(|(_, field, _)| self.has_enum(*field, depth))
+        // Merged types may hold each other: each is looked into once.
+        let (mut seen, mut left) = (BTreeSet::new(), vec![oid]);
+        while let Some(oid) = left.pop() {
+            let Some((found, _)) = self.type_by_oid(oid).filter(|_| seen.insert(oid)) else {
+                continue;
+            };
+            match found {
+                UserType::Enum(_) => return true,
+                UserType::Domain(domain) => left.push(domain.base_type),
+                UserType::Range(_) => {}
+                UserType::Composite(it) => {
+                    left.extend(it.fields.iter().map(|(_, field, _)| *field));
+                }
             }
         }
+        false
     }
 
     /// A schema by name.

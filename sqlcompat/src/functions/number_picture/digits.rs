@@ -168,11 +168,17 @@ fn overflown_exponent(picture: &Picture) -> String {
     format!(" {}.{}", "#".repeat(picture.before), "#".repeat(picture.after + 4))
 }
 
+/// Digits after the point that a double may need: 2^-1074 has 751 significant ones.
+const EXPONENT_DIGITS_MAX: usize = 1_100;
+
 /// A number with an exponent, after a blank or a minus.
 fn signed_exponent(value: f64, places: usize) -> String {
-    let shown = format!("{value:.places$e}");
+    // No double has more digits than this; the rest are zeros.
+    let exact = places.min(EXPONENT_DIGITS_MAX);
+    let shown = format!("{value:.exact$e}");
     let (mantissa, exponent) = shown.split_once('e').unwrap_or((&shown, "0"));
-    with_exponent(mantissa, exponent.parse().unwrap_or(0))
+    let mantissa = format!("{mantissa}{}", "0".repeat(places - exact));
+    with_exponent(&mantissa, exponent.parse().unwrap_or(0))
 }
 
 fn with_exponent(mantissa: &str, exponent: i64) -> String {

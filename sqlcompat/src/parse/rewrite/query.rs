@@ -110,13 +110,37 @@ pub(super) fn fetch(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usi
 
 /// `FROM t *`, which asks for what `FROM t` asks for.
 pub(super) fn descendants(out: &mut [TokenWithSpan]) -> usize {
-    let [.., from, table] = out else { return 0 };
+    let [before @ .., from, table] = out else { return 0 };
     let named = matches!(table.token, Token::Word(_));
     let after = match &from.token {
-        Token::Word(word) => ["FROM", "JOIN", "UPDATE"].iter().any(|it| is_word(word, it)),
+        Token::Word(word) if is_word(word, "FROM") => begins_clause(before),
+        Token::Word(word) => is_word(word, "JOIN") || is_word(word, "UPDATE"),
         _ => false,
     };
     usize::from(named && after)
+}
+
+/// Whether a `FROM` behind these tokens is a clause: not that of `IS DISTINCT FROM`, nor that of `extract(… FROM …)` and its
+/// kin.
+fn begins_clause(before: &[TokenWithSpan]) -> bool {
+    if before.is_empty() || word_at(before, before.len() - 1, "DISTINCT") {
+        return false;
+    }
+    let mut depth = 0usize;
+    for it in before.iter().rev() {
+        match &it.token {
+            Token::RParen => depth += 1,
+            Token::LParen if depth == 0 => return false,
+            Token::LParen => depth -= 1,
+            Token::Word(word)
+                if depth == 0 && (is_word(word, "SELECT") || is_word(word, "DELETE")) =>
+            {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The names of a list, and how many tokens it takes.

@@ -68,9 +68,22 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed {
         "extension",
         "recursive view",
     ];
+    let misplaced = cursor.syntax_error();
     let kind = cursor.one_of(&kinds);
     if or_replace && !matches!(kind, None | Some(4 | 10)) {
         return Err(cursor.syntax_error());
+    }
+    if temporary && !matches!(kind, None | Some(0 | 4 | 6 | 10)) {
+        return Err(misplaced);
+    }
+    match kind {
+        Some(6) if unlogged => return unsupported("CREATE UNLOGGED SEQUENCE"),
+        Some(4 | 10) if unlogged => {
+            let message = "views cannot be unlogged because they do not have storage";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        Some(1..) if unlogged => return Err(misplaced),
+        _ => {}
     }
     match kind {
         Some(0) if unlogged => unsupported("CREATE UNLOGGED TABLE"),
@@ -213,7 +226,11 @@ pub(super) fn select_into(cursor: &mut Cursor<'_>) -> Result<Option<UtilityAst>,
     let start = cursor.start();
     cursor.advance();
     let words = ["local temporary", "local temp", "temporary", "temp", "unlogged"];
-    let temporary = cursor.one_of(&words).is_some_and(|found| words[found] != "unlogged");
+    let found = cursor.one_of(&words).map(|found| words[found]);
+    if found == Some("unlogged") {
+        return Err(SqlError::unsupported("SELECT INTO UNLOGGED"));
+    }
+    let temporary = found.is_some();
     cursor.word("table");
     let name = cursor.object_name()?;
     let end = start + cursor.text_since(start).len();
@@ -426,7 +443,12 @@ fn create_domain(cursor: &mut Cursor<'_>) -> Parsed {
     let mut domain =
         CreateDomain { name, base, default: None, not_null: false, checks: Vec::new() };
     if cursor.word("collate") {
-        cursor.object_name()?;
+        let collation = cursor.object_name()?.name;
+        if !["C", "POSIX", "default", "ucs_basic", "C.UTF-8", "C.utf8"]
+            .contains(&collation.as_str())
+        {
+            return unsupported(&format!("collation \"{collation}\""));
+        }
     }
     while !cursor.at_end() {
         let constraint = if cursor.word("constraint") { Some(cursor.name()?) } else { None };

@@ -151,6 +151,19 @@ impl Edit<'_> {
         Err(SqlError::unsupported(format!("renaming a column that the view \"{view}\" uses")))
     }
 
+    /// Views keep the names of columns as text: a name without a table's before it might come to mean a new column.
+    pub(super) fn refuse_if_captured(&self, id: ObjectId, column: &str) -> Result<(), SqlError> {
+        let mut views = self.catalog.views.values();
+        let captures = |text: &str| super::expression::may_capture(text, column);
+        let Some(view) = views.find(|it| it.depends_on.contains(&id) && captures(&it.query)) else {
+            return Ok(());
+        };
+        let view = &view.name;
+        Err(SqlError::unsupported(format!(
+            "adding a column whose name the view \"{view}\" uses without a table's name"
+        )))
+    }
+
     /// Renames an output column of a view.
     pub(super) fn rename_view_column(
         &mut self,

@@ -1,5 +1,6 @@
 //! `ALTER TABLE`: its actions, one after the other.
 
+use super::attributes::refuse_member_of_itself;
 use super::column::NewColumn;
 use super::constraint::{find_column, undefined_constraint};
 use super::create_table::{COLUMNS_MAX, Target};
@@ -143,8 +144,10 @@ impl Edit<'_> {
             let message = format!("tables can have at most {COLUMNS_MAX} columns");
             return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
         }
-        let location = location(table);
+        let (location, row_type) = (location(table), table.row_type_oid);
+        self.refuse_if_captured(target.id, &clause.name)?;
         let column = self.new_column(&target.name, clause)?;
+        refuse_member_of_itself(&self.catalog, column.data_type.0, (row_type, &target.name))?;
         let id = self.create_column(target, &column)?;
         self.relink();
         self.check_generated(target, std::slice::from_ref(&column))?;

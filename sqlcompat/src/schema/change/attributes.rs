@@ -5,6 +5,8 @@
 //! # Left out
 //! Dropping a field of a type that a column uses: the rows would have to be written anew.
 
+use std::collections::BTreeSet;
+
 use super::column::type_reference;
 use super::edit::Edit;
 use crate::error::{SqlError, SqlState};
@@ -14,9 +16,6 @@ use crate::schema::catalog::{Catalog, CompositeType, UserType};
 use crate::schema::definition::{TypeDefinition, TypeReference};
 use crate::schema::row::ObjectId;
 use crate::schema::storage::is_pseudo_type;
-
-/// Types are looked into this deep.
-const DEPTH_MAX: usize = 32;
 
 impl Edit<'_> {
     fn composite(&self, name: &ObjectName) -> Result<CompositeType, SqlError> {
@@ -35,7 +34,12 @@ impl Edit<'_> {
     }
 
     /// The reference to the type of a field.
-    fn field_type(&self, field: &str, written: &TypeName) -> Result<TypeReference, SqlError> {
+    fn field_type(
+        &self,
+        field: &str,
+        written: &TypeName,
+        of: (Oid, &str),
+    ) -> Result<TypeReference, SqlError> {
         let data_type = written
             .resolve(&self.catalog, &self.statement.search_path)
             .map_err(|error| SqlError { position: None, ..error })?;
@@ -43,6 +47,7 @@ impl Edit<'_> {
             let message = format!("column \"{field}\" has pseudo-type {}", written.name);
             return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
         }
+        refuse_member_of_itself(&self.catalog, data_type.0, of)?;
         Ok(type_reference(&self.catalog, data_type))
     }
 
@@ -69,7 +74,10 @@ impl Edit<'_> {
                     if fields.iter().any(|(it, _)| it == field) {
                         return Err(duplicate(field, &found.name));
                     }
-                    fields.push((field.clone(), self.field_type(field, written)?));
+                    fields.push((
+                        field.clone(),
+                        self.field_type(field, written, (found.oid, &found.name))?,
+                    ));
                 }
                 AttributeChange::Drop(field, if_exists) => match position(&fields, field) {
                     Err(error) if *if_exists => {
@@ -84,7 +92,7 @@ impl Edit<'_> {
                 },
                 AttributeChange::Type(field, written) => {
                     let at = position(&fields, field)?;
-                    let reference = self.field_type(field, written)?;
+                    let reference = self.field_type(field, written, (found.oid, &found.name))?;
                     if let Some(column) = &user {
                         return Err(in_use(&found.name, column));
                     }
@@ -120,7 +128,7 @@ impl Edit<'_> {
 
     /// A column, as `table.column`, that holds values of the type: by itself or inside of others.
     pub(super) fn column_using(&self, type_oid: Oid) -> Option<String> {
-        let holds = |oid: Oid| contains(&self.catalog, oid, type_oid, DEPTH_MAX);
+        let holds = |oid: Oid| contains(&self.catalog, oid, type_oid);
         self.catalog.tables.values().find_map(|table| {
             let column = table.columns.iter().find(|column| holds(column.type_oid))?;
             Some(format!("{}.{}", table.name, column.name))
@@ -129,28 +137,49 @@ impl Edit<'_> {
 }
 
 /// Whether values of the type `oid` have values of the type `wanted` in them.
-pub(super) fn contains(catalog: &Catalog, oid: Oid, wanted: Oid, depth: usize) -> bool {
-    if oid == wanted {
-        return true;
-    }
-    let Some(depth) = depth.checked_sub(1) else { return false };
-    if let Some((found, is_array)) = catalog.type_by_oid(oid) {
-        return match found {
-            _ if is_array => contains(catalog, found.oid(), wanted, depth),
-            UserType::Enum(_) => false,
-            UserType::Domain(domain) => contains(catalog, domain.base_type, wanted, depth),
-            UserType::Range(range) => contains(catalog, range.subtype, wanted, depth),
-            UserType::Composite(it) => {
-                it.fields.iter().any(|(_, field, _)| contains(catalog, *field, wanted, depth))
+pub(super) fn contains(catalog: &Catalog, oid: Oid, wanted: Oid) -> bool {
+    let (mut seen, mut left) = (BTreeSet::new(), vec![oid]);
+    while let Some(oid) = left.pop() {
+        if oid == wanted {
+            return true;
+        }
+        if !seen.insert(oid) {
+            continue;
+        }
+        match catalog.type_by_oid(oid) {
+            Some((found, true)) => left.push(found.oid()),
+            Some((UserType::Enum(_), false)) => {}
+            Some((UserType::Domain(domain), false)) => left.push(domain.base_type),
+            Some((UserType::Range(range), false)) => left.push(range.subtype),
+            Some((UserType::Composite(it), false)) => {
+                left.extend(it.fields.iter().map(|(_, field, _)| *field));
             }
-        };
+            None => {
+                let mut tables = catalog.tables.values();
+                let table = tables.find(|it| it.row_type_oid == oid || it.row_array_oid == oid);
+                left.extend(table.filter(|it| it.row_array_oid == oid).map(|it| it.row_type_oid));
+                let columns = table.iter().flat_map(|table| &table.columns);
+                left.extend(columns.map(|column| column.type_oid));
+            }
+        }
     }
-    let row_type = |table: &&crate::schema::catalog::Table| {
-        table.row_type_oid == oid || table.row_array_oid == oid
-    };
-    catalog.tables.values().find(row_type).is_some_and(|table| {
-        table.columns.iter().any(|column| contains(catalog, column.type_oid, wanted, depth))
-    })
+    false
+}
+
+/// Refuses a field or column whose type holds the type that it is to be in.
+///
+/// # Errors
+/// 42P16.
+pub(super) fn refuse_member_of_itself(
+    catalog: &Catalog,
+    field: Oid,
+    of: (Oid, &str),
+) -> Result<(), SqlError> {
+    if !contains(catalog, field, of.0) {
+        return Ok(());
+    }
+    let message = format!("composite type {} cannot be made a member of itself", of.1);
+    Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message))
 }
 
 fn duplicate(field: &str, of: &str) -> SqlError {

@@ -61,7 +61,7 @@ impl Edit<'_> {
             for column in &table.columns {
                 if is_over(&self.catalog, column.type_oid, oid) {
                     found.push((table.clone(), column.clone()));
-                } else if contains(&self.catalog, column.type_oid, oid, 32) {
+                } else if contains(&self.catalog, column.type_oid, oid) {
                     let name = self.catalog.types.get(&oid).map_or("", UserType::name);
                     let column = format!("{}.{}", table.name, column.name);
                     return Err(in_use(name, &column));

@@ -253,6 +253,17 @@ pub(super) fn names_used(text: &str) -> Vec<String> {
     tokens(text).iter().filter_map(word_name).collect()
 }
 
+/// Whether a query's text names something so without a qualifier, or joins by whatever names there are.
+pub(super) fn may_capture(text: &str, name: &str) -> bool {
+    let tokens = tokens(text);
+    tokens.iter().enumerate().any(|(at, token)| {
+        let Some(found) = word_name(token) else { return false };
+        let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+        let labels = before.and_then(word_name).is_some_and(|word| word == "as");
+        found == "natural" || found == name && before != Some(&Token::Period) && !labels
+    })
+}
+
 /// Whether an expression calls a function whose value changes from row to row.
 pub(super) fn is_volatile(text: &str) -> bool {
     let tokens = tokens(text);
