@@ -20,7 +20,7 @@ use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::functions::tables;
 use crate::oid::Oid;
-use crate::types::array::{Array, storage_class};
+use crate::types::array::Array;
 use crate::types::{TypeContext, codec, failure, record};
 
 type Answer = Result<Datum, SqlError>;
@@ -45,12 +45,10 @@ fn convert(call: &Call) -> Answer {
 }
 
 fn array_cast(call: &Call) -> Answer {
-    let (source, target, typmod) = (call.oid(1)?, call.oid(2)?, call.i32(3)?);
-    let stored = call.text(0)?;
+    let (target, typmod) = (call.oid(2)?, call.i32(3)?);
+    let (array, from) = super::array::read(call, 0, 1)?;
     call.session.with_types(|cx| {
-        let elements = codec::element_type(source, cx).zip(codec::element_type(target, cx));
-        let (from, to) = elements.ok_or_else(|| failure::wrong_storage("array"))?;
-        let array = Array::from_storage(stored, storage_class(from, cx))?;
+        let to = codec::element_type(target, cx).ok_or_else(|| failure::wrong_storage("array"))?;
         let elements = array.elements.iter().map(|item| match item {
             Datum::Null => Ok(Datum::Null),
             item => cast_value(call, item.as_ref(), from, to, typmod, cx),

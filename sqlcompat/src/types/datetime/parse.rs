@@ -1,6 +1,6 @@
 //! Input of dates, times and timestamps.
 //!
-//! Text is cut into fields ([`super::field`]), the fields are given their meaning ([`super::decode`]), and what they came to
+//! Text is cut into fields (`field`), the fields are given their meaning (`decode`), and what they came to
 //! is turned into the value of a type here. What no rule explains is a syntax error (22007), a value out of its range 22008.
 
 use super::decode::{self, Decoded, Target};
