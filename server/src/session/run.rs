@@ -10,7 +10,7 @@ use trellis_sqlcompat::{Datum, DatumRef, Oid, SqlError, SqlState};
 
 use super::extended::refuse_other_shape;
 use super::port::{Engine, PlanState, Rows};
-use super::portal::{KeptBytes, Ran, RowSource, RowTag, StoredRows};
+use super::portal::{KeptBytes, Portal, Ran, RowSource, RowTag, StoredRows};
 use super::session::Session;
 use super::transaction::Block;
 use crate::wire::backend::Severity;
@@ -44,6 +44,7 @@ impl<E: Engine> Session<E> {
                 let alone =
                     std::mem::take(&mut self.alone) && self.transaction.block == Block::Idle;
                 self.begin_statement();
+                self.settle_open_results()?;
                 if alone && let Some(ran) = self.run_alone(plan, write, parameters)? {
                     return Ok(ran);
                 }
@@ -61,6 +62,7 @@ impl<E: Engine> Session<E> {
                     self.transaction.refuse_block(what)?;
                 }
                 self.begin_statement();
+                self.settle_open_results()?;
                 if let Some(fresh) = self.plan_as_writer(plan)? {
                     return self.run_bound(&fresh, parameters);
                 }
@@ -71,6 +73,15 @@ impl<E: Engine> Session<E> {
                 Ok(Ran::Done(outcome.tag))
             }
         }
+    }
+
+    /// Before the transaction changes something: results under way are computed to their end, since they show what there
+    /// was when they were opened.
+    ///
+    /// # Errors
+    /// What computing them raises; 53200 if they are too large to be kept.
+    fn settle_open_results(&mut self) -> Result<(), SqlError> {
+        self.portals.values_mut().try_for_each(Portal::compute_rest)
     }
 
     /// Takes the writer, and makes the plan anew if the schema has moved since it was made.
