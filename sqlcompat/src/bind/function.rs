@@ -552,10 +552,10 @@ impl Binder<'_> {
             {
                 Ok(argument)
             }
-            (true, true) | (false, true) if target == Oid::UNKNOWN => {
-                self.implicit(argument, Oid::TEXT)
-            }
+            // A literal is read as a value of the type, and there is no reading a record.
+            (true, true) if target == Oid::RECORD => self.implicit(argument, target),
             (true, true) => self.implicit(argument, Oid::TEXT),
+            (false, true) if target == Oid::UNKNOWN => self.implicit(argument, Oid::TEXT),
             (false, _) => self.implicit(argument, target),
         }
     }

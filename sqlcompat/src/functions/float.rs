@@ -206,24 +206,25 @@ fn sign(x: f64) -> f64 {
     }
 }
 
-/// Sine of degrees, exact at the multiples of 30.
-/// The sine of 0 to 90 degrees, scaled so that those of 30 and of 90 are exact.
+/// The sine of 0 to 30 degrees, scaled so that that of 30 is exact.
+fn small_sine(degrees: f64) -> f64 {
+    degrees.to_radians().sin() / 30.0_f64.to_radians().sin() / 2.0
+}
+
+/// The cosine of 0 to 60 degrees, scaled so that that of 60 is exact.
+fn small_cosine(degrees: f64) -> f64 {
+    let versine = |degrees: f64| 1.0 - degrees.to_radians().cos();
+    1.0 - versine(degrees) / versine(60.0) / 2.0
+}
+
+/// The sine of 0 to 90 degrees; of no number, none.
 fn quadrant_sine(degrees: f64) -> f64 {
-    if degrees <= 30.0 {
-        degrees.to_radians().sin() / 30.0_f64.to_radians().sin() / 2.0
-    } else {
-        quadrant_cosine(90.0 - degrees)
-    }
+    if degrees <= 30.0 { small_sine(degrees) } else { small_cosine(90.0 - degrees) }
 }
 
 /// The cosine of 0 to 90 degrees, likewise.
 fn quadrant_cosine(degrees: f64) -> f64 {
-    let versine = |degrees: f64| 1.0 - degrees.to_radians().cos();
-    if degrees <= 60.0 {
-        1.0 - versine(degrees) / versine(60.0) / 2.0
-    } else {
-        quadrant_sine(90.0 - degrees)
-    }
+    if degrees <= 60.0 { small_cosine(degrees) } else { small_sine(90.0 - degrees) }
 }
 
 /// An angle of 0 to 90 degrees, and whether the sine and the cosine of the one that was given are those of the other sign.
@@ -246,6 +247,7 @@ fn signed(value: f64, other: bool) -> f64 {
     if other { -value } else { value }
 }
 
+/// Sine of degrees, exact at the multiples of 30.
 fn sine_of_degrees(x: f64) -> f64 {
     let (angle, sine, _) = in_quadrant(x);
     signed(quadrant_sine(angle), sine)
@@ -460,9 +462,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     f("pg_dcosd", |call| partial(call, f64::is_finite, cosine_of_degrees)),
     f("pg_dtand", |call| partial(call, f64::is_finite, tangent_of_degrees)),
     f("pg_dcotd", |call| partial(call, f64::is_finite, cotangent_of_degrees)),
-    f("pg_dasind", |call| {
-        partial(call, unit, |x| arc_sine_in_degrees(x.abs()) * if x < 0.0 { -1.0 } else { 1.0 })
-    }),
+    f("pg_dasind", |call| partial(call, unit, |x| signed(arc_sine_in_degrees(x.abs()), x < 0.0))),
     f("pg_dacosd", |call| {
         partial(call, unit, |x| {
             if x < 0.0 { 90.0 + arc_sine_in_degrees(-x) } else { arc_cosine_in_degrees(x) }

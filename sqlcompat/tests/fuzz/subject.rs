@@ -163,16 +163,16 @@ impl Subject {
         self.prepare_catalog(plan);
         let parameters = self.parameters(plan, random);
         let constants = plan.constants.iter().map(|it| &it.step);
+        // Of the steps of a write one gives the rows of the statement.
         let no_kept = Vec::new();
-        let kept = match &plan.kind {
-            PlanKind::Write(write) => &write.kept,
-            _ => &no_kept,
+        let (kept, rows_from) = match &plan.kind {
+            PlanKind::Write(write) => (&write.kept, write.rows_from),
+            _ => (&no_kept, Some(0)),
         };
         let numbered = steps(&plan.kind).iter().enumerate();
         for (index, step) in constants.map(|step| (usize::MAX, step)).chain(numbered) {
-            let shown = plan.columns.is_some() && index != usize::MAX;
             let keep = kept.contains(&index).then_some(index);
-            let columns = if shown && keep.is_none() { plan.columns.as_deref() } else { None };
+            let columns = plan.columns.as_deref().filter(|_| rows_from == Some(index));
             if let Err(error) = self.step(&step.sql, columns, &parameters, keep) {
                 self.session.functions.keep().clear();
                 return error.map_or(Ok(()), |error| Err(format!("{error}\n{}", step.sql)));

@@ -22,12 +22,21 @@ pub(crate) struct Session {
     pub(crate) functions: SessionContext,
 }
 
-/// No schema change computes anything from rows.
-struct NoRows;
+/// Computes what a schema change keeps of an expression.
+struct Evaluation<'a> {
+    sqlite: &'a Connection,
+    functions: &'a SessionContext,
+}
 
-impl SchemaHost for NoRows {
-    fn evaluate(&mut self, _: &str) -> Result<Datum, SqlError> {
-        Ok(Datum::Null)
+impl SchemaHost for Evaluation<'_> {
+    fn evaluate(&mut self, sql: &str) -> Result<Datum, SqlError> {
+        let value = self.sqlite.query_row(&format!("SELECT {sql}"), [], |row| {
+            row.get_ref(0).map(|value| datum(value).to_datum())
+        });
+        value.map_err(|error| {
+            let own = self.functions.take_error();
+            own.unwrap_or_else(|| SqlError::new(SqlState::INTERNAL_ERROR, error.to_string()))
+        })
     }
 }
 
@@ -64,7 +73,8 @@ impl Session {
 
     /// Applies DDL to the schema and to SQLite; the command tag.
     pub(crate) fn define(&mut self, statement: &SchemaStatement) -> Result<String, SqlError> {
-        let change = statement.apply(&self.catalog, &mut NoRows)?;
+        let mut host = Evaluation { sqlite: &self.sqlite, functions: &self.functions };
+        let change = statement.apply(&self.catalog, &mut host)?;
         let mut rows = self.catalog.rows.clone();
         rows.extend(change.rows.into_iter().map(|row| (row.id, row)));
         let replicated = Catalog::from_rows(rows.into_values());
