@@ -37,7 +37,7 @@ impl<E: Engine> Session<E> {
     pub(super) fn run_declare(
         &mut self,
         declare: &DeclareStatement,
-        text: &str,
+        text: Arc<str>,
         parameters: &[Datum],
     ) -> Result<Ran<E::Rows>, SqlError> {
         if !declare.hold {
@@ -63,9 +63,8 @@ impl<E: Engine> Session<E> {
                 return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
             }
         };
-        let locks = matches!(plan.kind, PlanKind::Write(_));
         let cursor = CursorInfo {
-            text: text.to_owned(),
+            text,
             hold: declare.hold,
             binary: declare.binary,
             scroll,
@@ -74,7 +73,6 @@ impl<E: Engine> Session<E> {
             kept: KeptBytes::default(),
             at: 0,
             held: false,
-            locks,
             tables: declare.tables.clone(),
             current: None,
         };
@@ -101,21 +99,18 @@ impl<E: Engine> Session<E> {
         write: &WritePlan,
         parameters: &[Datum],
     ) -> Result<RowSource<E::Rows>, SqlError> {
-        let clause = "DECLARE ... FOR UPDATE/SHARE";
-        let refuse = |what: &str, detail: &str| {
-            let message = format!("DECLARE {what} CURSOR ... FOR UPDATE/SHARE is not supported");
-            let error = SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message);
-            Err(error.with_detail(detail))
+        let refused = |message: &str, detail: &str| {
+            Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).with_detail(detail))
         };
         if declare.hold {
             let message = "DECLARE CURSOR WITH HOLD ... FOR UPDATE is not supported";
-            let error = SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message);
-            return Err(error.with_detail("Holdable cursors must be READ ONLY."));
+            return refused(message, "Holdable cursors must be READ ONLY.");
         }
         if declare.scroll == Some(true) {
-            return refuse("SCROLL", "Scrollable cursors must be READ ONLY.");
+            let message = "DECLARE SCROLL CURSOR ... FOR UPDATE/SHARE is not supported";
+            return refused(message, "Scrollable cursors must be READ ONLY.");
         }
-        self.refuse_read_only(clause)?;
+        self.refuse_read_only("DECLARE ... FOR UPDATE/SHARE")?;
         if self.plan_as_writer(plan)?.is_some() {
             let message = "the schema changed while the cursor was declared";
             return Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message));
@@ -195,8 +190,8 @@ impl<R: Rows> Portal<R> {
             && cursor.at >= cursor.seen.len()
             && cursor.seen.len() > UNASKED_ROWS_MAX
         {
+            cursor.current = cursor.current().map(<[Datum]>::to_vec);
             cursor.scroll = Scroll::No;
-            cursor.current = cursor.at.checked_sub(1).and_then(|at| cursor.seen.get(at).cloned());
             (cursor.seen, cursor.kept) = (Vec::new(), KeptBytes::default());
         }
         Ok(rows)
@@ -216,6 +211,9 @@ impl<R: Rows> Portal<R> {
         };
         for _ in 0..skip {
             if self.next_row()?.is_none() {
+                if let Some(cursor) = &mut self.cursor {
+                    cursor.current = None;
+                }
                 return Ok(Vec::new());
             }
         }
@@ -228,6 +226,10 @@ impl<R: Rows> Portal<R> {
                 }
                 None => break,
             }
+        }
+        if let Some(cursor) = &mut self.cursor {
+            let reached = i64::try_from(rows.len()).is_ok_and(|count| count == take);
+            cursor.current = rows.last().filter(|_| reached).cloned();
         }
         Ok(rows)
     }
@@ -311,7 +313,6 @@ impl<R: Rows> Portal<R> {
         let row = self.step()?;
         if let Some(cursor) = &mut self.cursor {
             cursor.at += usize::from(row.is_some());
-            cursor.current.clone_from(&row);
         }
         Ok(row)
     }
@@ -372,15 +373,16 @@ impl<E: Engine> Session<E> {
                 "cursor \"{cursor}\" is held from a previous transaction"
             )));
         }
+        let locks = matches!(portal.plan.kind, PlanKind::Write(_));
         let mut places = info.tables.iter().enumerate().filter(|(_, it)| *it == table);
         let place = match (places.next(), places.next()) {
-            (Some((place, _)), None) if info.locks || info.tables.len() == 1 => place,
-            (Some(_), Some(_)) if info.locks => {
+            (Some((place, _)), None) if locks || info.tables.len() == 1 => place,
+            (Some(_), Some(_)) if locks => {
                 return Err(invalid(format!(
                     "cursor \"{cursor}\" has multiple FOR UPDATE/SHARE references to table \"{name}\""
                 )));
             }
-            _ if info.locks => {
+            _ if locks => {
                 return Err(invalid(format!(
                     "cursor \"{cursor}\" does not have a FOR UPDATE/SHARE reference to table \"{name}\""
                 )));

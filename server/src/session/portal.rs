@@ -201,7 +201,7 @@ pub(super) enum Scroll {
 #[derive(Clone, Debug)]
 pub(super) struct CursorInfo {
     /// Text of the `DECLARE`.
-    pub text: String,
+    pub text: Arc<str>,
     /// `WITH HOLD`.
     pub hold: bool,
     /// `BINARY`.
@@ -218,8 +218,6 @@ pub(super) struct CursorInfo {
     pub at: usize,
     /// Its transaction has committed and it lives on; no row needs to be computed any more.
     pub held: bool,
-    /// `FOR UPDATE` and its kin.
-    pub locks: bool,
     /// The tables whose row numbers follow its columns.
     pub tables: Vec<Oid>,
     /// The row that it stands on, where it keeps no others.
@@ -322,7 +320,7 @@ impl CursorInfo {
     pub(super) fn live_row(&self, name: &str) -> Option<Vec<Datum>> {
         Some(vec![
             Datum::Text(name.to_owned()),
-            Datum::Text(self.text.clone()),
+            Datum::Text(self.text.to_string()),
             Datum::Integer(i64::from(self.hold)),
             Datum::Integer(i64::from(self.binary)),
             Datum::Integer(i64::from(self.scroll != Scroll::No)),

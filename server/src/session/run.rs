@@ -25,9 +25,7 @@ impl<E: Engine> Session<E> {
         match &plan.kind {
             PlanKind::Empty => Ok(Ran::Empty),
             PlanKind::Session(statement) => {
-                let own = plan.source.as_ref().map_or("", |source| source.text.as_str());
-                let text = self.shown_text.clone().unwrap_or_else(|| own.into());
-                self.run_session_statement(statement, &text, parameters)
+                self.run_session_statement(statement, plan.source.as_deref(), parameters)
             }
             PlanKind::Query(step) => {
                 self.begin_statement();

@@ -16,7 +16,7 @@ pub(super) fn parse(
     key: &str,
     row: Option<&SettingRow>,
     values: &[String],
-    current: &FormatSettings,
+    current: &str,
 ) -> Result<String, SqlError> {
     match key {
         "search_path" | "temp_tablespaces" | "session_preload_libraries" => {
@@ -272,21 +272,9 @@ fn unit_factor(given: &str, base: &str) -> Option<f64> {
     Some(size / base_size as f64)
 }
 
-fn parse_date_style(value: &str, current: &FormatSettings) -> Result<String, SqlError> {
+fn parse_date_style(value: &str, current: &str) -> Result<String, SqlError> {
     let (mut style, mut order, mut german) = (None, None, false);
-    let mut base = (
-        match current.date_style {
-            DateStyle::Iso => "ISO",
-            DateStyle::Sql => "SQL",
-            DateStyle::Postgres => "Postgres",
-            DateStyle::German => "German",
-        },
-        match current.date_order {
-            DateOrder::Mdy => "MDY",
-            DateOrder::Dmy => "DMY",
-            DateOrder::Ymd => "YMD",
-        },
-    );
+    let mut base = current.split_once(", ").unwrap_or(("ISO", "MDY"));
     let conflict = || {
         invalid_value("DateStyle", value).with_detail("Conflicting \"datestyle\" specifications.")
     };

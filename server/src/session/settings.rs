@@ -116,8 +116,10 @@ impl Settings {
     /// As [`Self::set`]; nothing changed.
     pub fn set_default(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
         let row = find(name)?;
-        let value = setting_value::parse(&key(name), row, &[value.to_owned()], &self.format)?;
-        self.defaults.insert(key(name), value);
+        let key = key(name);
+        let current = self.raw(name).unwrap_or_default();
+        let value = setting_value::parse(&key, row, &[value.to_owned()], &current)?;
+        self.defaults.insert(key, value);
         self.refresh();
         self.reported = self.current_reported();
         Ok(())
@@ -142,7 +144,10 @@ impl Settings {
         )?;
         let key = key(name);
         let value = match value {
-            Some(values) => Some(setting_value::parse(&key, row, values, &self.format)?),
+            Some(values) => {
+                let current = self.raw(name).unwrap_or_default();
+                Some(setting_value::parse(&key, row, values, &current)?)
+            }
             None => None,
         };
         match (scope, value) {

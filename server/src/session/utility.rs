@@ -2,8 +2,11 @@
 //!
 //! Source: the PostgreSQL manual's pages of the statements.
 
+use std::sync::Arc;
+
 use trellis_sqlcompat::bind::Parameters;
 use trellis_sqlcompat::bind::resolve::Types;
+use trellis_sqlcompat::parse::ParsedStatement;
 use trellis_sqlcompat::plan::{
     DiscardTarget, ExplainStatement, MaintenanceStatement, PlanKind, SessionStatement,
 };
@@ -25,11 +28,11 @@ const PAYLOAD_BYTES_MAX: usize = 7_999;
 type Done<E> = Result<Ran<<E as Engine>::Rows>, SqlError>;
 
 impl<E: Engine> Session<E> {
-    /// Runs a session statement; `text` is it as written, `parameters` are those of the statement that it carries.
+    /// Runs a session statement; `source` is it as parsed where that is shown, `parameters` are those of the statement that it carries.
     pub(super) fn run_session_statement(
         &mut self,
         statement: &SessionStatement,
-        text: &str,
+        source: Option<&ParsedStatement>,
         parameters: &[Datum],
     ) -> Done<E> {
         match statement {
@@ -63,7 +66,7 @@ impl<E: Engine> Session<E> {
             SessionStatement::Prepare { name, parameter_types, statement } => {
                 let parameters = Parameters::Inferred(parameter_types);
                 let prepared = Prepared {
-                    from_sql: Some(text.into()),
+                    from_sql: Some(self.text_shown(source)),
                     ..self.prepare(statement, parameters)?
                 };
                 if name.is_empty() {
@@ -75,7 +78,9 @@ impl<E: Engine> Session<E> {
             }
             SessionStatement::Execute { name, arguments } => self.run_execute(name, arguments),
             SessionStatement::Deallocate(name) => self.run_deallocate(name.as_deref()),
-            SessionStatement::DeclareCursor(declare) => self.run_declare(declare, text, parameters),
+            SessionStatement::DeclareCursor(declare) => {
+                self.run_declare(declare, self.text_shown(source), parameters)
+            }
             SessionStatement::Fetch { cursor, direction, move_only } => {
                 self.run_fetch(cursor, *direction, *move_only)
             }
@@ -106,6 +111,12 @@ impl<E: Engine> Session<E> {
     fn run_defer(&mut self) -> Done<E> {
         self.warn_outside_block("SET CONSTRAINTS");
         done("SET CONSTRAINTS")
+    }
+
+    /// The text that is shown of what a statement makes: all of the string that it came in, where that is known.
+    fn text_shown(&self, source: Option<&ParsedStatement>) -> Arc<str> {
+        let own = || source.map_or("", |source| source.text.as_str()).into();
+        self.shown_text.clone().unwrap_or_else(own)
     }
 
     /// All but a checkpoint is work inside a transaction; only VACUUM refuses one that the client has opened.
