@@ -101,6 +101,15 @@ struct Linker<'a> {
     columns: BTreeMap<ObjectId, (Oid, i16)>,
     /// OIDs of everything a comment may be on.
     oids: BTreeMap<ObjectId, Oid>,
+    /// What tables say of their indexes, which are linked later.
+    marks: Vec<Marks>,
+}
+
+/// The indexes that a table is clustered and told apart by, as its definition has them.
+struct Marks {
+    table: Oid,
+    clustered_on: Option<i64>,
+    replica_identity: Option<String>,
 }
 
 impl<'a> Linker<'a> {
@@ -119,6 +128,7 @@ impl<'a> Linker<'a> {
             tables: BTreeMap::new(),
             columns: BTreeMap::new(),
             oids: BTreeMap::new(),
+            marks: Vec::new(),
         }
     }
 
@@ -169,6 +179,7 @@ impl<'a> Linker<'a> {
     }
 
     fn types(&mut self) {
+        let mut definitions = Vec::new();
         let mut taken = BTreeSet::new();
         let live: Vec<_> = self.live(ObjectKind::Type).collect();
         for row in &live {
@@ -185,10 +196,10 @@ impl<'a> Linker<'a> {
             };
             let free = taken.insert((namespace, row.name.clone()));
             let name = if free { row.name.clone() } else { fallback_name(row) };
-            let user_type = self.user_type(row, oid, namespace, name);
-            if let UserType::Range(range) = &user_type {
-                let definition: TypeDefinition = definition::read(&row.definition);
-                let name = definition.range.unwrap_or_default().multirange;
+            let definition: TypeDefinition = definition::read(&row.definition);
+            let user_type = self.user_type(row, &definition, (oid, namespace, name));
+            if let (UserType::Range(range), Some(written)) = (&user_type, &definition.range) {
+                let name = written.multirange.clone();
                 let free = taken.insert((namespace, name.clone()));
                 let name = if free { name } else { format!("{}_multi", fallback_name(row)) };
                 let multirange = RangeUserType {
@@ -200,15 +211,14 @@ impl<'a> Linker<'a> {
                 self.catalog.types.insert(multirange.oid, UserType::Range(multirange));
             }
             self.catalog.types.insert(oid, user_type);
+            definitions.push((oid, definition));
         }
-        self.parts_of_types();
+        self.parts_of_types(definitions);
     }
 
     /// Gives composite types their fields, and domains their base types, when all types are there.
-    fn parts_of_types(&mut self) {
-        let live: Vec<_> = self.live(ObjectKind::Type).collect();
-        for row in live {
-            let definition: TypeDefinition = definition::read(&row.definition);
+    fn parts_of_types(&mut self, definitions: Vec<(Oid, TypeDefinition)>) {
+        for (oid, definition) in definitions {
             let known =
                 |reference: &TypeReference| self.resolve_type(reference).unwrap_or((Oid::TEXT, -1));
             let fields = definition.fields.unwrap_or_default().into_iter();
@@ -219,7 +229,7 @@ impl<'a> Linker<'a> {
             let fields = fields.collect();
             let base = definition.base.as_ref().map(known);
             let subtype = definition.range.as_ref().map(|range| known(&range.subtype).0);
-            let found = self.types.get(&row.id).and_then(|oid| self.catalog.types.get_mut(oid));
+            let found = self.catalog.types.get_mut(&oid);
             let mut multirange = None;
             match (found, base, subtype) {
                 (Some(UserType::Composite(composite)), _, _) => composite.fields = fields,
@@ -239,11 +249,15 @@ impl<'a> Linker<'a> {
         }
     }
 
-    fn user_type(&mut self, row: &SchemaRow, oid: Oid, namespace: Oid, name: String) -> UserType {
-        let definition: TypeDefinition = definition::read(&row.definition);
+    /// A type by its OID, schema and name; what it is made of comes afterwards, for it may be linked later.
+    fn user_type(
+        &mut self,
+        row: &SchemaRow,
+        definition: &TypeDefinition,
+        (oid, namespace, name): (Oid, Oid, String),
+    ) -> UserType {
         let array_oid = self.deal_oid(row.id, "array");
         if definition.fields.is_some() {
-            // Fields may be of types that are linked later.
             return UserType::Composite(CompositeType {
                 id: row.id,
                 oid,
@@ -254,7 +268,7 @@ impl<'a> Linker<'a> {
                 fields: Vec::new(),
             });
         }
-        if let Some(range) = definition.range {
+        if let Some(range) = &definition.range {
             return UserType::Range(RangeUserType {
                 id: row.id,
                 oid,
@@ -264,15 +278,14 @@ impl<'a> Linker<'a> {
                 range: oid,
                 multirange: self.deal_oid(row.id, "multirange"),
                 subtype: Oid::TEXT,
-                collation: range.collation,
-                subtype_diff: range.subtype_diff,
+                collation: range.collation.clone(),
+                subtype_diff: range.subtype_diff.clone(),
             });
         }
-        let Some(base) = definition.base else {
-            let labels = definition.labels.into_iter();
-            let labels =
-                labels.map(|label| (self.deal_oid(row.id, &format!("label {label}")), label));
-            let labels = labels.collect();
+        if definition.base.is_none() {
+            let oid_of = |label: &String| self.deal_oid(row.id, &format!("label {label}"));
+            let oids: Vec<_> = definition.labels.iter().map(oid_of).collect();
+            let labels = oids.into_iter().zip(definition.labels.iter().cloned()).collect();
             return UserType::Enum(EnumType {
                 id: row.id,
                 oid,
@@ -281,27 +294,26 @@ impl<'a> Linker<'a> {
                 name,
                 labels,
             });
-        };
-        let checks = definition.checks.into_iter().map(|(name, expression)| CheckConstraint {
+        }
+        let checks = definition.checks.iter().map(|(name, expression)| CheckConstraint {
             id: row.id,
             oid: self.deal_oid(row.id, &format!("check {name}")),
-            name,
-            expression,
+            name: name.clone(),
+            expression: expression.clone(),
             validated: true,
             no_inherit: false,
         });
         let checks = checks.collect();
-        let (base_type, typmod) = self.resolve_type(&base).unwrap_or((Oid::TEXT, -1));
         UserType::Domain(DomainType {
             id: row.id,
             oid,
             array_oid,
             namespace,
             name,
-            base_type,
-            typmod,
+            base_type: Oid::TEXT,
+            typmod: -1,
             not_null: definition.not_null,
-            default: definition.default,
+            default: definition.default.clone(),
             checks,
         })
     }
@@ -394,6 +406,11 @@ impl<'a> Linker<'a> {
         } else {
             TableKind::Replicated
         };
+        let TableDefinition { clustered_on, replica_identity, .. } = &definition;
+        if clustered_on.is_some() || replica_identity.is_some() {
+            let (clustered_on, replica_identity) = (*clustered_on, replica_identity.clone());
+            self.marks.push(Marks { table: oid, clustered_on, replica_identity });
+        }
         let columns = self.table_columns(oid, columns);
         let key = self.key_columns(definition.key, &columns);
         Table {
@@ -655,17 +672,10 @@ impl<'a> Linker<'a> {
 
     /// Finds the indexes that tables are clustered and told apart by.
     fn marked_indexes(&mut self) {
-        for row in self.live(ObjectKind::Table) {
-            let definition: TableDefinition = definition::read(&row.definition);
-            if definition.clustered_on.is_none() && definition.replica_identity.is_none() {
-                continue;
-            }
-            let oid = self.tables.get(&row.id);
-            let Some(table) = oid.and_then(|oid| self.catalog.tables.get_mut(oid)) else {
-                continue;
-            };
-            table.clustered_on = definition.clustered_on.and_then(|id| table.index_by_id(id));
-            table.replica_identity = match definition.replica_identity.as_deref() {
+        for Marks { table, clustered_on, replica_identity } in std::mem::take(&mut self.marks) {
+            let Some(table) = self.catalog.tables.get_mut(&table) else { continue };
+            table.clustered_on = clustered_on.and_then(|id| table.index_by_id(id));
+            table.replica_identity = match replica_identity.as_deref() {
                 None => ("d", None),
                 Some("full") => ("f", None),
                 Some("nothing") => ("n", None),

@@ -20,6 +20,10 @@ fn in_group_by(out: &[TokenWithSpan]) -> bool {
             Token::RParen => depth += 1,
             Token::LParen => depth = depth.saturating_sub(1),
             Token::Word(word) if depth == 0 => {
+                // Marks stand only where this has been found before.
+                if [GROUPING_SETS, ROLLUP, CUBE, NO_KEYS].contains(&word.value.as_str()) {
+                    return true;
+                }
                 if is_word(word, "BY") && at > 0 && word_at(out, at - 1, "GROUP") {
                     return true;
                 }
@@ -80,7 +84,7 @@ pub(super) fn parenthesis(
     }
     let after_in = out.len() > 1 && word_at(out, out.len() - 2, "IN");
     let is_query = ["SELECT", "WITH", "VALUES"].iter().any(|it| word_at(rest, 1, it));
-    let close = closing(rest, 0).filter(|_| after_in && is_query);
+    let close = if after_in && is_query { closing(rest, 0) } else { None };
     let Some(close) = close.filter(|close| token(close + 1) == Some(&Token::Comma)) else {
         return Ok(0);
     };

@@ -208,11 +208,8 @@ fn argument(cursor: &mut Cursor<'_>) -> Result<(TypeName, String), SqlError> {
         "boolean" => "pg_catalog.bool".to_owned(),
         "real" => "pg_catalog.float4".to_owned(),
         "double precision" => "pg_catalog.float8".to_owned(),
-        "numeric" | "varchar" | "timestamp" | "timestamptz" | "time" | "interval" | "bit" => {
-            match text.as_str() {
-                "timestamptz" => text,
-                _ => format!("pg_catalog.{text}"),
-            }
+        "numeric" | "varchar" | "timestamp" | "time" | "interval" | "bit" => {
+            format!("pg_catalog.{text}")
         }
         _ => text,
     };

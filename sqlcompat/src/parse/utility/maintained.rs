@@ -14,7 +14,7 @@ pub(super) fn plan(ast: &Maintenance, cx: &BindContext<'_>) -> Result<SessionSta
     for (name, columns) in &ast.targets {
         let found = relation(name, cx)?;
         match &ast.command {
-            MaintenanceCommand::Vacuum(_) => vacuumed(&found, "vacuum", columns, &mut warnings)?,
+            MaintenanceCommand::Vacuum => vacuumed(&found, "vacuum", columns, &mut warnings)?,
             MaintenanceCommand::Analyze => vacuumed(&found, "analyze", columns, &mut warnings)?,
             MaintenanceCommand::ReindexIndex => is_index(&found, name)?,
             MaintenanceCommand::ReindexTable => has_indexes(&found, name)?,
@@ -25,7 +25,7 @@ pub(super) fn plan(ast: &Maintenance, cx: &BindContext<'_>) -> Result<SessionSta
         }
     }
     let (tag, step) = match &ast.command {
-        MaintenanceCommand::Vacuum(_) => ("VACUUM", None),
+        MaintenanceCommand::Vacuum => ("VACUUM", None),
         MaintenanceCommand::Analyze => ("ANALYZE", Some("ANALYZE")),
         MaintenanceCommand::ReindexIndex | MaintenanceCommand::ReindexTable => {
             ("REINDEX", Some("REINDEX"))
@@ -64,16 +64,10 @@ enum Found<'a> {
 }
 
 fn relation<'a>(name: &ObjectName, cx: &BindContext<'a>) -> Result<Found<'a>, SqlError> {
-    let schema = name.schema.as_deref();
-    if let Some(found) = cx.catalog.relation(cx.search_path, schema, &name.name) {
-        return Ok(Found::User(found));
-    }
-    let system = builtin::relation(schema.unwrap_or("pg_catalog"), &name.name);
-    if system.is_some() {
-        return Ok(Found::System);
-    }
-    let message = format!("relation \"{}\" does not exist", name.display());
-    Err(SqlError::new(SqlState::UNDEFINED_TABLE, message))
+    super::plan::relation(name, cx).map(Found::User).or_else(|error| {
+        let schema = name.schema.as_deref().unwrap_or("pg_catalog");
+        builtin::relation(schema, &name.name).map(|_| Found::System).ok_or(error)
+    })
 }
 
 /// `VACUUM` and `ANALYZE` skip what is no table, with a warning.
@@ -91,9 +85,8 @@ fn vacuumed(
         Found::User(Relation::Sequence(sequence)) => sequence.name.as_str(),
         Found::User(Relation::Index(table, oid)) => index_name(table, *oid),
     };
-    let what = if verb == "vacuum" { "vacuum" } else { "analyze" };
     let rest = "non-tables or special system tables";
-    warnings.push(format!("skipping \"{skipped}\" --- cannot {what} {rest}"));
+    warnings.push(format!("skipping \"{skipped}\" --- cannot {verb} {rest}"));
     Ok(())
 }
 

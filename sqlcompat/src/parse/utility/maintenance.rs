@@ -28,8 +28,8 @@ pub struct Maintenance {
 /// What a [`Maintenance`] does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MaintenanceCommand {
-    /// `VACUUM`; whether it analyzes too.
-    Vacuum(bool),
+    /// `VACUUM`, analyzing or not.
+    Vacuum,
     /// `ANALYZE`.
     Analyze,
     /// `REINDEX INDEX`.
@@ -184,7 +184,7 @@ pub(super) fn vacuum(cursor: &mut Cursor<'_>) -> Parsed {
     }
     let targets = targets(cursor)?;
     options.check(targets.iter().any(|(_, columns)| !columns.is_empty()))?;
-    let command = MaintenanceCommand::Vacuum(options.analyze);
+    let command = MaintenanceCommand::Vacuum;
     Ok(UtilityAst::Maintenance(Maintenance { command, targets, alone: Some("VACUUM") }))
 }
 

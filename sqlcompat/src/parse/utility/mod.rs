@@ -131,7 +131,13 @@ pub fn parse(text: &str, tokens: &[TokenWithSpan]) -> Result<Option<UtilityAst>,
         return Ok(None);
     }
     if ["select", "with", "values"].iter().any(|it| first.value.eq_ignore_ascii_case(it)) {
-        return define::select_into(&mut Cursor::new(text, tokens));
+        let into = |token: &Token| matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("into"));
+        let may_fill = tokens.iter().any(|it| into(&it.token));
+        return if may_fill {
+            define::select_into(&mut Cursor::new(text, tokens))
+        } else {
+            Ok(None)
+        };
     }
     let Some(production) = production(&first.value.to_ascii_lowercase()) else { return Ok(None) };
     let mut cursor = Cursor::new(text, tokens);

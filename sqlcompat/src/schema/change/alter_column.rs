@@ -1,6 +1,6 @@
 //! `ALTER TABLE … ALTER COLUMN`.
 
-use super::alter_table::{contains_null, location};
+use super::alter_table::contains_null;
 use super::column::{check_identity_type, type_reference};
 use super::constraint::find_column;
 use super::create_table::Target;
@@ -16,6 +16,7 @@ use crate::schema::definition::{ColumnDefinition, StoredValue};
 use crate::schema::physical::quote;
 use crate::schema::row::ObjectId;
 use crate::schema::storage::storage_form;
+use crate::schema::table_sql::location;
 
 impl Edit<'_> {
     /// `ALTER COLUMN name change`.
@@ -427,12 +428,7 @@ fn keeps_values(column: &Column, (oid, typmod): (Oid, i32)) -> bool {
 
 /// PostgreSQL's wording of a USING expression of the wrong type.
 fn no_transform(error: SqlError, column: &Column) -> SqlError {
-    let wanted = error
-        .message
-        .strip_prefix("expression is of type ")
-        .and_then(|rest| rest.strip_suffix(" is expected"))
-        .and_then(|rest| rest.split_once(" where type "));
-    let Some((_, wanted)) = wanted else { return error };
+    let Some((_, wanted)) = expression::mismatched_types(&error) else { return error };
     let message = format!(
         "result of USING clause for column \"{}\" cannot be cast automatically to type {wanted}",
         column.name

@@ -21,6 +21,7 @@ use crate::schema::lookup::Relation;
 use crate::schema::physical::quote;
 use crate::schema::row::ObjectId;
 use crate::schema::statement::RefusedKey;
+use crate::schema::table_sql::location;
 use crate::schema::usable::UnusableKind;
 
 impl Edit<'_> {
@@ -493,11 +494,6 @@ fn forget_place(clause: &mut ConstraintClause) {
     if let ConstraintKind::Check(text) = &mut clause.kind {
         text.position = None;
     }
-}
-
-/// A table as SQLite's statements name it.
-pub(super) fn location(table: &Table) -> String {
-    format!("{}.{}", table.database(), quote(&table.physical_name))
 }
 
 /// Columns whose values a detail tells.

@@ -328,12 +328,7 @@ fn check_marks(table: &str, clause: &ColumnClause, serial: bool) -> Result<(), S
 
 /// PostgreSQL's wording of a default or generation expression of the wrong type.
 fn default_error(error: SqlError, column: &str) -> SqlError {
-    let types = error
-        .message
-        .strip_prefix("expression is of type ")
-        .and_then(|rest| rest.strip_suffix(" is expected"))
-        .and_then(|rest| rest.split_once(" where type "));
-    let Some((found, wanted)) = types else { return error };
+    let Some((found, wanted)) = expression::mismatched_types(&error) else { return error };
     let message = format!(
         "column \"{column}\" is of type {wanted} but default expression is of type {found}"
     );

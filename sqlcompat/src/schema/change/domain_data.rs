@@ -1,6 +1,5 @@
 //! Rows that hold values of a domain, when the domain gets another constraint.
 
-use super::alter_table::location;
 use super::attributes::{contains, in_use, type_oid};
 use super::edit::Edit;
 use super::expression;
@@ -10,6 +9,7 @@ use crate::oid::Oid;
 use crate::schema::catalog::{Catalog, Column, Table, UserType};
 use crate::schema::physical::quote;
 use crate::schema::row::ObjectId;
+use crate::schema::table_sql::location;
 
 impl Edit<'_> {
     /// Refuses NULL in the columns of a domain.

@@ -274,7 +274,7 @@ impl Edit<'_> {
         // A multirange type goes by its range type.
         let multirange =
             |it: &UserType| matches!(it, UserType::Range(range) if range.is_multirange());
-        let named = |it: &&UserType| type_id(it) == id && !multirange(it);
+        let named = |it: &&UserType| it.id() == id && !multirange(it);
         if let Some(it) = catalog.types.values().find(named) {
             let types = Types::new(catalog, &self.statement.search_path);
             return format!("type {}", types.format(it.oid()));
@@ -351,17 +351,17 @@ impl Edit<'_> {
             if let UserType::Domain(domain) = user_type
                 && let Some((base, _)) = catalog.type_by_oid(domain.base_type)
             {
-                found.add(domain.id, type_id(base), false);
+                found.add(domain.id, base.id(), false);
             }
             if let UserType::Range(range) = user_type
                 && let Some((of, _)) = catalog.type_by_oid(range.subtype)
             {
-                found.add(range.id, type_id(of), false);
+                found.add(range.id, of.id(), false);
             }
             if let UserType::Composite(composite) = user_type {
                 for (_, field, _) in &composite.fields {
                     if let Some((of, _)) = catalog.type_by_oid(*field) {
-                        found.add(composite.id, type_id(of), false);
+                        found.add(composite.id, of.id(), false);
                     }
                 }
             }
@@ -404,7 +404,7 @@ impl Found<'_, '_> {
         let column_id = |attnum: &i16| table.column(*attnum).map(|column| column.id);
         for column in &table.columns {
             if let Some((user_type, _)) = catalog.type_by_oid(column.type_oid) {
-                self.add(column.id, type_id(user_type), false);
+                self.add(column.id, user_type.id(), false);
             }
             let definition: ColumnDefinition = self.edit.definition(column.id);
             if let Some(sequence) = definition.sequence {
@@ -479,11 +479,6 @@ fn is_missing(error: &SqlError) -> bool {
         error.state,
         SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_OBJECT | SqlState::INVALID_SCHEMA_NAME
     )
-}
-
-/// Id of a user type.
-pub(super) fn type_id(user_type: &UserType) -> ObjectId {
-    user_type.id()
 }
 
 /// Id of an index, of a constraint's too.

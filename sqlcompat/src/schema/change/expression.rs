@@ -248,6 +248,12 @@ pub(in crate::schema) fn columns_used<'a>(text: &str, columns: &'a [Column]) -> 
     used
 }
 
+/// The types that an error of an expression that does not go into its column names: the one found, the one wanted.
+pub(super) fn mismatched_types(error: &SqlError) -> Option<(&str, &str)> {
+    let types = error.message.strip_prefix("expression is of type ")?;
+    types.strip_suffix(" is expected")?.split_once(" where type ")
+}
+
 /// The names in a text, folded.
 pub(super) fn names_used(text: &str) -> Vec<String> {
     tokens(text).iter().filter_map(word_name).collect()

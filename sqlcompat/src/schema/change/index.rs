@@ -1,6 +1,5 @@
 //! `CREATE INDEX`.
 
-use super::alter_table::location;
 use super::column::SYSTEM_COLUMNS;
 use super::constraint::KEY_COLUMNS_MAX;
 use super::create_table::Target;
@@ -19,6 +18,7 @@ use crate::schema::lookup::Relation;
 use crate::schema::physical::quote;
 use crate::schema::row::{ObjectId, ObjectKind};
 use crate::schema::statement::RefusedKey;
+use crate::schema::table_sql::location;
 
 /// Access methods of PostgreSQL; those that keep an order become SQLite's B-tree, the others are only recorded.
 const METHODS: [&str; 6] = ["btree", "hash", "gin", "gist", "brin", "spgist"];

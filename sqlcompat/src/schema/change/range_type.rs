@@ -10,9 +10,7 @@ use crate::schema::definition::{RangeDefinition, TypeDefinition};
 use crate::schema::row::ObjectKind;
 use crate::schema::storage::{is_collatable, is_pseudo_type};
 use crate::types::range::RangeType;
-
-/// Longest name in bytes.
-const NAME_BYTES_MAX: usize = 63;
+use crate::types::scalar;
 
 impl Edit<'_> {
     /// `CREATE TYPE … AS RANGE`; gives the command tag.
@@ -109,13 +107,11 @@ impl Edit<'_> {
             self.claim_type_name(namespace, &given.name)?;
             return Ok(given.name.clone());
         }
-        let mut name = match range.split_once("range") {
+        let name = match range.split_once("range") {
             Some((before, after)) => format!("{before}multirange{after}"),
             None => format!("{range}_multirange"),
         };
-        while name.len() > NAME_BYTES_MAX {
-            name.pop();
-        }
+        let name = scalar::clip_bytes(&name, scalar::NAME_BYTES_MAX).to_owned();
         self.claim_type_name(namespace, &name).map_err(|error| {
             let detail = format!("Failed while creating a multirange type for type \"{range}\".");
             error.with_detail(detail).with_hint(

@@ -9,6 +9,7 @@ use crate::parse::utility::{AlterDomain, AlterType, CreateDomain, ObjectName, Ty
 use crate::schema::catalog::UserType;
 use crate::schema::definition::TypeDefinition;
 use crate::schema::row::{ObjectId, ObjectKind};
+use crate::schema::table_sql::location;
 
 /// Longest label of an enum in bytes.
 const LABEL_BYTES_MAX: usize = 63;
@@ -212,11 +213,11 @@ impl Edit<'_> {
             for column in &table.columns {
                 let (base, _) = self.catalog.base_type(column.type_oid, -1);
                 let Some((found, is_array)) = self.catalog.type_by_oid(base) else { continue };
-                if super::drop::type_id(found) != id {
+                if found.id() != id {
                     continue;
                 }
                 let name = quote(&column.physical_name);
-                let update = format!("UPDATE {}.{}", table.database(), quote(&table.physical_name));
+                let update = format!("UPDATE {}", location(table));
                 updates.push(if is_array {
                     let replaced = format!("pg_array_replace({name}, {old}, {new}, {base})");
                     format!("{update} SET {name} = {replaced} WHERE {name} IS NOT NULL")

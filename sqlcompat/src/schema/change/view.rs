@@ -218,7 +218,7 @@ impl Edit<'_> {
     fn by_id(&self, name: NameUse<Oid>) -> Option<NameUse<i64>> {
         let NameUse { start, end, role, of } = name;
         let id = match role {
-            NameRole::Type => super::drop::type_id(self.catalog.types.get(&of)?),
+            NameRole::Type => self.catalog.types.get(&of)?.id(),
             NameRole::Relation | NameRole::AliasedRelation => {
                 match self.catalog.relation_by_oid(of)? {
                     Relation::Table(table) => table.id,

@@ -2,7 +2,7 @@
 //!
 //! Source: PostgreSQL 15 manual, `sql-createview` and `sql-alterview`.
 
-use super::edit::Edit;
+use super::edit::{Edit, undefined_column};
 use super::storage_option::{self, Owner};
 use crate::bind::updatability;
 use crate::error::{SqlError, SqlState};
@@ -96,9 +96,7 @@ impl Edit<'_> {
     ) -> Result<(), SqlError> {
         let view = self.altered_view(name)?;
         let Some(at) = view.columns.iter().position(|(it, ..)| it == column) else {
-            let message =
-                format!("column \"{column}\" of relation \"{}\" does not exist", view.name);
-            return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
+            return Err(undefined_column(&view.name, column));
         };
         let (_, type_oid, typmod) = view.columns[at];
         let text =
