@@ -13,8 +13,8 @@ use trellis_sqlcompat::types::range::{Bound, Range, RangeType};
 use trellis_sqlcompat::types::range_math::Gaps;
 use trellis_sqlcompat::types::record;
 use trellis_sqlcompat::types::{
-    NoNames, ObjectClass, TypeContext, TypeNames, TypeShape, decode_binary, decode_text,
-    encode_binary, encode_text,
+    NoNames, TypeContext, TypeNames, TypeShape, decode_binary, decode_text, encode_binary,
+    encode_text,
 };
 use trellis_sqlcompat::{Datum, DatumRef, Oid};
 
@@ -110,24 +110,6 @@ impl TypeNames for Composites {
             ROWS => Some(TypeShape::Array(ROW)),
             _ => None,
         }
-    }
-    fn enum_position(&self, _: Oid, _: &str) -> Option<usize> {
-        None
-    }
-    fn enum_label(&self, _: Oid, _: usize) -> Option<String> {
-        None
-    }
-    fn type_name(&self, _: Oid) -> Option<String> {
-        None
-    }
-    fn field_names(&self, _: Oid) -> Option<Vec<String>> {
-        None
-    }
-    fn object_name(&self, _: ObjectClass, _: Oid) -> Option<String> {
-        None
-    }
-    fn object_oid(&self, _: ObjectClass, _: &str) -> Option<Oid> {
-        None
     }
 }
 

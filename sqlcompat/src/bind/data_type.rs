@@ -275,12 +275,7 @@ fn time_typmod(precision: Option<u64>) -> i32 {
 
 /// PostgreSQL packs the fields of an interval as a bit set above its precision.
 pub(crate) fn interval_typmod(fields: Option<&IntervalFields>, precision: Option<u64>) -> i32 {
-    const MONTH: i32 = 1 << 1;
-    const YEAR: i32 = 1 << 2;
-    const DAY: i32 = 1 << 3;
-    const HOUR: i32 = 1 << 10;
-    const MINUTE: i32 = 1 << 11;
-    const SECOND: i32 = 1 << 12;
+    use crate::types::interval::typmod_field::{DAY, HOUR, MINUTE, MONTH, SECOND, YEAR};
     let range = match fields {
         None if precision.is_none() => return -1,
         None => INTERVAL_FULL_RANGE,

@@ -8,9 +8,8 @@ use sqlparser::ast::TableAlias;
 
 use super::binder::Binder;
 use super::from::plain_column;
-use super::tree::{
-    At, ColumnSql, Expr, FunctionSource, Node, Relation, RelationColumn, RelationId, Source,
-};
+use super::table_function::function_relation;
+use super::tree::{At, ColumnSql, Expr, Node, RelationColumn, RelationId};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -85,7 +84,7 @@ impl Binder<'_> {
                 .with_hint("Put the column definition list inside ROWS FROM().")
                 .at(self.span_start(first.name.span).position()));
         }
-        let mut columns: Vec<RelationColumn> = fields
+        let columns: Vec<RelationColumn> = fields
             .into_iter()
             .map(|(name, type_oid, typmod)| RelationColumn {
                 typmod,
@@ -93,14 +92,7 @@ impl Binder<'_> {
             })
             .collect();
         let width = columns.len();
-        if ordinality {
-            let sql = ColumnSql::Name("rowid".to_owned());
-            columns.push(plain_column("ordinality".to_owned(), sql, Oid::INT8));
-        }
-        let calls = vec![(call, String::new())];
-        let source = Source::Function(Box::new(FunctionSource { calls, ordinality }));
-        let relation =
-            Relation { alias: local, qualifier: String::new(), columns, source, optional: false };
+        let relation = function_relation((local, call), columns, ordinality);
         let mut names = alias.cloned();
         for column in names.iter_mut().flat_map(|alias| &mut alias.columns) {
             column.data_type = None;

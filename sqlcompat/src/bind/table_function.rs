@@ -69,7 +69,7 @@ impl Binder<'_> {
             columns
         };
         let single = named.len() == 1;
-        let mut columns: Vec<RelationColumn> = named
+        let columns: Vec<RelationColumn> = named
             .into_iter()
             .enumerate()
             .map(|(index, (name, type_oid))| {
@@ -77,15 +77,7 @@ impl Binder<'_> {
                 plain_column(name, ColumnSql::Name(sql), type_oid)
             })
             .collect();
-        if ordinality {
-            let sql = ColumnSql::Name("rowid".to_owned());
-            columns.push(plain_column("ordinality".to_owned(), sql, Oid::INT8));
-        }
-        let calls = vec![(call, String::new())];
-        let source = Source::Function(Box::new(FunctionSource { calls, ordinality }));
-        let relation =
-            Relation { alias: local, qualifier: String::new(), columns, source, optional: false };
-        self.add_relation(relation, alias, at)
+        self.add_relation(function_relation((local, call), columns, ordinality), alias, at)
     }
 
     /// A set-returning call in the select list: a join with the set.
@@ -324,4 +316,19 @@ fn undetermined_row(function: &ResolvedFunction, at: At) -> SqlError {
              column definition list.",
         )
         .at(at.position())
+}
+
+/// A call as a relation of these columns, and of its rows' numbers if they are asked for.
+pub(super) fn function_relation(
+    (alias, call): (String, Expr),
+    mut columns: Vec<RelationColumn>,
+    ordinality: bool,
+) -> Relation {
+    if ordinality {
+        let sql = ColumnSql::Name("rowid".to_owned());
+        columns.push(plain_column("ordinality".to_owned(), sql, Oid::INT8));
+    }
+    let calls = vec![(call, String::new())];
+    let source = Source::Function(Box::new(FunctionSource { calls, ordinality }));
+    Relation { alias, qualifier: String::new(), columns, source, optional: false }
 }

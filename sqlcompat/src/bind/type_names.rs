@@ -4,7 +4,7 @@ use super::resolve::Types;
 use crate::builtin::TypeKind;
 use crate::oid::Oid;
 use crate::schema::{Catalog, UserType};
-use crate::types::{ObjectClass, TypeNames, TypeShape};
+use crate::types::{TypeNames, TypeShape};
 
 /// The types of one moment, for reading literals.
 pub(crate) struct BinderNames<'a> {
@@ -57,13 +57,5 @@ impl TypeNames for BinderNames<'_> {
     fn field_names(&self, type_oid: Oid) -> Option<Vec<String>> {
         let fields = self.types.fields(type_oid)?;
         Some(fields.into_iter().map(|(name, _, _)| name.to_owned()).collect())
-    }
-
-    fn object_name(&self, _: ObjectClass, _: Oid) -> Option<String> {
-        None
-    }
-
-    fn object_oid(&self, _: ObjectClass, _: &str) -> Option<Oid> {
-        None
     }
 }

@@ -11,6 +11,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::bind::{BindContext, Parameters};
 use crate::catalog::Names;
 use crate::datum::Datum;
 use crate::error::SqlError;
@@ -43,6 +44,21 @@ pub struct SessionState {
     pub database: String,
     /// `pg_backend_pid()`.
     pub backend_pid: i32,
+}
+
+impl SessionState {
+    /// What texts that have no parameters are bound against in this session.
+    #[must_use]
+    pub(super) fn bind_context(&self) -> BindContext<'_> {
+        BindContext {
+            catalog: &self.catalog,
+            search_path: &self.search_path,
+            user: &self.user,
+            database: &self.database,
+            settings: &self.settings,
+            parameters: Parameters::None,
+        }
+    }
 }
 
 impl Default for SessionState {

@@ -12,7 +12,6 @@ use super::system_pretty::without_parentheses;
 use super::system_visibility::{relation_argument, text_or_null, with_names};
 use super::{Call, ScalarFunction};
 use crate::bind::deparse::deparse_view;
-use crate::bind::{BindContext, Parameters};
 use crate::builtin::quote_identifier;
 use crate::catalog::{Names, class_of, recorded_column, recorded_descriptions};
 use crate::datum::{Datum, DatumRef};
@@ -317,18 +316,10 @@ fn view_definition(call: &Call, pretty: bool) -> Result<Datum, SqlError> {
     let state = call.session.state();
     let Some(view) = state.catalog.views.get(&oid) else { return Ok(Datum::Null) };
     let names: Vec<String> = view.columns.iter().map(|(name, ..)| name.clone()).collect();
-    let cx = BindContext {
-        catalog: &state.catalog,
-        search_path: &state.search_path,
-        user: &state.user,
-        database: &state.database,
-        settings: &state.settings,
-        parameters: Parameters::None,
-    };
     let path = Qualify::UnlessVisible(&state.search_path);
     let text = view.stored.in_names_of(&state.catalog, path);
     // What cannot be written out is shown as it was written.
-    let shown = deparse_view(&text, &names, pretty, &cx);
+    let shown = deparse_view(&text, &names, pretty, &state.bind_context());
     let shown = shown.unwrap_or_else(|_| format!(" {}", text.trim().trim_end_matches(';')));
     Ok(Datum::Text(format!("{shown};")))
 }

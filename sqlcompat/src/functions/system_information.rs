@@ -7,7 +7,7 @@
 use super::call::boolean;
 use super::system_visibility::{oid_datum, relation_argument, text_or_null, with_names};
 use super::{Call, ScalarFunction};
-use crate::bind::{BindContext, Parameters, relation_events};
+use crate::bind::relation_events;
 use crate::builtin::{self, AggregateKind, FunctionRow, quote_identifier};
 use crate::catalog::Names;
 use crate::datum::Datum;
@@ -269,16 +269,8 @@ fn column_is_updatable(call: &Call) -> Result<Datum, SqlError> {
 fn events(call: &Call, columns: Option<&[i16]>) -> Result<i64, SqlError> {
     let Some(oid) = relation_argument(call, 0)? else { return Ok(0) };
     let state = call.session.state();
-    let cx = BindContext {
-        catalog: &state.catalog,
-        search_path: &state.search_path,
-        user: &state.user,
-        database: &state.database,
-        settings: &state.settings,
-        parameters: Parameters::None,
-    };
     // A view that cannot be bound is not updatable.
-    Ok(relation_events(oid, columns, &cx).unwrap_or(0))
+    Ok(relation_events(oid, columns, &state.bind_context()).unwrap_or(0))
 }
 
 fn relation_filenode(call: &Call) -> Result<Datum, SqlError> {

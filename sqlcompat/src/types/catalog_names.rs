@@ -53,22 +53,43 @@ pub enum ObjectClass {
     TextSearchDictionary,
 }
 
-/// Look-ups for types and names that are not built in. All are by OID, cheap, and pure.
+/// Look-ups for types and names that are not built in. All are by OID, cheap, and pure; what is not provided finds nothing.
 pub trait TypeNames {
     /// The shape of a type that is not a plain built-in one.
-    fn shape(&self, type_oid: Oid) -> Option<TypeShape>;
+    fn shape(&self, type_oid: Oid) -> Option<TypeShape> {
+        let _ = type_oid;
+        None
+    }
     /// Position of `label` in the enum, from 0.
-    fn enum_position(&self, type_oid: Oid, label: &str) -> Option<usize>;
+    fn enum_position(&self, type_oid: Oid, label: &str) -> Option<usize> {
+        let _ = (type_oid, label);
+        None
+    }
     /// The label at `position` of the enum.
-    fn enum_label(&self, type_oid: Oid, position: usize) -> Option<String>;
+    fn enum_label(&self, type_oid: Oid, position: usize) -> Option<String> {
+        let _ = (type_oid, position);
+        None
+    }
     /// The type's name as `format_type` shows it.
-    fn type_name(&self, type_oid: Oid) -> Option<String>;
+    fn type_name(&self, type_oid: Oid) -> Option<String> {
+        let _ = type_oid;
+        None
+    }
     /// Names of a composite type's columns.
-    fn field_names(&self, type_oid: Oid) -> Option<Vec<String>>;
+    fn field_names(&self, type_oid: Oid) -> Option<Vec<String>> {
+        let _ = type_oid;
+        None
+    }
     /// An object's name as the reg* types show it, qualified and quoted where needed.
-    fn object_name(&self, class: ObjectClass, oid: Oid) -> Option<String>;
+    fn object_name(&self, class: ObjectClass, oid: Oid) -> Option<String> {
+        let _ = (class, oid);
+        None
+    }
     /// The OID of the object so named (possibly qualified, possibly quoted).
-    fn object_oid(&self, class: ObjectClass, name: &str) -> Option<Oid>;
+    fn object_oid(&self, class: ObjectClass, name: &str) -> Option<Oid> {
+        let _ = (class, name);
+        None
+    }
     /// Whether the name stands for several objects of which it does not say which; `object_oid` then finds none.
     fn is_ambiguous(&self, class: ObjectClass, name: &str) -> bool {
         let _ = (class, name);
@@ -80,29 +101,7 @@ pub trait TypeNames {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoNames;
 
-impl TypeNames for NoNames {
-    fn shape(&self, _: Oid) -> Option<TypeShape> {
-        None
-    }
-    fn enum_position(&self, _: Oid, _: &str) -> Option<usize> {
-        None
-    }
-    fn enum_label(&self, _: Oid, _: usize) -> Option<String> {
-        None
-    }
-    fn type_name(&self, _: Oid) -> Option<String> {
-        None
-    }
-    fn field_names(&self, _: Oid) -> Option<Vec<String>> {
-        None
-    }
-    fn object_name(&self, _: ObjectClass, _: Oid) -> Option<String> {
-        None
-    }
-    fn object_oid(&self, _: ObjectClass, _: &str) -> Option<Oid> {
-        None
-    }
-}
+impl TypeNames for NoNames {}
 
 impl TypeNames for Catalog {
     fn shape(&self, type_oid: Oid) -> Option<TypeShape> {

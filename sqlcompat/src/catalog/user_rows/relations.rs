@@ -131,6 +131,27 @@ impl<'c> Attributes<'c> {
         Ok(())
     }
 
+    /// Adds columns that are a name and a type; `has_default` says by attribute number whether one has a default.
+    fn add_fields(
+        &mut self,
+        relation: Oid,
+        fields: &[(String, Oid, i32)],
+        has_default: impl Fn(i16) -> bool,
+    ) -> rusqlite::Result<()> {
+        for ((name, type_oid, typmod), attnum) in fields.iter().zip(1..) {
+            self.add(&AttributeRow {
+                relation,
+                name,
+                attnum,
+                type_oid: *type_oid,
+                typmod: *typmod,
+                has_default: has_default(attnum),
+                ..Default::default()
+            })?;
+        }
+        Ok(())
+    }
+
     fn add_system(&mut self, relation: Oid) -> rusqlite::Result<()> {
         self.system.execute([relation.0])?;
         Ok(())
@@ -198,18 +219,7 @@ fn insert_composite(
         replica_identity: "n",
     }
     .insert(connection)?;
-    for ((name, type_oid, typmod), attnum) in composite.fields.iter().zip(1..) {
-        let (type_oid, typmod) = (*type_oid, *typmod);
-        attributes.add(&AttributeRow {
-            relation,
-            name,
-            attnum,
-            type_oid,
-            typmod,
-            ..Default::default()
-        })?;
-    }
-    Ok(())
+    attributes.add_fields(relation, &composite.fields, |_| false)
 }
 
 fn insert_table(connection: &Connection, catalog: &Catalog, table: &Table) -> rusqlite::Result<()> {
@@ -372,18 +382,7 @@ fn insert_view(
             .prepare_cached("UPDATE pg_class SET reloptions = ?2 WHERE oid = ?1")?
             .execute(params![view.oid.0, serde_json::json!(view.options).to_string()])?;
     }
-    for ((name, type_oid, typmod), attnum) in view.columns.iter().zip(1..) {
-        let (relation, type_oid, typmod) = (view.oid, *type_oid, *typmod);
-        attributes.add(&AttributeRow {
-            relation,
-            name,
-            attnum,
-            type_oid,
-            typmod,
-            has_default: view.defaults.contains_key(&attnum),
-            ..Default::default()
-        })?;
-    }
+    attributes.add_fields(view.oid, &view.columns, |attnum| view.defaults.contains_key(&attnum))?;
     if materialized {
         attributes.add_system(view.oid)?;
     }

@@ -38,6 +38,33 @@ pub struct Interval {
 /// Microseconds in 30 days.
 const US_PER_MONTH: i128 = 30 * US_PER_DAY as i128;
 
+/// The bits of the fields in an interval's type modifier (PostgreSQL `INTERVAL_MASK`).
+pub(crate) mod typmod_field {
+    /// Months.
+    pub(crate) const MONTH: i32 = 1 << 1;
+    /// Years.
+    pub(crate) const YEAR: i32 = 1 << 2;
+    /// Days.
+    pub(crate) const DAY: i32 = 1 << 3;
+    /// Hours.
+    pub(crate) const HOUR: i32 = 1 << 10;
+    /// Minutes.
+    pub(crate) const MINUTE: i32 = 1 << 11;
+    /// Seconds.
+    pub(crate) const SECOND: i32 = 1 << 12;
+}
+
+/// A number of units and a rest of less than one: the same with both of one sign.
+fn of_one_sign(whole: i64, rest: i64, unit: i64) -> (i64, i64) {
+    if whole > 0 && rest < 0 {
+        (whole - 1, rest + unit)
+    } else if whole < 0 && rest > 0 {
+        (whole + 1, rest - unit)
+    } else {
+        (whole, rest)
+    }
+}
+
 /// 22008 `interval out of range`.
 #[must_use]
 pub fn out_of_range() -> SqlError {
@@ -182,16 +209,8 @@ impl Interval {
     /// # Errors
     /// 22008 on overflow.
     pub fn justify_hours(self) -> Result<Self, SqlError> {
-        let carried = self.us / US_PER_DAY;
-        let mut us = self.us % US_PER_DAY;
-        let mut days = i64::from(self.days) + carried;
-        if days > 0 && us < 0 {
-            us += US_PER_DAY;
-            days -= 1;
-        } else if days < 0 && us > 0 {
-            us -= US_PER_DAY;
-            days += 1;
-        }
+        let days = i64::from(self.days) + self.us / US_PER_DAY;
+        let (days, us) = of_one_sign(days, self.us % US_PER_DAY, US_PER_DAY);
         Ok(Self { days: i32::try_from(days).ok().ok_or_else(out_of_range)?, us, ..self })
     }
 
@@ -200,16 +219,11 @@ impl Interval {
     /// # Errors
     /// 22008 on overflow.
     pub fn justify_days(self) -> Result<Self, SqlError> {
-        let mut days = self.days % 30;
-        let mut months = i64::from(self.months) + i64::from(self.days / 30);
-        if months > 0 && days < 0 {
-            days += 30;
-            months -= 1;
-        } else if months < 0 && days > 0 {
-            days -= 30;
-            months += 1;
-        }
-        Ok(Self { months: i32::try_from(months).ok().ok_or_else(out_of_range)?, days, ..self })
+        let months = i64::from(self.months) + i64::from(self.days / 30);
+        let (months, days) = of_one_sign(months, i64::from(self.days % 30), 30);
+        let months = i32::try_from(months).ok().ok_or_else(out_of_range)?;
+        let days = i32::try_from(days).ok().ok_or_else(out_of_range)?;
+        Ok(Self { months, days, ..self })
     }
 
     /// Both, with all parts of one sign.
@@ -218,7 +232,7 @@ impl Interval {
     /// 22008 on overflow.
     pub fn justify_interval(self) -> Result<Self, SqlError> {
         let days_total = i64::from(self.days) + self.us / US_PER_DAY;
-        let mut us = self.us % US_PER_DAY;
+        let us = self.us % US_PER_DAY;
         let mut months = i64::from(self.months) + days_total / 30;
         let mut days = days_total % 30;
         if months > 0 && (days < 0 || (days == 0 && us < 0)) {
@@ -228,13 +242,7 @@ impl Interval {
             days -= 30;
             months += 1;
         }
-        if days > 0 && us < 0 {
-            us += US_PER_DAY;
-            days -= 1;
-        } else if days < 0 && us > 0 {
-            us -= US_PER_DAY;
-            days += 1;
-        }
+        let (days, us) = of_one_sign(days, us, US_PER_DAY);
         let months = i32::try_from(months).ok().ok_or_else(out_of_range)?;
         let days = i32::try_from(days).ok().ok_or_else(out_of_range)?;
         Ok(Self { months, days, us })
@@ -248,12 +256,7 @@ impl Interval {
         }
         let range = (typmod >> 16) & 0x7fff;
         let precision = typmod & 0xffff;
-        const YEAR: i32 = 1 << 2;
-        const MONTH: i32 = 1 << 1;
-        const DAY: i32 = 1 << 3;
-        const HOUR: i32 = 1 << 10;
-        const MINUTE: i32 = 1 << 11;
-        const SECOND: i32 = 1 << 12;
+        use typmod_field::{DAY, HOUR, MINUTE, MONTH, SECOND, YEAR};
         if range != 0x7fff && range & SECOND == 0 {
             if range & (DAY | HOUR | MINUTE) == 0 {
                 self.days = 0;
