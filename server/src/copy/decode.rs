@@ -5,6 +5,7 @@
 
 use bytes::{Buf, BytesMut};
 use trellis_sqlcompat::plan::{CopyFormat, CopyHeader, CopyOptions};
+use trellis_sqlcompat::types::scalar::clip_bytes;
 use trellis_sqlcompat::{SqlError, SqlState};
 
 use super::{binary, csv, text};
@@ -194,9 +195,9 @@ const SHOWN_BYTES_MAX: usize = 100;
 #[must_use]
 pub fn shown(data: &[u8]) -> String {
     let text = String::from_utf8_lossy(data);
-    let cut = text.floor_char_boundary(SHOWN_BYTES_MAX.min(text.len()));
-    let rest = if cut < text.len() { "..." } else { "" };
-    format!("{}{rest}", text.get(..cut).unwrap_or_default())
+    let cut = clip_bytes(&text, SHOWN_BYTES_MAX);
+    let rest = if cut.len() < text.len() { "..." } else { "" };
+    format!("{cut}{rest}")
 }
 
 /// 22P04 for a row that lacks a column.

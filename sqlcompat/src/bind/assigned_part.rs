@@ -80,15 +80,7 @@ impl Binder<'_> {
                 return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
             }
             None if base == Oid::JSONB => base,
-            None => {
-                let found = self.types.format(whole.type_oid);
-                let message = format!(
-                    "cannot subscript type {found} because it does not support subscripting"
-                );
-                return Err(
-                    SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(column.at.position())
-                );
-            }
+            None => return Err(self.cannot_subscript(&whole.at(column.at))),
         };
         let assigned = if rest.is_empty() {
             let typmod = self.types.base_with_typmod(whole.type_oid, whole.typmod).1;

@@ -119,7 +119,7 @@ impl Binder<'_> {
         }
     }
 
-    fn cannot_subscript(&self, value: &Expr) -> SqlError {
+    pub(super) fn cannot_subscript(&self, value: &Expr) -> SqlError {
         let found = self.types.format(value.type_oid);
         SqlError::new(
             SqlState::DATATYPE_MISMATCH,

@@ -43,6 +43,9 @@ impl<'a> Binder<'a> {
     /// As [`Self::check_domain`].
     pub(crate) fn check_literal(&mut self, literal: Expr) -> Result<Expr, SqlError> {
         let (target, at) = (literal.type_oid, literal.at);
+        if target.0 < FIRST_USER_OID {
+            return Ok(literal);
+        }
         if self.types.sub_element(target).is_some() {
             return self.check_elements(literal);
         }

@@ -8,6 +8,7 @@ use super::tree::{At, Call, Expr, Node};
 use crate::builtin::{self, CastContext};
 use crate::error::SqlError;
 use crate::oid::Oid;
+use crate::schema::UserType;
 use crate::types::range::RangeType;
 
 impl Binder<'_> {
@@ -21,6 +22,11 @@ impl Binder<'_> {
         (arguments, variadic): (&[Expr], bool),
         at: At,
     ) -> Result<Option<Expr>, SqlError> {
+        // Every call comes by here, and few schemas have a type of that name.
+        let is_range = |it: &UserType| matches!(it, UserType::Range(_)) && it.name() == name;
+        if !self.cx.catalog.types.values().any(is_range) {
+            return Ok(None);
+        }
         let Some(oid) = self.types.lookup(schema, name).filter(|oid| oid.0 >= 16_384) else {
             return Ok(None);
         };

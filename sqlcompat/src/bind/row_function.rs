@@ -8,14 +8,12 @@ use sqlparser::ast::TableAlias;
 
 use super::binder::Binder;
 use super::from::plain_column;
+use super::record_shape::Field;
 use super::table_function::function_relation;
 use super::tree::{At, ColumnSql, Expr, Node, RelationColumn, RelationId};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-
-/// A column: name, type, type modifier.
-type Field = (String, Oid, i32);
 
 impl Binder<'_> {
     /// The columns of the row that a call in `FROM` yields; none if it yields a single value.
@@ -59,7 +57,7 @@ impl Binder<'_> {
     }
 
     /// The columns of a row type.
-    fn row_type_columns(&self, type_oid: Oid) -> Option<Vec<Field>> {
+    pub(super) fn row_type_columns(&self, type_oid: Oid) -> Option<Vec<Field>> {
         let fields = self.types.fields(self.types.base(type_oid))?.into_iter();
         Some(fields.map(|(name, oid, typmod)| (name.to_owned(), oid, typmod)).collect())
     }

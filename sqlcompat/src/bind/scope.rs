@@ -197,17 +197,10 @@ impl Binder<'_> {
                 Some(column) => Some(self.scope_column(column, at)),
                 None => self.system_column(level, name, at)?,
             };
-            if let Some(expr) = &expr {
-                let mut refused = Ok(());
-                expr.any(&mut |it| {
-                    if let Node::Column(relation, _) = it.node {
-                        refused = self.require_reachable(level, relation, at);
-                    }
-                    refused.is_err()
-                });
-                refused?;
+            if let Some(expr) = expr {
+                self.require_all_reachable(level, &expr, at)?;
                 self.mark_used(level);
-                return Ok(Some(expr.clone()));
+                return Ok(Some(expr));
             }
         }
         Ok(None)
@@ -243,6 +236,22 @@ impl Binder<'_> {
         Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
             .with_detail(detail)
             .at(at.position()))
+    }
+
+    /// The same for all relations whose columns are in an expression.
+    fn require_all_reachable(&self, level: usize, expr: &Expr, at: At) -> Result<(), SqlError> {
+        // Nearly always there is nothing to look for.
+        if self.scopes[level].barred.is_empty() {
+            return Ok(());
+        }
+        let mut refused = Ok(());
+        expr.any(&mut |it| {
+            if let Node::Column(relation, _) = it.node {
+                refused = self.require_reachable(level, relation, at);
+            }
+            refused.is_err()
+        });
+        refused
     }
 
     /// Notes that a scope was used from inside a subquery, for LATERAL.

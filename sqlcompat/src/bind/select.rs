@@ -345,9 +345,7 @@ impl Binder<'_> {
             }
             return Ok(());
         }
-        let declared = self.types.fields(self.types.base(row.type_oid)).map(|fields| {
-            fields.into_iter().map(|(name, oid, typmod)| (name.to_owned(), oid, typmod)).collect()
-        });
+        let declared = self.row_type_columns(row.type_oid);
         let Some(fields) = declared.or_else(|| self.record_fields(&row)) else {
             let found = self.types.format(row.type_oid);
             let message = format!("type {found} is not composite");

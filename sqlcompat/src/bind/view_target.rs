@@ -341,7 +341,7 @@ impl<'a> Binder<'a> {
 }
 
 /// The conjunction of two conditions.
-pub(super) fn both(one: Option<Expr>, other: Option<Expr>) -> Option<Expr> {
+fn both(one: Option<Expr>, other: Option<Expr>) -> Option<Expr> {
     match (one, other) {
         (Some(one), Some(other)) => Some(Expr::new(Node::And(vec![one, other]), Oid::BOOL)),
         (one, other) => one.or(other),

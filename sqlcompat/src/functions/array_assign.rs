@@ -78,7 +78,7 @@ fn anew(ranges: &[(i64, i64)], mut values: Vec<Datum>) -> Result<Array, SqlError
 }
 
 /// How many elements there are in an array, or a part of one, of these lengths.
-fn volume(lengths: &[usize]) -> Result<usize, SqlError> {
+pub(super) fn volume(lengths: &[usize]) -> Result<usize, SqlError> {
     let volume = lengths.iter().try_fold(1usize, |product, length| product.checked_mul(*length));
     volume.filter(|volume| *volume <= ELEMENTS_MAX).ok_or_else(too_large)
 }

@@ -4,9 +4,7 @@ use super::array::{array_error, store};
 use super::{Call, ScalarFunction};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
-use crate::types::array::{
-    Array, DIMENSIONS_MAX, ELEMENTS_MAX, StorageClass, too_large, too_many_dimensions,
-};
+use crate::types::array::{Array, DIMENSIONS_MAX, StorageClass, too_large, too_many_dimensions};
 
 fn null(message: &str) -> SqlError {
     SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message)
@@ -14,9 +12,6 @@ fn null(message: &str) -> SqlError {
 
 /// The integers of an argument, none of which may be NULL.
 fn integers(call: &Call, index: usize) -> Result<Vec<i32>, SqlError> {
-    if call.is_null(index) {
-        return Err(null("dimension array or low bound array cannot be null"));
-    }
     let array = Array::from_storage(call.text(index)?, StorageClass::Integer)?;
     if array.dimensions.len() > 1 {
         return Err(array_error("wrong number of array subscripts")
@@ -47,8 +42,7 @@ fn fill(call: &Call, with_lowers: bool) -> Result<Datum, SqlError> {
     }
     let lengths = lengths.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>();
     let Ok(lengths) = lengths else { return Err(too_large()) };
-    let total = lengths.iter().try_fold(1usize, |product, length| product.checked_mul(*length));
-    let total = total.filter(|total| *total <= ELEMENTS_MAX).ok_or_else(too_large)?;
+    let total = super::array_assign::volume(&lengths)?;
     if lengths.is_empty() {
         return Ok(store(&Array::default()));
     }

@@ -17,6 +17,7 @@ use super::call::integer;
 use super::{Accumulator, AggregateFunction, Call, ScalarFunction};
 use crate::datum::Datum;
 use crate::error::{ErrorObject, SqlError, SqlState};
+use crate::types::scalar::clip_bytes;
 
 type Answer = Result<Datum, SqlError>;
 
@@ -71,9 +72,9 @@ fn shown(call: &Call) -> Answer {
         return Ok(Datum::Text("null".to_owned()));
     }
     let text = call.text(0)?;
-    let cut = text.floor_char_boundary(SHOWN_BYTES_MAX.min(text.len()));
-    let rest = if cut < text.len() { "..." } else { "" };
-    Ok(Datum::Text(format!("{}{rest}", text.get(..cut).unwrap_or_default())))
+    let cut = clip_bytes(text, SHOWN_BYTES_MAX);
+    let rest = if cut.len() < text.len() { "..." } else { "" };
+    Ok(Datum::Text(format!("{cut}{rest}")))
 }
 
 fn limit(call: &Call) -> Answer {

@@ -151,19 +151,23 @@ fn compare_records(left: &str, right: &str) -> Ordering {
     differing.unwrap_or_else(|| left_fields.len().cmp(&right_fields.len()))
 }
 
-fn compare_fields(left: &Json, right: &Json) -> Ordering {
-    let plain = |field: &Json| match field {
-        Json::Object(members) => members.first().map(|(key, value)| (key.clone(), value.clone())),
+/// A field under the mark of its type.
+fn marked(field: &Json) -> Option<(&str, &Json)> {
+    match field {
+        Json::Object(members) => members.first().map(|(key, value)| (key.as_str(), value)),
         _ => None,
-    };
-    let (Some((key, left)), Some((_, right))) = (plain(left), plain(right)) else {
+    }
+}
+
+fn compare_fields(left: &Json, right: &Json) -> Ordering {
+    let (Some((key, left)), Some((_, right))) = (marked(left), marked(right)) else {
         return compare_leaves(left, right, str::cmp);
     };
     // The key is the type's OID, perhaps with the field's name after it.
     let oid = key.split(' ').next().and_then(|digits| digits.parse().ok());
     let name = oid.and_then(|oid| builtin_collation(Oid(oid)));
     let collation = COLLATIONS.iter().find(|(known, _)| Some(*known) == name);
-    compare_leaves(&left, &right, collation.map_or(str::cmp, |(_, compare)| *compare))
+    compare_leaves(left, right, collation.map_or(str::cmp, |(_, compare)| *compare))
 }
 
 /// Compares two floats as PostgreSQL does: NaN is equal to itself and above all else.

@@ -28,8 +28,8 @@ pub(super) fn collation(types: Types<'_>, type_oid: Oid) -> String {
 }
 
 impl Lowering<'_> {
-    /// Whether an expression is a column of a table that is declared with the collation of the expression's type.
-    pub(super) fn collates_itself(&self, expr: &Expr) -> bool {
+    /// Whether an expression is a column of a table that is declared with this collation, that of the expression's type.
+    pub(super) fn collates_itself(&self, expr: &Expr, wanted: &str) -> bool {
         let (relation, index) = match &expr.node {
             Node::Column(relation, index) if *relation != ELEMENT => (*relation, *index),
             _ => return false,
@@ -37,10 +37,10 @@ impl Lowering<'_> {
         let relation = self.relations.get(relation);
         let column = &relation.columns[usize::from(index)];
         let named = matches!(column.sql, ColumnSql::Name(_));
-        named && column.type_oid == expr.type_oid && self.has_declared_columns(relation) && {
-            let wanted = collation(self.types, expr.type_oid);
-            !wanted.is_empty() && self.types.declared_collation(expr.type_oid) == Some(wanted)
-        }
+        named
+            && column.type_oid == expr.type_oid
+            && self.has_declared_columns(relation)
+            && self.types.declared_collation(expr.type_oid).as_deref() == Some(wanted)
     }
 
     /// Whether the columns of a relation are those of one of the user's tables.

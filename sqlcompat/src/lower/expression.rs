@@ -283,8 +283,9 @@ impl<'a> Lowering<'a> {
     /// An expression under the collation of its type.
     pub(super) fn collated(&mut self, expr: &Expr) -> Result<(), SqlError> {
         self.expr(expr)?;
-        if !self.collates_itself(expr) {
-            self.collate(expr.type_oid);
+        let name = collation(self.types, expr.type_oid);
+        if !name.is_empty() && !self.collates_itself(expr, &name) {
+            self.push(format_args!(" COLLATE {name}"));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use sqlparser::ast::{self, BinaryOperator, CastKind, Expr, UnaryOperator, Value,
 use super::piece::{Form, Piece, append, join};
 use super::{DEPTH_MAX, Deparser, fold};
 use crate::bind::resolve::{resolve_array_operator, resolve_operator};
+use crate::bind::select::unparenthesized;
 use crate::builtin::{CastContext, quote_identifier};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -195,7 +196,7 @@ impl Deparser<'_> {
         let mut operands = vec![right];
         let mut next = left;
         loop {
-            let bare = unnested(next);
+            let bare = unparenthesized(next);
             match bare {
                 Expr::BinaryOp { left, op: inner, right } if inner == op => {
                     operands.push(right);
@@ -394,15 +395,6 @@ impl Deparser<'_> {
     pub(super) fn settled(&self, piece: Piece) -> Result<Piece, SqlError> {
         if piece.type_oid == Oid::UNKNOWN { self.implicit(piece, Oid::TEXT) } else { Ok(piece) }
     }
-}
-
-/// The expression without parentheses around it.
-fn unnested(expr: &Expr) -> &Expr {
-    let mut expr = expr;
-    while let Expr::Nested(inner) = expr {
-        expr = inner;
-    }
-    expr
 }
 
 /// `(NOT x)`.

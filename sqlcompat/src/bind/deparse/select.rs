@@ -11,6 +11,7 @@ use super::query::{Place, STEP, line};
 use super::scope::{Level, Output};
 use super::{Deparser, fold};
 use crate::bind::output_name::output_name;
+use crate::bind::select::unparenthesized;
 use crate::builtin::quote_identifier;
 use crate::error::SqlError;
 use crate::oid::Oid;
@@ -115,7 +116,7 @@ impl Deparser<'_> {
 
     fn target(&mut self, expr: &Expr, name: String) -> Result<Target, SqlError> {
         let piece = self.expr(expr)?;
-        let column = match (&piece.form, unnested(expr)) {
+        let column = match (&piece.form, unparenthesized(expr)) {
             (Form::Column, Expr::Identifier(name)) => Some(fold(name)),
             (Form::Column, Expr::CompoundIdentifier(path)) => path.last().map(fold),
             _ => None,
@@ -232,7 +233,7 @@ impl Deparser<'_> {
     ) -> Result<(), SqlError> {
         let mut texts = Vec::with_capacity(keys.len());
         for key in keys {
-            let number = match unnested(&key.expr) {
+            let number = match unparenthesized(&key.expr) {
                 Expr::Identifier(name) => {
                     let name = fold(name);
                     outputs.iter().position(|it| it.name == name).map(|index| index + 1)
@@ -251,7 +252,7 @@ impl Deparser<'_> {
 
     /// A key of GROUP BY, ORDER BY or DISTINCT ON: an item of the list by name or number, or an expression.
     fn key(&mut self, key: &Expr, targets: &[Target], prefer: Prefer) -> Result<String, SqlError> {
-        let key = unnested(key);
+        let key = unparenthesized(key);
         if let Some(target) = ordinal(key).and_then(|number| targets.get(number - 1)) {
             return Ok(self.key_text(&target.piece));
         }
@@ -316,12 +317,4 @@ fn ordinal(expr: &Expr) -> Option<usize> {
         }
         _ => None,
     }
-}
-
-fn unnested(expr: &Expr) -> &Expr {
-    let mut expr = expr;
-    while let Expr::Nested(inner) = expr {
-        expr = inner;
-    }
-    expr
 }

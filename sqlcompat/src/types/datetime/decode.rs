@@ -211,8 +211,7 @@ impl<'a> Reader<'a> {
         if julian < 0 {
             return Err(Trouble::Range);
         }
-        let date = civil::date(julian - JULIAN_EPOCH);
-        (self.parts.year, self.parts.month, self.parts.day) = (date.year, date.month, date.day);
+        self.set_day(julian - JULIAN_EPOCH);
         self.julian = true;
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! # Sources
 //! PostgreSQL 15 manual, appendix B.1.
 
+use crate::types::scalar::is_space;
 use std::borrow::Cow;
 
 /// Fields that one input may have.
@@ -84,10 +85,6 @@ pub(in crate::types) fn split(text: &str, bytes_max: usize) -> Option<Vec<Field<
         }
     }
     (fields.len() <= FIELDS_MAX && bytes <= bytes_max).then_some(fields)
-}
-
-fn is_space(it: char) -> bool {
-    it.is_ascii_whitespace() || it == '\u{b}'
 }
 
 /// Bytes at the start of a text that all satisfy.

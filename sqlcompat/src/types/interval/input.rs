@@ -17,18 +17,10 @@ use crate::types::datetime::field::{
 use crate::types::datetime::number::Clock;
 use crate::types::datetime::parse::error_of;
 use crate::types::datetime::word::{self, Unit};
+use crate::types::interval::typmod_field as kept;
 
-/// Fields that a type modifier keeps, as bits above its lower 16.
-mod kept {
-    pub(super) const YEAR: i32 = 1 << 2;
-    pub(super) const MONTH: i32 = 1 << 1;
-    pub(super) const DAY: i32 = 1 << 3;
-    pub(super) const HOUR: i32 = 1 << 10;
-    pub(super) const MINUTE: i32 = 1 << 11;
-    pub(super) const SECOND: i32 = 1 << 12;
-    /// All of them.
-    pub(super) const ALL: i32 = 0x7fff;
-}
+/// All fields, as bits above a type modifier's lower 16.
+const ALL_FIELDS: i32 = 0x7fff;
 
 /// Reads `interval` input. `typmod` names the unit of a bare number, where it restricts to one; by the SQL standard's style
 /// a leading minus holds for all fields.
@@ -36,7 +28,7 @@ mod kept {
 /// # Errors
 /// 22007, 22008, 22015.
 pub fn parse(text: &str, typmod: i32, style: IntervalStyle) -> Result<Interval, SqlError> {
-    let range = if typmod < 0 { kept::ALL } else { (typmod >> 16) & kept::ALL };
+    let range = if typmod < 0 { ALL_FIELDS } else { (typmod >> 16) & ALL_FIELDS };
     let sum = match read_fields(text, range, style) {
         Err(Trouble::Format) => iso::read(text),
         other => other,
@@ -197,7 +189,7 @@ fn last_unit(range: i32) -> Unit {
         (kept::MONTH, Unit::Month),
         (kept::YEAR, Unit::Year),
     ];
-    if range == kept::ALL {
+    if range == ALL_FIELDS {
         return Unit::Second;
     }
     LAST.iter().find(|(bit, _)| range & bit != 0).map_or(Unit::Second, |(_, unit)| *unit)
