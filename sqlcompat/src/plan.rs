@@ -73,6 +73,30 @@ pub enum PlanKind {
     Session(SessionStatement),
     /// An empty statement.
     Empty,
+    /// A statement that does not hold up as things stand, and that PostgreSQL would look at only when it is run: then it is
+    /// planned from its source, and its error, if it still has one, comes.
+    Deferred,
+}
+
+impl Plan {
+    /// The plan of a statement without parameters and columns that is to be planned when it is run.
+    #[must_use]
+    pub fn deferred(source: Arc<ParsedStatement>) -> Self {
+        Self { kind: PlanKind::Deferred, source: Some(source), ..Self::empty() }
+    }
+
+    /// The plan of an empty statement.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            parameters: Vec::new(),
+            columns: None,
+            kind: PlanKind::Empty,
+            reads: CatalogReads::default(),
+            constants: None,
+            source: None,
+        }
+    }
 }
 
 /// One SQLite statement. Its parameters are `?1`, `?2`, … for `$1`, `$2`, …; unused ones are allowed.

@@ -19,7 +19,9 @@ impl SqliteEngine {
         let steps: Vec<&str> = match &plan.kind {
             PlanKind::Query(step) => vec![&step.sql],
             PlanKind::Write(write) => write.steps.iter().map(|step| step.sql.as_str()).collect(),
-            PlanKind::Schema(_) | PlanKind::Session(_) | PlanKind::Empty => Vec::new(),
+            PlanKind::Schema(_) | PlanKind::Session(_) | PlanKind::Empty | PlanKind::Deferred => {
+                Vec::new()
+            }
         };
         let mut lines = Vec::new();
         for sql in steps {

@@ -58,9 +58,11 @@ impl SqliteEngine {
         let Some(parsed) = parse::split(&text)?.pop() else { return Ok(None) };
         Ok(match bind::plan(&parsed, &context)?.kind {
             PlanKind::Schema(statement) => Some(*statement),
-            PlanKind::Query(_) | PlanKind::Write(_) | PlanKind::Session(_) | PlanKind::Empty => {
-                None
-            }
+            PlanKind::Query(_)
+            | PlanKind::Write(_)
+            | PlanKind::Session(_)
+            | PlanKind::Empty
+            | PlanKind::Deferred => None,
         })
     }
 }

@@ -51,9 +51,14 @@ impl<E: Engine> Session<E> {
         let plan = match &statement {
             Some(statement) => {
                 self.report_shortened(statement);
-                self.plan_statement(statement, parameters)?
+                match self.plan_statement(statement, parameters) {
+                    Err(_) if !self.transaction.failed && statement.is_analysed_when_run() => {
+                        Arc::new(Plan::deferred(Arc::clone(statement)))
+                    }
+                    plan => plan?,
+                }
             }
-            None => Arc::new(empty_plan()),
+            None => Arc::new(Plan::empty()),
         };
         Ok(Prepared {
             statement,
@@ -315,17 +320,6 @@ impl<E: Engine> Session<E> {
             }
         }
         self.ready_for_query();
-    }
-}
-
-fn empty_plan() -> Plan {
-    Plan {
-        parameters: Vec::new(),
-        columns: None,
-        kind: PlanKind::Empty,
-        reads: trellis_sqlcompat::plan::CatalogReads::default(),
-        constants: None,
-        source: None,
     }
 }
 

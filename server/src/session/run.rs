@@ -24,6 +24,11 @@ impl<E: Engine> Session<E> {
     ) -> Result<Ran<E::Rows>, SqlError> {
         match &plan.kind {
             PlanKind::Empty => Ok(Ran::Empty),
+            PlanKind::Deferred => {
+                let Some(source) = &plan.source else { return Ok(Ran::Empty) };
+                let fresh = self.plan_statement(source, Parameters::None)?;
+                self.run_bound(&fresh, parameters)
+            }
             PlanKind::Session(statement) => {
                 self.run_session_statement(statement, plan.source.as_deref(), parameters)
             }

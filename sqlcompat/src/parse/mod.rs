@@ -39,6 +39,29 @@ pub struct ParsedStatement {
     pub shortened: Vec<(String, String)>,
 }
 
+impl ParsedStatement {
+    /// Whether PostgreSQL looks at more than its grammar only when it is run, not when it is prepared: all statements but
+    /// queries, those that change rows, and those that hold one of these (`transformStmt` in `parser/analyze.c`).
+    #[must_use]
+    pub fn is_analysed_when_run(&self) -> bool {
+        match &self.ast {
+            StatementAst::Sql(statement) => !matches!(
+                **statement,
+                Statement::Query(_)
+                    | Statement::Insert(_)
+                    | Statement::Update(_)
+                    | Statement::Delete(_)
+                    | Statement::Merge(_)
+            ),
+            StatementAst::Utility(utility) => match &**utility {
+                UtilityAst::Declare { .. } | UtilityAst::Explain { .. } => false,
+                UtilityAst::Ddl(ddl) => !ddl.is_filled(),
+                _ => true,
+            },
+        }
+    }
+}
+
 /// A syntax tree, by who binds it.
 #[derive(Clone, Debug)]
 pub enum StatementAst {

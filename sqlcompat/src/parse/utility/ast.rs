@@ -769,6 +769,16 @@ pub enum CommentTarget {
 }
 
 impl DdlStatement {
+    /// Whether it fills what it makes from a query.
+    #[must_use]
+    pub fn is_filled(&self) -> bool {
+        match self {
+            Self::CreateTableAs(_) => true,
+            Self::CreateView(view) => view.materialized,
+            _ => false,
+        }
+    }
+
     /// What must not stand in a transaction block, if this must not.
     #[must_use]
     pub fn alone(&self) -> Option<&'static str> {
