@@ -1,7 +1,7 @@
 //! Parameter types, result columns and errors of what real clients send, against PostgreSQL's own.
 //!
-//! `golden_types/setup.sql` makes the schema; `golden_types/answers.jsonl` holds one statement a line with what PostgreSQL 15
-//! described it as when it was prepared. A node must describe them so, but for [`DIFFERENT_MAX`].
+//! In `sqlcompat/testscripts/golden_types`, `setup.sql` makes the schema, and `answers.jsonl` holds one statement a line with
+//! what PostgreSQL 15 described it as when it was prepared. A node must describe them so, but for [`DIFFERENT_MAX`].
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -88,7 +88,8 @@ fn line(sql: &str) -> String {
 
 #[test]
 fn statements_are_described_as_postgresql_does() -> Result<()> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden_types");
+    let directory =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../sqlcompat/testscripts/golden_types");
     let mut work = WorkDir::create("golden-types")?;
     let node = Node::start(work.path(), "n1", NodeOptions::default())?;
     let mut connection = node.connect()?;

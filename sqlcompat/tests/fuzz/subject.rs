@@ -142,7 +142,7 @@ impl Subject {
                 self.execute(&cursor.plan, random)
             }
             PlanKind::Query(_) | PlanKind::Write(_) => self.execute(&plan, random),
-            PlanKind::Session(_) | PlanKind::Empty => Ok(()),
+            PlanKind::Session(_) | PlanKind::Empty | PlanKind::Deferred => Ok(()),
         }
     }
 

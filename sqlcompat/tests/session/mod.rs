@@ -118,6 +118,6 @@ pub(crate) fn steps(kind: &PlanKind) -> &[Step] {
     match kind {
         PlanKind::Query(step) => std::slice::from_ref(step),
         PlanKind::Write(write) => &write.steps,
-        PlanKind::Schema(_) | PlanKind::Session(_) | PlanKind::Empty => &[],
+        PlanKind::Schema(_) | PlanKind::Session(_) | PlanKind::Empty | PlanKind::Deferred => &[],
     }
 }
