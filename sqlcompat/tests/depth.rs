@@ -37,7 +37,7 @@ fn outcome(sql: &str) -> Result<(), String> {
     };
     let describe =
         |error: trellis_sqlcompat::SqlError| format!("{} {}", error.state, error.message);
-    let statement = parse::split(sql).map_err(describe)?.pop().expect("a statement");
+    let Some(statement) = parse::split(sql).map_err(describe)?.pop() else { return Ok(()) };
     let plan = bind::plan(&statement, &cx).map_err(describe)?;
     let PlanKind::Query(step) = plan.kind else { return Ok(()) };
     let sqlite = Connection::open_in_memory().expect("a database in memory");
@@ -54,6 +54,29 @@ fn nested(open: &str, close: &str, depth: usize) -> String {
 
 fn chain(first: &str, link: &str, length: usize) -> String {
     format!("SELECT {first}{}", link.repeat(length))
+}
+
+/// Lists and chains as long as programs write them.
+fn long_lists() -> Vec<(&'static str, String, Outcome)> {
+    use Outcome::{Runs, TooComplex};
+    let mut cases = Vec::new();
+    let arms = |length: usize| (0..length).map(|it| format!(" WHEN {it} THEN {it}"));
+    cases.push(("arms", format!("SELECT CASE 7{} END", arms(20_000).collect::<String>()), Runs));
+    let facts = "FROM (VALUES (1, 2)) AS v (a, b) WHERE ";
+    for (name, operand, operator) in [
+        ("OR of comparisons", "a = 3", " OR "),
+        ("AND of comparisons", "a <> 3", " AND "),
+        ("OR of ANDs", "a = 3 AND b = 4", " OR "),
+    ] {
+        let chain = |length| format!("SELECT 1 {facts}{}", vec![operand; length].join(operator));
+        cases.push((name, chain(4_900), Runs));
+        cases.push((name, chain(5_100), TooComplex));
+    }
+    for length in [2_000, 100_000] {
+        cases.push(("ARRAY", format!("SELECT ARRAY[{}]", vec!["1"; length].join(",")), Runs));
+        cases.push(("COALESCE", format!("SELECT coalesce({})", vec!["1"; length].join(",")), Runs));
+    }
+    cases
 }
 
 fn statements() -> Vec<(&'static str, String, Outcome)> {
@@ -116,6 +139,7 @@ fn statements() -> Vec<(&'static str, String, Outcome)> {
             cases.push((name, chain(first, link, length), Either));
         }
     }
+    cases.extend(long_lists());
     let parameters: Vec<String> = (1..=65_535).map(|number| format!("${number}::int")).collect();
     cases.push(("IN of parameters", format!("SELECT 1 IN ({})", parameters.join(", ")), Runs));
     cases.push(("VALUES of parameters", format!("VALUES ({})", parameters.join("), (")), Runs));
@@ -145,6 +169,107 @@ fn deep_and_long_statements_run_or_are_refused() {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    };
+    thread::Builder::new().stack_size(STACK_BYTES).spawn(check).unwrap().join().unwrap();
+}
+
+/// What a long text repeats.
+const PIECES: &[&str] = &[
+    " ",
+    "\n",
+    ";",
+    "(",
+    "[",
+    ")",
+    "SELECT ",
+    "CASE ",
+    "- ",
+    "NOT ",
+    "a.",
+    "a ",
+    "a, ",
+    "1, ",
+    "$1, ",
+    "::int",
+    "\"",
+    "'",
+    "$$",
+    "/*",
+    "*/",
+    "-- \n",
+    "=",
+    "\\",
+    "\0",
+    "é",
+    "E'",
+    "U&'",
+    "1",
+    "1e",
+    ".",
+    "?",
+    "WITH a AS (",
+    "FROM a JOIN ",
+    "INTERVAL '1' ",
+    "ARRAY[",
+    "ROW(",
+    "x IN (",
+    "BETWEEN 1 AND ",
+    "UNION SELECT 1 ",
+    "COLLATE a ",
+    "AT TIME ZONE ",
+];
+
+/// What a long text begins with, repeats and ends with.
+const FRAMED: &[(&str, &str, &str)] = &[
+    ("SELECT '", "''", "'"),
+    ("SELECT E'", "\\n", "'"),
+    ("SELECT $q$", "$", "$q$"),
+    ("SELECT 1 AS ", "y", ""),
+    ("SELECT 1 AS \"", "\"\"", "\""),
+    ("/*", "x", "*/ SELECT 1"),
+    ("SELECT '{", "1,", "1}'::int[]"),
+    ("SELECT '{", "{", "'::int[]"),
+    ("SELECT '[", "[1],", "1]'::jsonb"),
+    ("SELECT '", "1", "'::numeric"),
+    ("SELECT '", "1 day ", "'::interval"),
+    ("SELECT '", "$.a", "'::jsonpath"),
+    ("SELECT x'", "f", "'"),
+    ("SELECT NULL::int", "[]", ""),
+    ("SELECT NULL::", "a.", "b"),
+    ("SELECT 'a' ~ '", "(a|", "'"),
+    ("SELECT to_char(1, '", "9", "')"),
+    ("SELECT format('", "%s", "')"),
+    ("CREATE TABLE t (c int", ", c int", ")"),
+    ("INSERT INTO t VALUES (1)", ", (1)", ""),
+    ("SET a = '", "x, ", "'"),
+    ("COPY t FROM '", "x", "'"),
+];
+
+/// Texts of a million characters, most of them no SQL.
+fn long_texts() -> Vec<String> {
+    const LENGTH: usize = 1_000_000;
+    let repeated = |piece: &str| piece.repeat(LENGTH / piece.len());
+    let mut texts = Vec::new();
+    for piece in PIECES {
+        let text = repeated(piece);
+        texts.extend([format!("SELECT 1 {text}"), text]);
+    }
+    for (open, piece, close) in FRAMED {
+        texts.push(format!("{open}{}{close}", repeated(piece)));
+    }
+    texts
+}
+
+#[test]
+fn long_texts_are_answered() {
+    let check = || {
+        for text in long_texts() {
+            if let Err(error) = outcome(&text) {
+                let start: String = text.chars().take(40).collect();
+                let error: String = error.chars().take(200).collect();
+                assert!(!error.starts_with("XX"), "{start}: {error}");
+            }
+        }
     };
     thread::Builder::new().stack_size(STACK_BYTES).spawn(check).unwrap().join().unwrap();
 }

@@ -97,7 +97,7 @@ pub(super) struct PlanKey {
 pub(super) struct PlanCache {
     /// With each the settings whose address its key has, so that no others can come to stand there.
     plans: HashMap<PlanKey, (Arc<Plan>, Arc<FormatSettings>)>,
-    parsed: HashMap<String, Arc<[ParsedStatement]>>,
+    parsed: HashMap<String, Arc<[Arc<ParsedStatement>]>>,
 }
 
 impl PlanCache {
@@ -120,11 +120,11 @@ impl PlanCache {
         self.plans.insert(key, (Arc::clone(plan), Arc::clone(format)));
     }
 
-    pub(super) fn parsed(&self, sql: &str) -> Option<Arc<[ParsedStatement]>> {
+    pub(super) fn parsed(&self, sql: &str) -> Option<Arc<[Arc<ParsedStatement>]>> {
         self.parsed.get(sql).cloned()
     }
 
-    pub(super) fn keep_parsed(&mut self, sql: &str, parsed: &Arc<[ParsedStatement]>) {
+    pub(super) fn keep_parsed(&mut self, sql: &str, parsed: &Arc<[Arc<ParsedStatement>]>) {
         if sql.len() > TEXT_BYTES_MAX {
             return;
         }

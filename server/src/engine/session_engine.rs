@@ -292,7 +292,7 @@ impl Engine for SqliteEngine {
 
     fn plan(
         &mut self,
-        statement: &ParsedStatement,
+        statement: &Arc<ParsedStatement>,
         parameters: Parameters<'_>,
         environment: &Environment,
     ) -> Result<Arc<Plan>, SqlError> {
@@ -328,7 +328,7 @@ impl Engine for SqliteEngine {
             )
         );
         if shown || matches!(plan.kind, PlanKind::Write(_) | PlanKind::Schema(_)) {
-            plan.source = Some(Arc::new(statement.clone()));
+            plan.source = Some(Arc::clone(statement));
         }
         let plan = Arc::new(plan);
         if matches!(plan.kind, PlanKind::Query(_) | PlanKind::Write(_)) {
@@ -337,11 +337,11 @@ impl Engine for SqliteEngine {
         Ok(plan)
     }
 
-    fn parse(&mut self, sql: &str) -> Result<Arc<[ParsedStatement]>, SqlError> {
+    fn parse(&mut self, sql: &str) -> Result<Arc<[Arc<ParsedStatement>]>, SqlError> {
         if let Some(parsed) = self.plans.parsed(sql) {
             return Ok(parsed);
         }
-        let parsed: Arc<[ParsedStatement]> = parse::split(sql)?.into();
+        let parsed: Arc<[_]> = parse::split(sql)?.into_iter().map(Arc::new).collect();
         self.plans.keep_parsed(sql, &parsed);
         Ok(parsed)
     }

@@ -40,7 +40,7 @@ impl<E: Engine> Session<E> {
         let statements = self.engine.parse(query)?;
         let statement = match &*statements {
             [] => None,
-            [one] => Some(Arc::new(one.clone())),
+            [one] => Some(Arc::clone(one)),
             _ => {
                 return Err(SqlError::new(
                     SqlState::SYNTAX_ERROR,

@@ -90,7 +90,7 @@ pub trait Engine {
     /// As `trellis_sqlcompat::bind::plan`.
     fn plan(
         &mut self,
-        statement: &ParsedStatement,
+        statement: &Arc<ParsedStatement>,
         parameters: Parameters<'_>,
         environment: &Environment,
     ) -> Result<Arc<Plan>, SqlError>;
@@ -99,7 +99,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// As `trellis_sqlcompat::parse::split`.
-    fn parse(&mut self, sql: &str) -> Result<Arc<[ParsedStatement]>, SqlError>;
+    fn parse(&mut self, sql: &str) -> Result<Arc<[Arc<ParsedStatement>]>, SqlError>;
 
     /// Moves whenever a plan might no longer hold.
     fn schema_epoch(&self) -> u64;

@@ -17,7 +17,7 @@ use super::transaction::{Block, in_failed_transaction};
 /// The statements of a string that are still to be run.
 #[derive(Clone, Debug)]
 pub(super) struct Remaining {
-    statements: Arc<[ParsedStatement]>,
+    statements: Arc<[Arc<ParsedStatement>]>,
     next: usize,
 }
 
@@ -40,7 +40,7 @@ enum Place {
 }
 
 /// Whether a statement makes something whose text can be seen afterwards: all of the string that it came in.
-fn shows_its_string(statement: &ParsedStatement) -> bool {
+fn shows_its_string(statement: &Arc<ParsedStatement>) -> bool {
     let StatementAst::Utility(ast) = &statement.ast else { return false };
     matches!(**ast, UtilityAst::Prepare { .. } | UtilityAst::Declare { .. })
 }
@@ -116,7 +116,7 @@ impl<E: Engine> Session<E> {
     /// Runs one statement; `Some` if it waits for copy data.
     fn run_simple(
         &mut self,
-        statement: &ParsedStatement,
+        statement: &Arc<ParsedStatement>,
         place: Place,
         wire: &mut dyn Wire,
     ) -> Result<Option<Box<super::copying::CopyIn>>, Interrupted> {
@@ -159,7 +159,7 @@ impl<E: Engine> Session<E> {
     /// Plans a statement, refusing what a failed transaction refuses.
     pub(super) fn plan_statement(
         &mut self,
-        statement: &ParsedStatement,
+        statement: &Arc<ParsedStatement>,
         parameters: Parameters<'_>,
     ) -> Result<Arc<Plan>, SqlError> {
         let environment = self.environment();

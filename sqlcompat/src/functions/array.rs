@@ -5,6 +5,7 @@
 //! | function | does |
 //! |---|---|
 //! | `pg_array(value, …, element)` | `ARRAY[…]` of elements of that type |
+//! | `pg_array_pieces(array, …)` | `ARRAY[…]` of more elements than a function has arguments |
 //! | `pg_array_nest(array, …, element)` | `ARRAY[…]` of arrays: one dimension more |
 //! | `pg_array_subscript(array, type, i, …)` | `a[i][j]…`, NULL outside |
 //! | `pg_array_slice(array, type, l, u, …)` | `a[l:u]…`, an empty blob for an omitted bound |
@@ -90,6 +91,19 @@ fn nest(call: &Call) -> Answer {
         ));
     }
     Ok(store(&stacked(parts)?))
+}
+
+/// The elements of several arrays of one dimension that counts from 1, as one such array: a constructor's pieces.
+fn pieces(call: &Call) -> Answer {
+    let mut whole = String::from("[");
+    for index in 0..call.len() {
+        let inner = call.text(index)?.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let inner = inner.ok_or_else(|| failure::wrong_storage("array"))?;
+        whole.push_str(if whole.len() > 1 && !inner.is_empty() { "," } else { "" });
+        whole.push_str(inner);
+    }
+    whole.push(']');
+    Ok(Datum::Text(whole))
 }
 
 /// Arrays of the same dimensions as one array with one dimension more.
@@ -531,6 +545,7 @@ const fn lax(name: &'static str, body: fn(&Call) -> Answer) -> ScalarFunction {
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     lax("pg_array", construct),
     lax("pg_array_nest", nest),
+    lax("pg_array_pieces", pieces),
     f("pg_array_subscript", subscript),
     f("pg_array_flat", flat),
     lax("pg_array_slice", slice),

@@ -19,6 +19,9 @@ use crate::types::family::Family;
 /// Most terms of `GREATEST` and `LEAST` with aggregates, whose text doubles with each; more is refused.
 const NESTED_TERMS_MAX: usize = 8;
 
+/// Most arguments of a function of SQLite's (`SQLITE_MAX_FUNCTION_ARG`).
+const FUNCTION_ARGUMENTS_MAX: usize = 1_000;
+
 /// Writes one statement's SQL.
 pub(crate) struct Lowering<'a> {
     /// Types by OID.
@@ -495,8 +498,13 @@ impl<'a> Lowering<'a> {
         if let [only] = terms {
             return self.expr(only);
         }
+        let (first, rest) = terms.split_at(terms.len().min(FUNCTION_ARGUMENTS_MAX - 1));
         self.out.push_str("coalesce(");
-        self.list(terms)?;
+        self.list(first)?;
+        if !rest.is_empty() {
+            self.out.push_str(", ");
+            self.coalesce(rest)?;
+        }
         self.out.push(')');
         Ok(())
     }
@@ -722,11 +730,23 @@ impl<'a> Lowering<'a> {
             self.push(format_args!("{})", element.unwrap_or(Oid::TEXT)));
             return Ok(());
         }
+        if elements.len() <= FUNCTION_ARGUMENTS_MAX {
+            return self.array_of(elements);
+        }
+        self.out.push_str("pg_array_pieces(");
+        for (index, piece) in elements.chunks(FUNCTION_ARGUMENTS_MAX).enumerate() {
+            self.out.push_str(if index > 0 { ", " } else { "" });
+            self.array_of(piece)?;
+        }
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// An array of no more elements than a function of SQLite's has arguments.
+    fn array_of(&mut self, elements: &[Expr]) -> Result<(), SqlError> {
         self.out.push_str("json_array(");
         for (index, element) in elements.iter().enumerate() {
-            if index > 0 {
-                self.out.push_str(", ");
-            }
+            self.out.push_str(if index > 0 { ", " } else { "" });
             self.json_element(element)?;
         }
         self.out.push(')');

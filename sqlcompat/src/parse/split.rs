@@ -20,10 +20,10 @@ pub const NAME_BYTES_MAX: usize = 63;
 /// Deepest nesting of parentheses, brackets, `CASE`s and prefix operators together; deeper is refused with 54001.
 pub const DEPTH_MAX: usize = 128;
 
-/// Most tokens in a row that could chain operators (no comma or parenthesis between them); more is refused with 54001.
+/// Most operators over one another in a chain of them; more is refused with 54001.
 ///
 /// A chain becomes a tree as deep as it is long, and trees are dropped recursively.
-pub const CHAIN_TOKENS_MAX: usize = 10_000;
+pub const CHAIN_MAX: usize = 5_000;
 
 /// Deepest nesting of parenthesized joins, each level of which takes the parser some 100 KiB of stack in a debug build; deeper
 /// is refused with 54001.
@@ -277,12 +277,46 @@ struct Nesting {
     cases: usize,
     /// Operators in a row.
     prefixes: usize,
-    /// Tokens since the last one that ends a chain of operators.
-    chain: usize,
+    /// The chain of operators since the last token that ends one.
+    chain: Chain,
     /// Set operations so far outside of all parentheses.
     set_operations: usize,
     /// The last token may stand before a `FROM` item.
     before_item: bool,
+}
+
+/// How deep the tree of a chain of operators is: one level for each `OR`, and below them those of the deepest operand, whose
+/// levels are its `AND`s, and below these all else.
+#[derive(Default)]
+struct Chain {
+    ors: usize,
+    /// `AND`s since the last `OR`, and the most there were between two.
+    ands: (usize, usize),
+    /// Other tokens since the last `OR` or `AND`, of which every second may be an operator, and the most there were.
+    others: (usize, usize),
+}
+
+impl Chain {
+    fn see(&mut self, token: &Token) {
+        let keyword = if let Token::Word(word) = token { word.keyword } else { Keyword::NoKeyword };
+        match keyword {
+            Keyword::OR => {
+                self.ors += 1;
+                (self.ands.0, self.others.0) = (0, 0);
+            }
+            Keyword::AND => {
+                self.ands.0 += 1;
+                self.others.0 = 0;
+            }
+            _ => self.others.0 += 1,
+        }
+        self.ands.1 = self.ands.1.max(self.ands.0);
+        self.others.1 = self.others.1.max(self.others.0);
+    }
+
+    fn depth(&self) -> usize {
+        self.ors + self.ands.1 + self.others.1 / 2
+    }
 }
 
 /// An open parenthesis or bracket.
@@ -308,15 +342,16 @@ impl Nesting {
                 let closed = self.open.pop();
                 self.joins -= usize::from(closed.is_some_and(|it| it.is_join));
             }
-            Token::Comma => self.chain = 0,
+            Token::Comma => self.chain = Chain::default(),
             Token::SemiColon => *self = Self::default(),
             Token::Word(word) => match word.keyword {
                 Keyword::FROM | Keyword::JOIN => before_item = true,
                 // The arms are not operands of one another's operators.
                 Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT => {
-                    self.chain = 0;
+                    self.chain = Chain::default();
                     *self.set_operations_here() += 1;
                 }
+                Keyword::WHEN | Keyword::THEN | Keyword::ELSE => self.chain = Chain::default(),
                 Keyword::CASE => self.cases += 1,
                 Keyword::END => self.cases = self.cases.saturating_sub(1),
                 _ => {}
@@ -325,7 +360,7 @@ impl Nesting {
         }
         self.see_operator(token);
         self.before_item = before_item;
-        self.chain += 1;
+        self.chain.see(token);
     }
 
     /// Counts operators in a row: all but the first are prefix operators.
@@ -348,7 +383,7 @@ impl Nesting {
     fn is_too_deep(&mut self) -> bool {
         self.open.len() + self.cases + self.prefixes > DEPTH_MAX
             || self.joins > JOIN_DEPTH_MAX
-            || self.chain > CHAIN_TOKENS_MAX
+            || self.chain.depth() > CHAIN_MAX
             || *self.set_operations_here() > SET_OPERATIONS_MAX
     }
 }
