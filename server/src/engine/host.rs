@@ -12,6 +12,8 @@ use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
 use super::advisory::{LockKey, LockMode, LockScope};
 use super::cancel::CancelSwitch;
 use super::database::Database;
+use super::sequence::Sequences;
+use super::temporary_sequence::{TemporarySequences, is_temporary};
 use crate::clock;
 use crate::session::Settings;
 use crate::session::settings::Scope;
@@ -171,6 +173,7 @@ pub(super) struct Host {
     cancel: Arc<CancelSwitch>,
     notices: SharedNotices,
     draws: SharedDraws,
+    temporary: TemporarySequences,
 }
 
 impl Host {
@@ -181,6 +184,7 @@ impl Host {
         cancel: &Arc<CancelSwitch>,
         notices: &SharedNotices,
         draws: &SharedDraws,
+        temporary: &TemporarySequences,
     ) -> Self {
         Self {
             database: Arc::downgrade(database),
@@ -189,6 +193,7 @@ impl Host {
             cancel: Arc::clone(cancel),
             notices: notices.clone(),
             draws: draws.clone(),
+            temporary: temporary.clone(),
         }
     }
 
@@ -206,20 +211,21 @@ impl Host {
             .ok_or_else(|| SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is stopping"))
     }
 
+    /// Does `work` with the sequence, the counters that it is one of, and the database.
     fn with_sequence<T>(
         &self,
         oid: u32,
-        work: impl FnOnce(&Database, &Sequence) -> Result<T, SqlError>,
+        work: impl FnOnce(&Database, &Sequences, &Sequence) -> Result<T, SqlError>,
     ) -> Result<T, SqlError> {
         let database = self.database()?;
-        let schema = database.schema();
-        let sequence = schema.catalog.sequences.get(&Oid(oid)).cloned();
+        let committed = || database.schema().catalog.sequences.get(&Oid(oid)).cloned();
+        let sequence = self.temporary.find(Oid(oid)).or_else(committed);
         let sequence = sequence.or_else(|| database.uncommitted_sequence(oid));
         let Some(sequence) = sequence else {
             let message = format!("could not open relation with OID {oid}");
             return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
         };
-        work(&database, &sequence)
+        work(&database, self.temporary.counters(&sequence, &database.sequences), &sequence)
     }
 }
 
@@ -247,11 +253,10 @@ impl SessionHost for Host {
         if let Some(again) = self.draws.again(sequence) {
             return again;
         }
-        self.refuse_read_only("nextval()")?;
-        self.draws.note_unsaved();
-        let value = self.with_sequence(sequence, |database, definition| {
+        let value = self.with_sequence(sequence, |database, counters, definition| {
+            self.about_to_move(definition, "nextval()")?;
             let site = database.store().site_id();
-            database.with_reader(|sqlite| database.sequences.next(definition, site, sqlite))
+            database.with_reader(|sqlite| counters.next(definition, site, sqlite))
         })?;
         self.draws.keep(sequence, value);
         let mut values = self.values();
@@ -264,7 +269,7 @@ impl SessionHost for Host {
         if let Some(value) = self.values().by_sequence.get(&sequence) {
             return Ok(*value);
         }
-        self.with_sequence(sequence, |_, definition| {
+        self.with_sequence(sequence, |_, _, definition| {
             let message = format!(
                 "currval of sequence \"{}\" is not yet defined in this session",
                 definition.name
@@ -274,11 +279,9 @@ impl SessionHost for Host {
     }
 
     fn setval(&self, sequence: u32, value: i64, is_called: bool) -> Result<i64, SqlError> {
-        self.refuse_read_only("setval()")?;
-        self.draws.note_unsaved();
-        let value = self.with_sequence(sequence, |database, definition| {
-            database
-                .with_reader(|sqlite| database.sequences.set(definition, value, is_called, sqlite))
+        let value = self.with_sequence(sequence, |database, counters, definition| {
+            self.about_to_move(definition, "setval()")?;
+            database.with_reader(|sqlite| counters.set(definition, value, is_called, sqlite))
         })?;
         if is_called {
             self.values().by_sequence.insert(sequence, value);
@@ -289,7 +292,7 @@ impl SessionHost for Host {
     fn lastval(&self) -> Result<i64, SqlError> {
         let last = self.values().last;
         // A sequence that was dropped since has no last value.
-        let exists = |oid: &u32| self.with_sequence(*oid, |_, _| Ok(())).is_ok();
+        let exists = |oid: &u32| self.with_sequence(*oid, |_, _, _| Ok(())).is_ok();
         let value =
             last.filter(exists).and_then(|oid| self.values().by_sequence.get(&oid).copied());
         value.ok_or_else(|| {
@@ -392,6 +395,16 @@ impl Host {
         Ok(lock_timeout.map_or(check, |timeout| check.min(timeout.saturating_sub(waited))))
     }
 
+    /// A sequence is about to move: 25006 in a read-only transaction, unless it is temporary.
+    fn about_to_move(&self, sequence: &Sequence, function: &str) -> Result<(), SqlError> {
+        if is_temporary(sequence) {
+            return Ok(());
+        }
+        self.refuse_read_only(function)?;
+        self.draws.note_unsaved();
+        Ok(())
+    }
+
     /// 25006 in a read-only transaction.
     fn refuse_read_only(&self, function: &str) -> Result<(), SqlError> {
         if self.settings().show("transaction_read_only").is_ok_and(|value| value == "on") {
@@ -402,9 +415,9 @@ impl Host {
     }
 
     fn last_value(&self, sequence: u32) -> Result<Datum, SqlError> {
-        let last = self.with_sequence(sequence, |database, definition| {
+        let last = self.with_sequence(sequence, |database, counters, definition| {
             let site = database.store().site_id();
-            database.with_reader(|sqlite| database.sequences.last(definition, site, sqlite))
+            database.with_reader(|sqlite| counters.last(definition, site, sqlite))
         })?;
         Ok(last.map_or(Datum::Null, Datum::Integer))
     }

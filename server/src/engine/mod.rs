@@ -43,6 +43,7 @@ mod schema_check;
 mod sequence;
 mod session_engine;
 mod temporary;
+mod temporary_sequence;
 mod timer;
 pub mod transaction;
 mod unique_id;

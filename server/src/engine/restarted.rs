@@ -4,7 +4,9 @@
 //! transaction: where the counter stood is kept here until then.
 
 use rusqlite::types::Value;
-use trellis_sqlcompat::schema::{Column, ForeignKeySide, Table, foreign_key_error, physical};
+use trellis_sqlcompat::schema::{
+    Column, ForeignKeySide, Sequence, Table, foreign_key_error, physical,
+};
 use trellis_sqlcompat::types::codec;
 use trellis_sqlcompat::{DatumRef, Oid, SqlError};
 
@@ -19,16 +21,20 @@ pub(super) struct Restarted(Vec<Before>);
 struct Before {
     /// Savepoints that were open.
     depth: usize,
-    sequence: i64,
+    sequence: Sequence,
     counter: Counter,
 }
 
 impl Restarted {
     /// Puts back the counters that were started anew with more than `depth` savepoints open, all of them for 0.
-    pub(super) fn put_back(&mut self, sequences: &Sequences, depth: usize) {
+    pub(super) fn put_back<'a>(
+        &mut self,
+        counters: impl Fn(&Sequence) -> &'a Sequences,
+        depth: usize,
+    ) {
         for before in self.0.iter().rev() {
             if depth == 0 || before.depth > depth {
-                sequences.put_back(before.sequence, before.counter);
+                counters(&before.sequence).put_back(before.sequence.id.0, before.counter);
             }
         }
         self.0.retain(|before| depth > 0 && before.depth <= depth);
@@ -40,13 +46,12 @@ impl SqliteEngine {
     pub(super) fn restart_sequences(&mut self, sequences: &[Oid]) -> Result<(), SqlError> {
         for oid in sequences {
             let Some(sequence) = self.schema.catalog.sequences.get(oid) else { continue };
-            let database = &self.database;
-            let counter = self
-                .connection
-                .with(|sqlite| database.sequences.start_anew(sequence.id.0, sqlite))?;
+            let counters = self.counters(sequence);
+            let counter =
+                self.connection.with(|sqlite| counters.start_anew(sequence.id.0, sqlite))?;
             let Some(transaction) = &mut self.transaction else { continue };
             let depth = transaction.savepoints.len();
-            transaction.restarted.0.push(Before { depth, sequence: sequence.id.0, counter });
+            transaction.restarted.0.push(Before { depth, sequence: sequence.clone(), counter });
         }
         Ok(())
     }

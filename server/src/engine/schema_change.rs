@@ -8,13 +8,15 @@
 use std::sync::Arc;
 
 use trellis_sqlcompat::schema::{
-    ObjectKind, RefusedKey, SchemaHost, SchemaRow, SchemaStatement, SchemaStep, materialize,
+    ObjectKind, RefusedKey, SchemaHost, SchemaRow, SchemaStatement, SchemaStep, Sequence,
+    materialize,
 };
 use trellis_sqlcompat::types::codec;
 use trellis_sqlcompat::{Datum, SqlError, functions};
 
 use super::rows::SqliteRows;
 use super::schema::{self, Author, InLine, Schema};
+use super::sequence::Sequences;
 use super::session_engine::SqliteEngine;
 use crate::session::Rows;
 use crate::session::port::SchemaOutcome;
@@ -29,6 +31,7 @@ impl SqliteEngine {
         if let Err(error) = registered {
             tracing::warn!(%error, "an enum keeps its old order on this connection");
         }
+        self.temporary_sequences.follow(&catalog);
         self.context.update(|state| state.catalog = catalog);
         self.schema = schema;
     }
@@ -171,10 +174,17 @@ impl SqliteEngine {
                 }
             }
             SchemaStep::RestartSequence { sequence, value } => {
-                self.database.sequences.restart(*sequence, *value, &self.schema.catalog);
+                if let Some(sequence) = self.schema.catalog.sequences.get(sequence) {
+                    self.counters(sequence).restart(sequence, *value);
+                }
                 Ok(0)
             }
         }
+    }
+
+    /// Where a sequence is counted.
+    pub(super) fn counters(&self, sequence: &Sequence) -> &Sequences {
+        self.temporary_sequences.counters(sequence, &self.database.sequences)
     }
 
     /// What a query's first row is, if it has one.

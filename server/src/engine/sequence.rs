@@ -31,7 +31,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OptionalExtension, params};
 use trellis_replication::store::{StoreConnection, StoreError, TableSpec};
 use trellis_replication::types::{ColumnId, SiteId, TableId};
-use trellis_sqlcompat::schema::{Catalog, Sequence};
+use trellis_sqlcompat::schema::Sequence;
 use trellis_sqlcompat::{Oid, SqlError, SqlState};
 
 use super::schema::internal;
@@ -166,8 +166,7 @@ impl Sequences {
     }
 
     /// `ALTER SEQUENCE … RESTART`: the next value is `value`.
-    pub(super) fn restart(&self, sequence: Oid, value: i64, catalog: &Catalog) {
-        let Some(sequence) = catalog.sequences.get(&sequence) else { return };
+    pub(super) fn restart(&self, sequence: &Sequence, value: i64) {
         let mut state = self.lock();
         let home = state.counters.get(&sequence.id.0).is_none_or(|counter| counter.home);
         let last = value.checked_sub(sequence.increment);

@@ -25,6 +25,7 @@ use super::host::{Host, SharedDraws, SharedNotices};
 use super::live;
 use super::rows::{SqliteRows, Surroundings};
 use super::schema::{self, Schema};
+use super::temporary_sequence::TemporarySequences;
 use super::transaction::{OpenTransaction, Progress, WaitedFor, savepoint_name};
 use super::violation::Watch;
 use crate::feed::Mailbox;
@@ -54,6 +55,7 @@ pub struct SqliteEngine {
     pub(super) notices: SharedNotices,
     /// Sequence values that the statement drew.
     pub(super) draws: SharedDraws,
+    pub(super) temporary_sequences: TemporarySequences,
     /// Rows that a failed statement's second run shows.
     pub(super) watch: Watch,
     /// For the client, while the transaction is open.
@@ -84,6 +86,7 @@ impl SqliteEngine {
         let mut connection = database.store.connect().map_err(store_failed)?;
         connection.set_tag(identity.pid);
         let (notices, draws) = (SharedNotices::default(), SharedDraws::default());
+        let temporary_sequences = TemporarySequences::default();
         let watch = Watch::default();
         let state = SessionState {
             catalog: Arc::clone(&schema.catalog),
@@ -93,7 +96,15 @@ impl SqliteEngine {
             backend_pid: identity.pid.cast_signed(),
             ..SessionState::default()
         };
-        let host = Host::new(database, identity.pid, &settings, &cancel, &notices, &draws);
+        let host = Host::new(
+            database,
+            identity.pid,
+            &settings,
+            &cancel,
+            &notices,
+            &draws,
+            &temporary_sequences,
+        );
         let context = SessionContext::new(state, Box::new(host));
         functions::register(connection.sqlite(), &context)
             .and_then(|()| functions::register_enums(connection.sqlite(), None, &schema.catalog))
@@ -119,6 +130,7 @@ impl SqliteEngine {
             transaction: None,
             notices,
             draws,
+            temporary_sequences,
             watch,
             waited: WaitedFor::default(),
             waits_since: None,
@@ -522,7 +534,8 @@ impl Engine for SqliteEngine {
             self.execute(&format!("ROLLBACK TO {}", savepoint_name(depth)))?;
         }
         let Some(transaction) = &mut self.transaction else { return Ok(()) };
-        transaction.restarted.put_back(&self.database.sequences, depth);
+        let (own, node) = (&self.temporary_sequences, &self.database.sequences);
+        transaction.restarted.put_back(|sequence| own.counters(sequence, node), depth);
         transaction.savepoints.truncate(depth + 1);
         let schema_changed = transaction.schema_changed;
         if let Some(before) = transaction.savepoints.last().cloned() {
@@ -584,7 +597,8 @@ impl Engine for SqliteEngine {
         self.undo();
         self.database.advisory.release(self.identity.pid, LockScope::Transaction);
         if let Some(mut transaction) = self.transaction.take() {
-            transaction.restarted.put_back(&self.database.sequences, 0);
+            let (own, node) = (&self.temporary_sequences, &self.database.sequences);
+            transaction.restarted.put_back(|sequence| own.counters(sequence, node), 0);
             self.put_back(transaction.before);
         }
     }

@@ -13,9 +13,11 @@ use super::resolve::{
 use super::tree::{At, Body, Call, Expr, Node, Query, SetOperation};
 use super::type_names::BinderNames;
 use crate::builtin::{self, CastContext};
+use crate::catalog::Names;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::types::object_name::object_class;
 use crate::types::{TypeContext, decode_text};
 
 impl Binder<'_> {
@@ -208,6 +210,7 @@ impl Binder<'_> {
     ) -> Result<Expr, SqlError> {
         let (base, base_typmod) = self.types.base_with_typmod(target, typmod);
         if self.is_session_dependent(base, &text) {
+            self.check_object_name(base, &text, at)?;
             let argument = Expr::text(text).at(at);
             let node = Node::Input(Box::new(argument));
             return Ok(Expr { node, type_oid: target, typmod: base_typmod, at });
@@ -223,6 +226,17 @@ impl Binder<'_> {
             result => result.map_err(|error| error.at(at.position()))?,
         };
         Ok(Expr { node: Node::Literal(datum), type_oid: target, typmod, at })
+    }
+
+    /// Refuses a literal of the client's that names no object of its reg* type. Which object it names is found out when the
+    /// statement runs.
+    fn check_object_name(&self, base: Oid, text: &str, at: At) -> Result<(), SqlError> {
+        if at.position().is_none() || self.view_depth > 0 || object_class(base).is_none() {
+            return Ok(());
+        }
+        let names = Names::new(self.cx.catalog, self.cx.search_path).with_user(self.cx.user);
+        let cx = TypeContext { settings: self.cx.settings, names: &names, now_us: 0 };
+        decode_text(base, -1, text, &cx).map(|_| ()).map_err(|error| error.at(at.position()))
     }
 
     /// Whether a literal's value depends on the clock or on the catalog.

@@ -194,7 +194,7 @@ impl<'a> Names<'a> {
         if implicit && !names_builtin {
             path.insert(0, (builtin::PG_CATALOG, "pg_catalog"));
         }
-        let temporary = self.catalog.tables.values().any(|it| it.namespace == TEMPORARY_NAMESPACE);
+        let temporary = self.catalog.namespace("pg_temp").is_some();
         if implicit && temporary {
             path.insert(0, (TEMPORARY_NAMESPACE, "pg_temp"));
         }
@@ -560,7 +560,10 @@ impl TypeNames for Names<'_> {
     }
 
     fn object_oid(&self, class: ObjectClass, name: &str) -> Option<Oid> {
-        let named = |catalog: NamedCatalog| catalog.oid(&qualified_name(name)?.1);
+        let named = |catalog: NamedCatalog| {
+            let (schema, name) = qualified_name(name)?;
+            catalog.oid(&name).filter(|_| schema.is_none_or(|schema| schema == "pg_catalog"))
+        };
         let single = || identifiers(name).filter(|it| it.len() == 1).and_then(|mut it| it.pop());
         match class {
             ObjectClass::Relation => {
@@ -577,6 +580,10 @@ impl TypeNames for Names<'_> {
             ObjectClass::TextSearchConfiguration => named(NamedCatalog::TextSearchConfiguration),
             ObjectClass::TextSearchDictionary => named(NamedCatalog::TextSearchDictionary),
         }
+    }
+
+    fn has_schema(&self, name: &str) -> bool {
+        self.namespace_oid(name).is_some()
     }
 
     fn is_ambiguous(&self, class: ObjectClass, name: &str) -> bool {
@@ -630,7 +637,11 @@ pub fn identifiers(text: &str) -> Option<Vec<String>> {
             None => {
                 let end = rest.find(['.', '"']).unwrap_or(rest.len());
                 let (part, tail) = rest.split_at(end);
-                (part.trim().to_lowercase(), tail)
+                let part = part.trim();
+                if part.contains(char::is_whitespace) {
+                    return None;
+                }
+                (part.to_lowercase(), tail)
             }
         };
         if part.is_empty() {

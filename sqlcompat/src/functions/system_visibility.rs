@@ -7,6 +7,7 @@ use crate::datum::{Datum, DatumRef};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::schema::TEMPORARY_NAMESPACE;
+use crate::types::{ObjectClass, TypeNames};
 
 /// The functions of this file.
 pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
@@ -81,7 +82,7 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
         to_oid(call, |names, text| names.operator_oid(text))
     })
     .stable(),
-    ScalarFunction::strict("pg_to_regnamespace", |call| to_oid(call, namespace_named)).stable(),
+    ScalarFunction::strict("pg_to_regnamespace", to_regnamespace).stable(),
     ScalarFunction::strict("pg_to_regcollation", |call| to_oid(call, collation_named)).stable(),
     ScalarFunction::strict("pg_to_regrole", to_regrole).stable(),
     ScalarFunction::lax("pg_current_schema", current_schema).stable(),
@@ -147,23 +148,29 @@ fn relation_named(names: Names<'_>, text: &str) -> Option<Oid> {
     names.relation_oid(schema.as_deref(), &name)
 }
 
-fn namespace_named(names: Names<'_>, text: &str) -> Option<Oid> {
-    names.namespace_oid(&single_identifier(text)?)
+fn collation_named(names: Names<'_>, text: &str) -> Option<Oid> {
+    names.object_oid(ObjectClass::Collation, text)
 }
 
-fn collation_named(_: Names<'_>, text: &str) -> Option<Oid> {
-    NamedCatalog::Collation.oid(&qualified_name(text)?.1)
-}
-
-fn single_identifier(text: &str) -> Option<String> {
-    let mut parts = identifiers(text)?;
-    let name = parts.pop()?;
-    parts.is_empty().then_some(name)
+/// The one name that the text is.
+///
+/// # Errors
+/// 42602 for anything else.
+fn single_identifier(text: &str) -> Result<String, SqlError> {
+    match identifiers(text).as_deref() {
+        Some([name]) => Ok(name.clone()),
+        _ => Err(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")),
+    }
 }
 
 fn to_regrole(call: &Call) -> Result<Datum, SqlError> {
-    let Some(name) = single_identifier(call.text(0)?) else { return Ok(Datum::Null) };
+    let name = single_identifier(call.text(0)?)?;
     Ok(role_oid(call, &name).map_or(Datum::Null, oid_datum))
+}
+
+fn to_regnamespace(call: &Call) -> Result<Datum, SqlError> {
+    let name = single_identifier(call.text(0)?)?;
+    Ok(with_names(call, |names| names.namespace_oid(&name)).map_or(Datum::Null, oid_datum))
 }
 
 /// OID of the bootstrap superuser.

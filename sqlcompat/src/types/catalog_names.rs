@@ -90,6 +90,11 @@ pub trait TypeNames {
         let _ = (class, name);
         None
     }
+    /// Whether there is a schema of that name.
+    fn has_schema(&self, name: &str) -> bool {
+        let _ = name;
+        true
+    }
     /// Whether the name stands for several objects of which it does not say which; `object_oid` then finds none.
     fn is_ambiguous(&self, class: ObjectClass, name: &str) -> bool {
         let _ = (class, name);

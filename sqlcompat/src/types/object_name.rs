@@ -2,6 +2,7 @@
 
 use super::{ObjectClass, TypeContext, record, scalar};
 use crate::builtin;
+use crate::catalog::identifiers;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 
@@ -38,9 +39,10 @@ pub(super) fn parse(class: ObjectClass, text: &str, cx: &TypeContext) -> Result<
     if let Some(found) = cx.names.object_oid(class, text) {
         return Ok(i64::from(found.0));
     }
+    let shown = check_name(class, text, cx)?;
     let (state, message) = match class {
         ObjectClass::Relation => {
-            (SqlState::UNDEFINED_TABLE, format!("relation \"{text}\" does not exist"))
+            (SqlState::UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist"))
         }
         ObjectClass::Function if cx.names.is_ambiguous(class, text) => {
             (SqlState::AMBIGUOUS_FUNCTION, format!("more than one function named \"{text}\""))
@@ -55,28 +57,72 @@ pub(super) fn parse(class: ObjectClass, text: &str, cx: &TypeContext) -> Result<
             (SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {text}"))
         }
         ObjectClass::Namespace => {
-            (SqlState::INVALID_SCHEMA_NAME, format!("schema \"{text}\" does not exist"))
+            (SqlState::INVALID_SCHEMA_NAME, format!("schema \"{shown}\" does not exist"))
         }
         ObjectClass::Role => {
-            (SqlState::UNDEFINED_OBJECT, format!("role \"{text}\" does not exist"))
+            (SqlState::UNDEFINED_OBJECT, format!("role \"{shown}\" does not exist"))
         }
         ObjectClass::Type => {
             (SqlState::UNDEFINED_OBJECT, format!("type \"{text}\" does not exist"))
         }
         ObjectClass::Collation => (
             SqlState::UNDEFINED_OBJECT,
-            format!("collation \"{text}\" for encoding \"UTF8\" does not exist"),
+            format!("collation \"{shown}\" for encoding \"UTF8\" does not exist"),
         ),
         ObjectClass::TextSearchConfiguration => (
             SqlState::UNDEFINED_OBJECT,
-            format!("text search configuration \"{text}\" does not exist"),
+            format!("text search configuration \"{shown}\" does not exist"),
         ),
         ObjectClass::TextSearchDictionary => (
             SqlState::UNDEFINED_OBJECT,
-            format!("text search dictionary \"{text}\" does not exist"),
+            format!("text search dictionary \"{shown}\" does not exist"),
         ),
     };
     Err(SqlError::new(state, message))
+}
+
+/// Refuses text that cannot be such a name, and a schema that does not exist; the name as errors show it.
+fn check_name(class: ObjectClass, text: &str, cx: &TypeContext) -> Result<String, SqlError> {
+    let invalid = || SqlError::new(SqlState::INVALID_NAME, "invalid name syntax");
+    let name = match class {
+        ObjectClass::Relation
+        | ObjectClass::Namespace
+        | ObjectClass::Role
+        | ObjectClass::Collation
+        | ObjectClass::TextSearchConfiguration
+        | ObjectClass::TextSearchDictionary => text,
+        ObjectClass::Function | ObjectClass::FunctionSignature | ObjectClass::Type => {
+            text.split('(').next().unwrap_or(text)
+        }
+        ObjectClass::Operator => text.rsplit_once('.').map_or("", |(schema, _)| schema),
+        // An operator with its operands is looked up without asking for its schema first.
+        ObjectClass::OperatorSignature => "",
+    };
+    let parts = match (identifiers(name), class) {
+        (Some(parts), _) => parts,
+        (
+            None,
+            ObjectClass::Function
+            | ObjectClass::FunctionSignature
+            | ObjectClass::Type
+            | ObjectClass::Operator
+            | ObjectClass::OperatorSignature,
+        ) => return Ok(text.to_owned()),
+        (None, _) => return Err(invalid()),
+    };
+    let single = matches!(class, ObjectClass::Namespace | ObjectClass::Role);
+    if single && parts.len() != 1 {
+        return Err(invalid());
+    }
+    let schema = match class {
+        ObjectClass::Operator => parts.last(),
+        _ => parts.len().checked_sub(2).and_then(|at| parts.get(at)),
+    };
+    if let Some(schema) = schema.filter(|schema| !cx.names.has_schema(schema)) {
+        let message = format!("schema \"{schema}\" does not exist");
+        return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message));
+    }
+    Ok(parts.join("."))
 }
 
 /// Appends the name behind a reg* value: `-` for 0, the number if there is no such object.
