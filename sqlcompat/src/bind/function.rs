@@ -179,7 +179,10 @@ impl Binder<'_> {
             let place = self.expr_start(argument);
             bound.push(self.expr(argument)?.at(place));
         }
-        self.scope().calls.met_aggregate = true;
+        let level = self.level_of(&bound).unwrap_or(self.scopes.len().saturating_sub(1));
+        if let Some(scope) = self.scopes.get_mut(level) {
+            scope.calls.met_aggregate = true;
+        }
         Ok(Expr::new(Node::Grouping(bound), Oid::INT4).at(at))
     }
 
@@ -505,7 +508,9 @@ impl Binder<'_> {
             Some(over) => Some(self.window(over)?),
             None => None,
         };
-        let level = if over.is_some() { None } else { self.aggregate_level(&arguments) };
+        let parts = || arguments.iter().chain(&written.filter);
+        let level = if over.is_some() { None } else { self.level_of(parts()) };
+        self.refuse_nested(parts(), level)?;
         self.note_aggregate(over.is_some(), level, at)?;
         let aggregate = Aggregate {
             row,
@@ -593,23 +598,27 @@ impl Binder<'_> {
         })
     }
 
-    /// The query level that an aggregate belongs to: the innermost whose columns its arguments refer to; `None` if they refer to
-    /// none, or have a query inside.
-    pub(crate) fn aggregate_level(&self, arguments: &[Expr]) -> Option<usize> {
-        let mut level = None;
-        let mut note = |expr: &Expr| {
-            let (Node::Column(relation, _) | Node::WholeRow(relation)) = expr.node else {
-                return expr.query().is_some();
-            };
-            let found = self
-                .scopes
-                .iter()
-                .rposition(|scope| scope.relations.iter().any(|it| it.id == relation));
-            level = level.max(found);
-            false
-        };
-        let has_query = arguments.iter().any(|argument| argument.any(&mut note));
-        level.filter(|_| !has_query)
+    /// 42803 for an aggregate in the arguments of another of the same level; calls of other levels may be inside.
+    fn refuse_nested<'e>(
+        &self,
+        parts: impl Iterator<Item = &'e Expr>,
+        level: Option<usize>,
+    ) -> Result<(), SqlError> {
+        let Some(level) = level else { return Ok(()) };
+        let mut nested = None;
+        for part in parts {
+            part.visit_all(&self.relations, &mut |it| {
+                if let Node::Aggregate(call) = &it.node
+                    && call.over.is_none()
+                    && self.level_of(call.arguments.iter().chain(&call.filter)) == Some(level)
+                {
+                    nested = nested.or(Some(it.at));
+                }
+            });
+        }
+        let Some(at) = nested else { return Ok(()) };
+        let message = "aggregate function calls cannot be nested";
+        Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(at.position()))
     }
 
     /// Notes an aggregate or window function, where its clause admits one.

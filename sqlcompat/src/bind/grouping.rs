@@ -8,7 +8,7 @@ use super::tree::{
     Aggregate, Body, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select, SetKind,
     SetOperation, SortBy, SortKey, Source,
 };
-use super::walk::query_expressions;
+use super::walk::{query_expressions, query_relations};
 use crate::builtin::{self, AggregateKind};
 use crate::error::{SqlError, SqlState};
 
@@ -24,7 +24,8 @@ impl Binder<'_> {
         order_by: &[SortKey],
         more: &[Expr],
     ) -> Result<(), SqlError> {
-        let mut check = GroupingCheck { relations: Vec::new(), determined: Vec::new(), select };
+        let mut check =
+            GroupingCheck { relations: Vec::new(), determined: Vec::new(), select, binder: self };
         for item in &select.from {
             item.relations(&mut check.relations);
         }
@@ -40,7 +41,7 @@ impl Binder<'_> {
         });
         let exprs = select.items.iter().chain(&select.having).chain(sort_keys).chain(more);
         for expr in exprs {
-            if let Some(stray) = stray_grouping(expr, &select.group_by) {
+            if let Some(stray) = self.stray_grouping(expr, &select.group_by) {
                 return Err(SqlError::new(
                     SqlState::GROUPING_ERROR,
                     "arguments to GROUPING must be grouping expressions of the associated query level",
@@ -48,7 +49,11 @@ impl Binder<'_> {
                 .at(stray.at.position()));
             }
             if let Some(column) = check.stray(expr) {
-                let error = self.not_grouped(column);
+                let mut inside = false;
+                expr.visit_all_inside(&self.relations, &mut |it| {
+                    inside |= std::ptr::eq(it, column);
+                });
+                let error = self.not_grouped(column, inside);
                 let direct = expr.any(&mut |it| match &it.node {
                     Node::Aggregate(call) => {
                         let mut direct = call.arguments.iter().take(direct_arguments(call));
@@ -62,6 +67,19 @@ impl Binder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The first argument of a `GROUPING` of this level that is no grouping expression.
+    fn stray_grouping<'e>(&'e self, expr: &'e Expr, group_by: &[Expr]) -> Option<&'e Expr> {
+        let mut stray = None;
+        expr.visit_all(&self.relations, &mut |it| {
+            if let Node::Grouping(arguments) = &it.node
+                && self.level_of(arguments).is_none_or(|level| level + 1 == self.scopes.len())
+            {
+                stray = stray.or(arguments.iter().find(|argument| !group_by.contains(argument)));
+            }
+        });
+        stray
     }
 
     /// Whether all columns of a table's primary key are among the grouping expressions.
@@ -79,7 +97,7 @@ impl Binder<'_> {
         })
     }
 
-    fn not_grouped(&self, column: &Expr) -> SqlError {
+    fn not_grouped(&self, column: &Expr, inside: bool) -> SqlError {
         let name = match &column.node {
             Node::Column(relation, index) => {
                 let relation = self.relations.get(*relation);
@@ -88,14 +106,15 @@ impl Binder<'_> {
             Node::WholeRow(relation) => format!("{}.*", self.relations.get(*relation).alias),
             _ => String::new(),
         };
-        SqlError::new(
-            SqlState::GROUPING_ERROR,
+        let message = if inside {
+            format!("subquery uses ungrouped column \"{name}\" from outer query")
+        } else {
             format!(
                 "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate \
                  function"
-            ),
-        )
-        .at(column.at.position())
+            )
+        };
+        SqlError::new(SqlState::GROUPING_ERROR, message).at(column.at.position())
     }
 
     /// A query with several grouping sets: the union of the query grouped by each, with the other keys NULL.
@@ -203,35 +222,35 @@ impl Binder<'_> {
 }
 
 /// Gives every `GROUPING` of a query without grouping sets its value, which is 0.
-pub(crate) fn settle(select: &mut Select, order_by: &mut [SortKey]) {
-    let sort_keys = order_by.iter_mut().filter_map(|key| match &mut key.by {
+pub(crate) fn settle(query: &mut Query) {
+    let Body::Select(select) = &mut query.body else { return };
+    let Select { items, having, group_by, .. } = &mut **select;
+    let present: Vec<&Expr> = group_by.iter().collect();
+    let sort_keys = query.order_by.iter_mut().filter_map(|key| match &mut key.by {
         SortBy::Expr(expr) => Some(expr),
         SortBy::Output(_) => None,
     });
-    for item in select.items.iter_mut().chain(&mut select.having).chain(sort_keys) {
-        decide_grouping(item, &[]);
+    for item in items.iter_mut().chain(having).chain(sort_keys) {
+        decide_grouping(item, &present, &[]);
     }
 }
 
 /// Replaces `GROUPING` by its bits: 1 for an argument that is absent from the grouping set, the last argument lowest.
-fn decide_grouping(expr: &mut Expr, absent: &[&Expr]) {
+///
+/// One of a query around, whose arguments are other than this one's keys, stays.
+fn decide_grouping(expr: &mut Expr, present: &[&Expr], absent: &[&Expr]) {
     if let Node::Grouping(arguments) = &expr.node {
+        if !arguments.iter().all(|it| present.contains(&it) || absent.contains(&it)) {
+            return;
+        }
         let bits =
             arguments.iter().fold(0i64, |bits, it| bits << 1 | i64::from(absent.contains(&it)));
         expr.node = Node::Literal(crate::datum::Datum::Integer(bits));
         return;
     }
     for child in expr.children_mut() {
-        decide_grouping(child, absent);
+        decide_grouping(child, present, absent);
     }
-}
-
-/// The first argument of a `GROUPING` that is no grouping expression.
-fn stray_grouping<'e>(expr: &'e Expr, group_by: &[Expr]) -> Option<&'e Expr> {
-    if let Node::Grouping(arguments) = &expr.node {
-        return arguments.iter().find(|argument| !group_by.contains(argument));
-    }
-    expr.children().into_iter().find_map(|child| stray_grouping(child, group_by))
 }
 
 /// The select grouped by the keys of one set; an empty set still makes one group.
@@ -248,7 +267,7 @@ fn one_grouping(select: &Select, set: &[usize]) -> Select {
         .map(|index| select.group_by[index].clone())
         .collect();
     for item in part.items.iter_mut().chain(&mut part.having) {
-        decide_grouping(item, &absent);
+        decide_grouping(item, &present, &absent);
         replace_with_null(item, &present, &absent);
     }
     part
@@ -290,16 +309,20 @@ struct GroupingCheck<'s> {
     relations: Vec<RelationId>,
     determined: Vec<RelationId>,
     select: &'s Select,
+    binder: &'s Binder<'s>,
 }
 
-impl GroupingCheck<'_> {
+impl<'s> GroupingCheck<'s> {
     /// The first column of this level that is neither grouped by nor aggregated.
-    fn stray<'e>(&self, expr: &'e Expr) -> Option<&'e Expr> {
+    fn stray<'e>(&self, expr: &'e Expr) -> Option<&'e Expr>
+    where
+        's: 'e,
+    {
         if self.select.group_by.contains(expr) {
             return None;
         }
         match &expr.node {
-            Node::Aggregate(aggregate) if aggregate.over.is_none() => {
+            Node::Aggregate(aggregate) if !self.is_of_inner_query(aggregate) => {
                 let direct = aggregate.arguments.iter().take(direct_arguments(aggregate));
                 return direct.into_iter().find_map(|argument| self.stray(argument));
             }
@@ -311,7 +334,36 @@ impl GroupingCheck<'_> {
             }
             _ => {}
         }
-        let inside = expr.query().map(query_expressions).unwrap_or_default();
-        expr.children().into_iter().chain(inside).find_map(|child| self.stray(child))
+        let children = expr.children().into_iter().find_map(|child| self.stray(child));
+        children.or_else(|| self.stray_within(expr.query()?))
+    }
+
+    /// The first of them in a query inside.
+    fn stray_within<'e>(&self, query: &'e Query) -> Option<&'e Expr>
+    where
+        's: 'e,
+    {
+        let expressions = query_expressions(query).into_iter().find_map(|it| self.stray(it));
+        let relations = || {
+            query_relations(query).into_iter().find_map(|relation| {
+                match &self.binder.relations.get(relation).source {
+                    Source::Query(query) | Source::OnlyRow(query) => self.stray_within(query),
+                    Source::Function(function) => {
+                        function.calls.iter().find_map(|(call, _)| self.stray(call))
+                    }
+                    Source::Table(..) | Source::Cte(_) | Source::Given => None,
+                }
+            })
+        };
+        let ctes = || query.ctes.iter().find_map(|cte| self.stray_within(&cte.query));
+        expressions.or_else(relations).or_else(ctes)
+    }
+
+    /// Whether a call is a window function, or aggregates rows of a query inside; then what it reads of this level must be
+    /// grouped.
+    fn is_of_inner_query(&self, call: &Aggregate) -> bool {
+        let parts = || call.arguments.iter().chain(&call.filter);
+        call.over.is_some()
+            || (self.binder.level_of(parts()).is_none() && self.binder.reads_any(parts()))
     }
 }

@@ -42,7 +42,7 @@ impl Binder<'_> {
         for key in &keys {
             arguments.push(number(i64::from(key.descending) + 2 * i64::from(key.nulls_first)));
         }
-        let level = self.aggregate_level(&arguments);
+        let level = self.level_of(&arguments);
         self.note_aggregate(false, level, at)?;
         let aggregate = Aggregate {
             row,

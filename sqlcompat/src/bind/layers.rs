@@ -189,7 +189,7 @@ impl Binder<'_> {
     }
 
     /// A relation whose columns and source are not known yet.
-    fn inner_relation(&mut self) -> RelationId {
+    pub(super) fn inner_relation(&mut self) -> RelationId {
         let qualifier = self.fresh_qualifier();
         self.relations.add(Relation {
             alias: String::new(),

@@ -27,6 +27,7 @@ mod domain;
 mod expression;
 mod from;
 mod function;
+mod group_layer;
 mod grouping;
 mod grouping_element;
 mod hypothetical;

@@ -71,7 +71,9 @@ impl Binder<'_> {
         order_by: &[ast::OrderByExpr],
     ) -> Result<Query, SqlError> {
         let parts = SelectParts::of(select, self)?;
+        self.scope().calls.no_aggregates = Some("FROM clause of their own query level");
         let from = self.bind_from(parts.from)?;
+        self.scope().calls.no_aggregates = None;
         self.named_windows(parts.windows)?;
         let mut targets = self.targets(parts.projection)?;
         let filter = self.clause(parts.filter, "WHERE")?;
@@ -116,14 +118,21 @@ impl Binder<'_> {
             let arguments = apart.map(|outer| self.set_arguments(outer)).unwrap_or_default();
             let Body::Select(select) = &mut query.body else { return Ok(query) };
             self.check_grouping(select, &query.order_by, &arguments)?;
-            if sets.grouping.is_none() {
-                super::grouping::settle(select, &mut query.order_by);
-            }
         }
         let grouping = sets.grouping;
-        let finish = |binder: &mut Self, query: Query| match &grouping {
-            None => Ok(query),
+        let grouped = |binder: &mut Self, mut query: Query| match &grouping {
+            None => {
+                super::grouping::settle(&mut query);
+                Ok(query)
+            }
             Some(sets) => binder.grouping_sets(query, sets),
+        };
+        let finish = |binder: &mut Self, query: Query| {
+            if binder.needs_group_layer(&query, grouping.is_some()) {
+                binder.with_group_layer(query, grouped)
+            } else {
+                grouped(binder, query)
+            }
         };
         match apart {
             None => finish(self, query),

@@ -137,6 +137,21 @@ impl Expr {
         }
     }
 
+    /// The query directly inside, to be changed.
+    pub(crate) fn query_mut(&mut self) -> Option<&mut Query> {
+        match &mut self.node {
+            Node::Subquery(query)
+            | Node::Exists(query)
+            | Node::ArrayQuery(query)
+            | Node::InQuery(_, query, _) => Some(query),
+            Node::Quantified(quantified) => match &mut quantified.over {
+                Quantity::Query(query) => Some(query),
+                Quantity::Array(_) => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether this node or one below it, queries not entered, satisfies `test`.
     pub fn any(&self, test: &mut impl FnMut(&Expr) -> bool) -> bool {
         test(self) || self.children().into_iter().any(|child| child.any(test))
@@ -148,16 +163,39 @@ impl Expr {
         relations: &Relations,
         visit: &mut dyn FnMut(RelationId, Option<u16>),
     ) {
-        match &self.node {
+        self.visit_all(relations, &mut |expr| match &expr.node {
             Node::Column(relation, index) => visit(*relation, Some(*index)),
             Node::WholeRow(relation) => visit(*relation, None),
             _ => {}
-        }
+        });
+    }
+
+    /// Shows `visit` the expression and every one inside, also of queries inside.
+    pub(crate) fn visit_all<'e>(
+        &'e self,
+        relations: &'e Relations,
+        visit: &mut dyn FnMut(&'e Expr),
+    ) {
+        visit(self);
         for child in self.children() {
-            child.visit_columns(relations, visit);
+            child.visit_all(relations, visit);
         }
         if let Some(query) = self.query() {
-            query.visit_columns(relations, visit);
+            query.visit_all(relations, visit);
+        }
+    }
+
+    /// The same of queries inside only.
+    pub(crate) fn visit_all_inside<'e>(
+        &'e self,
+        relations: &'e Relations,
+        visit: &mut dyn FnMut(&'e Expr),
+    ) {
+        for child in self.children() {
+            child.visit_all_inside(relations, visit);
+        }
+        if let Some(query) = self.query() {
+            query.visit_all(relations, visit);
         }
     }
 
@@ -187,26 +225,42 @@ impl Query {
             || self.ctes.iter().any(|cte| cte.query.is_volatile(relations))
     }
 
-    /// As [`Expr::visit_columns`], for all of its expressions.
-    fn visit_columns(&self, relations: &Relations, visit: &mut dyn FnMut(RelationId, Option<u16>)) {
+    /// As [`Expr::visit_all`], for all of its expressions.
+    pub(crate) fn visit_all<'e>(
+        &'e self,
+        relations: &'e Relations,
+        visit: &mut dyn FnMut(&'e Expr),
+    ) {
         for expr in query_expressions(self) {
-            expr.visit_columns(relations, visit);
+            expr.visit_all(relations, visit);
         }
         for relation in query_relations(self) {
             match &relations.get(relation).source {
-                Source::Query(query) | Source::OnlyRow(query) => {
-                    query.visit_columns(relations, visit);
-                }
+                Source::Query(query) | Source::OnlyRow(query) => query.visit_all(relations, visit),
                 Source::Function(function) => {
                     for (call, _) in &function.calls {
-                        call.visit_columns(relations, visit);
+                        call.visit_all(relations, visit);
                     }
                 }
                 Source::Table(..) | Source::Cte(_) | Source::Given => {}
             }
         }
         for cte in &self.ctes {
-            cte.query.visit_columns(relations, visit);
+            cte.query.visit_all(relations, visit);
+        }
+    }
+
+    /// Adds the relations of its own level and of the queries that these and its `WITH` are; those of queries in expressions are
+    /// not among them.
+    pub(crate) fn relations_within(&self, relations: &Relations, found: &mut Vec<RelationId>) {
+        for relation in query_relations(self) {
+            found.push(relation);
+            if let Source::Query(query) | Source::OnlyRow(query) = &relations.get(relation).source {
+                query.relations_within(relations, found);
+            }
+        }
+        for cte in &self.ctes {
+            cte.query.relations_within(relations, found);
         }
     }
 
@@ -225,7 +279,7 @@ impl Query {
 }
 
 /// The relations of `FROM` clauses at a query's own level, the parts of set operations included.
-fn query_relations(query: &Query) -> Vec<RelationId> {
+pub(crate) fn query_relations(query: &Query) -> Vec<RelationId> {
     let mut found = Vec::new();
     let mut pending = vec![query];
     while let Some(query) = pending.pop() {
@@ -352,6 +406,44 @@ pub(crate) fn query_expressions(query: &Query) -> Vec<&Expr> {
         found.extend(query.limit.iter().chain(&query.offset));
     }
     found
+}
+
+/// The same, to be changed.
+pub(crate) fn query_expressions_mut(query: &mut Query) -> Vec<&mut Expr> {
+    let mut found: Vec<&mut Expr> = match &mut query.body {
+        Body::Select(select) => select_expressions_mut(select),
+        Body::Values(rows) => rows.iter_mut().flatten().collect(),
+        Body::SetOperation(operation) => {
+            let mut both = query_expressions_mut(&mut operation.left);
+            both.extend(query_expressions_mut(&mut operation.right));
+            both
+        }
+    };
+    found.extend(sort_parts_mut(&mut query.order_by));
+    found.extend(query.limit.iter_mut().chain(&mut query.offset));
+    found
+}
+
+fn select_expressions_mut(select: &mut Select) -> Vec<&mut Expr> {
+    let mut found: Vec<&mut Expr> = select.items.iter_mut().collect();
+    for item in &mut select.from {
+        join_conditions_mut(item, &mut found);
+    }
+    found.extend(&mut select.filter);
+    found.extend(&mut select.group_by);
+    found.extend(&mut select.having);
+    if let super::tree::Distinct::On(keys) = &mut select.distinct {
+        found.extend(keys);
+    }
+    found
+}
+
+fn join_conditions_mut<'a>(item: &'a mut FromItem, found: &mut Vec<&'a mut Expr>) {
+    if let FromItem::Join(join) = item {
+        join_conditions_mut(&mut join.left, found);
+        join_conditions_mut(&mut join.right, found);
+        found.extend(&mut join.on);
+    }
 }
 
 fn select_expressions(select: &Select) -> Vec<&Expr> {
