@@ -15,6 +15,7 @@ use trellis_replication::store::{LogLimits, StoreError};
 use crate::check::{self, ForeignChanges};
 use crate::demo;
 use crate::engine::{DatabaseError, MaintenanceOptions};
+use crate::listen::{Plaintext, TlsFiles};
 use crate::node::{Failure, Node, NodeOptions};
 
 /// A replicated database server that speaks PostgreSQL.
@@ -31,7 +32,7 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Runs one node until it is interrupted.
-    Start(StartArguments),
+    Start(Box<StartArguments>),
     /// Checks the files of a node that is not running: SQLite's structures, rows against their clocks and against the log,
     /// tables against the schema. Prints a line per table, or the first findings and fails. Changes nothing unless told to
     /// accept.
@@ -75,7 +76,47 @@ struct StartArguments {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_connections: u32,
     #[command(flatten)]
+    doors: DoorArguments,
+    #[command(flatten)]
     keep: KeepArguments,
+}
+
+/// How PostgreSQL clients are let in.
+#[derive(Debug, Args)]
+struct DoorArguments {
+    /// The server's certificate in PEM, and those up to its authority: TLS is offered to PostgreSQL clients.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key in PEM, which its owner alone may read.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Authorities in PEM by which the certificates of clients are verified.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
+    /// Whether clients may go without TLS; if not given, on a loopback address only.
+    #[arg(long, value_name = "POLICY")]
+    plaintext: Option<Plaintext>,
+}
+
+impl DoorArguments {
+    /// The files of TLS, if it is offered.
+    fn tls(&self) -> Option<TlsFiles> {
+        let (certificate, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
+        Some(TlsFiles { certificate, key, client_authority: self.tls_client_ca.clone() })
+    }
+
+    /// Whether clients that come in at `listen` may go without TLS.
+    fn plaintext(&self, listen: SocketAddr) -> anyhow::Result<Plaintext> {
+        let loopback = listen.ip().is_loopback();
+        let default = if loopback { Plaintext::Allow } else { Plaintext::Refuse };
+        let plaintext = self.plaintext.unwrap_or(default);
+        if plaintext == Plaintext::Refuse && self.tls_cert.is_none() {
+            anyhow::bail!(
+                "--listen {listen}: nobody could come in without TLS; give --tls-cert and --tls-key, or --plaintext allow"
+            );
+        }
+        Ok(plaintext)
+    }
 }
 
 /// What is kept in the file, and for whom.
@@ -141,7 +182,7 @@ fn start_logging(filter: &str) -> anyhow::Result<()> {
 
 fn act(action: Action) -> anyhow::Result<()> {
     match action {
-        Action::Start(arguments) => start(arguments),
+        Action::Start(arguments) => start(*arguments),
         Action::Check { data_dir, accept } => {
             let changes = if accept { ForeignChanges::Accept } else { ForeignChanges::Refuse };
             check::run(&data_dir, changes)
@@ -161,6 +202,8 @@ fn start(arguments: StartArguments) -> anyhow::Result<()> {
         advertise: arguments.advertise,
         join: arguments.join,
         http: arguments.http,
+        tls: arguments.doors.tls(),
+        plaintext: arguments.doors.plaintext(arguments.listen)?,
         sessions_max: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
         maintenance: arguments.keep.options(),
     };

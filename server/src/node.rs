@@ -14,7 +14,7 @@ use trellis_replication::store::LostIdentity;
 
 use crate::engine::{Database, Maintenance, MaintenanceOptions};
 use crate::http::{self, HttpServer};
-use crate::listen::{Doors, Listener};
+use crate::listen::{Doors, Listener, Plaintext, Tls, TlsFiles};
 use crate::registry::Registry;
 
 /// How a node is to be run.
@@ -32,6 +32,10 @@ pub struct NodeOptions {
     pub join: Vec<String>,
     /// Address for HTTP.
     pub http: SocketAddr,
+    /// Files of TLS for PostgreSQL clients, if it is offered.
+    pub tls: Option<TlsFiles>,
+    /// Whether PostgreSQL clients may go without TLS.
+    pub plaintext: Plaintext,
     /// Most sessions at once.
     pub sessions_max: usize,
     /// What is kept in the file, and for whom.
@@ -76,6 +80,7 @@ impl Node {
     /// What could not be opened or listened on; nothing keeps running.
     pub async fn start(options: NodeOptions) -> anyhow::Result<Self> {
         let registry = Arc::new(Registry::new(options.sessions_max));
+        let tls = options.tls.as_ref().map(Tls::load).transpose()?;
         let database = open_database(&options, &registry).await?;
         let store = Arc::clone(&database) as Arc<dyn ReplicaStore>;
         let joins = !options.join.is_empty();
@@ -94,8 +99,12 @@ impl Node {
         let watch = tokio::spawn(watch(Arc::downgrade(&database), network.handle(), tell_failure));
         learn_own_past(&database, &network, joins).await;
         let http = http::start(options.http, Arc::clone(&database), Arc::clone(&registry)).await?;
-        let doors =
-            Arc::new(Doors { database: Arc::clone(&database), registry: Arc::clone(&registry) });
+        let doors = Arc::new(Doors {
+            tls,
+            plaintext: options.plaintext,
+            database: Arc::clone(&database),
+            registry: Arc::clone(&registry),
+        });
         let listener = Listener::start(options.listen, doors)?;
         let maintenance = Maintenance::start(&database, options.maintenance)?;
         Ok(Self { listener, registry, network, http, maintenance, database, failed, watch })

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::RngExt;
+use subtle::ConstantTimeEq;
 
 /// How others reach a session that is at work or asleep.
 pub trait Reach: Send + Sync {
@@ -33,10 +34,38 @@ pub struct Activity {
     pub state: &'static str,
     /// When the state was entered, microseconds since 2000-01-01.
     pub state_changed_us: i64,
+    /// How the connection is encrypted, if it is.
+    pub tls: Option<TlsFacts>,
+}
+
+/// What a handshake agreed on, as `pg_stat_ssl` shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.3`.
+    pub version: &'static str,
+    /// Cipher suite by OpenSSL's name.
+    pub cipher: String,
+    /// Bits of its key.
+    pub bits: u16,
+    /// The client's certificate, which has been verified.
+    pub client: Option<ClientCertificate>,
+}
+
+/// What is told of a client's certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Common name of the subject, which must be the user's name where clients authenticate by certificate.
+    pub common_name: Option<String>,
+    /// Subject, as OpenSSL's one-line form: `/CN=ann`.
+    pub subject: String,
+    /// Issuer, in that form.
+    pub issuer: String,
+    /// Serial number, decimal.
+    pub serial: String,
 }
 
 struct Entry {
-    secret: u32,
+    secret: CancelKey,
     reach: Arc<dyn Reach>,
     terminate: Arc<AtomicBool>,
     activity: Arc<Mutex<Activity>>,
@@ -75,11 +104,34 @@ pub struct Membership {
     /// Process id.
     pub pid: u32,
     /// Secret that `CancelRequest` must show.
-    pub secret: u32,
+    pub secret: CancelKey,
     /// Set when the session is to end.
     pub terminate: Arc<AtomicBool>,
     /// What is shown of the session.
     pub activity: Arc<Mutex<Activity>>,
+}
+
+/// The secret of a session, from the system's random numbers: whoever shows it may cancel what the session runs.
+#[derive(Clone)]
+pub struct CancelKey(Vec<u8>);
+
+impl CancelKey {
+    fn random(length: usize) -> Self {
+        let mut bytes = vec![0; length];
+        rand::rng().fill(bytes.as_mut_slice());
+        Self(bytes)
+    }
+
+    /// The bytes that the client is told.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Compares in a time that does not depend on where they differ.
+    fn is(&self, shown: &[u8]) -> bool {
+        self.0.ct_eq(shown).into()
+    }
 }
 
 /// Why a session was not let in.
@@ -112,7 +164,7 @@ impl Registry {
         Ok(Opened(Arc::clone(self)))
     }
 
-    /// Lets a session in.
+    /// Lets a session in; its cancel key has `key_bytes` bytes.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing was registered.
@@ -120,6 +172,7 @@ impl Registry {
         self: &Arc<Self>,
         reach: Arc<dyn Reach>,
         activity: Activity,
+        key_bytes: usize,
     ) -> Result<Membership, Refusal> {
         let mut sessions = self.lock();
         if sessions.closing {
@@ -133,12 +186,12 @@ impl Registry {
         let membership = Membership {
             registry: Arc::clone(self),
             pid,
-            secret: rand::rng().random(),
+            secret: CancelKey::random(key_bytes),
             terminate: Arc::default(),
             activity: Arc::new(Mutex::new(activity)),
         };
         let entry = Entry {
-            secret: membership.secret,
+            secret: membership.secret.clone(),
             reach,
             terminate: Arc::clone(&membership.terminate),
             activity: Arc::clone(&membership.activity),
@@ -152,9 +205,7 @@ impl Registry {
         let reach = {
             let sessions = self.lock();
             let entry = sessions.by_pid.get(&pid);
-            entry
-                .filter(|entry| entry.secret.to_be_bytes() == secret)
-                .map(|entry| Arc::clone(&entry.reach))
+            entry.filter(|entry| entry.secret.is(secret)).map(|entry| Arc::clone(&entry.reach))
         };
         if let Some(reach) = reach {
             reach.cancel();

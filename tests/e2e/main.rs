@@ -13,6 +13,7 @@
 //! | `bad_input` | malformed frames and garbage datagrams harm nobody but their sender |
 //! | `clients` | clients that do not read, dribble or wait for each other keep nobody from writing |
 //! | `large` | transactions of any size take little memory |
+//! | `tls` | encrypted connections, and what is refused on the way to one |
 //! | `process` | the command line: start, stop, refusals |
 
 mod airports;
@@ -26,3 +27,4 @@ mod large;
 mod matrix;
 mod process;
 mod protocol;
+mod tls;

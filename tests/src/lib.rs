@@ -25,6 +25,7 @@
 //! | [`wire`] | a bare protocol client that shows every message |
 //! | [`script`] | SQL scripts with recorded answers |
 //! | [`psql_script`], [`differential`] | scripts as psql reads them, and the answers of two servers compared |
+//! | [`certificates`] | an authority, and keys that it vouches for |
 //! | [`churn`] | rows that come and go, and the size of the file they leave |
 //! | [`large`] | transactions of any size, and the memory of the nodes that carry them |
 //! | [`clients`] | psql, and Python with its drivers, installed once under `target/` |
@@ -38,6 +39,7 @@
 //! 3. A missing client is a plainly printed skip; with `TRELLIS_REQUIRE_CLIENTS=1` (in CI) a failure.
 //! 4. A failed test keeps its logs and databases and says where they are.
 
+pub mod certificates;
 pub mod churn;
 pub mod clients;
 pub mod cluster;

@@ -25,6 +25,8 @@ pub struct NodeOptions {
     pub join: Vec<SocketAddr>,
     /// The gossip address that peers are told, when it is not the node's own.
     pub advertise: Option<SocketAddr>,
+    /// What else stands on the command line.
+    pub arguments: Vec<String>,
 }
 
 /// The addresses that a node announced.
@@ -215,6 +217,7 @@ fn spawn(
     for peer in &options.join {
         command.args(["--join", &peer.to_string()]);
     }
+    command.args(&options.arguments);
     let log = File::options().create(true).append(true).open(log_path(directory, name))?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let mut process = command.spawn().context("cannot run trellis")?;

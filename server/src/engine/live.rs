@@ -10,7 +10,7 @@ use trellis_sqlcompat::types::network::{Network, NetworkKind};
 
 use super::conflicts;
 use super::database::Database;
-use crate::registry::Activity;
+use crate::registry::{Activity, TlsFacts};
 use crate::session::Settings;
 
 /// The rows of live relation `name`, as of now; `None` for those that the session supplies. Relations of things that the
@@ -35,6 +35,15 @@ pub(super) fn rows(
             sessions
                 .iter()
                 .map(|(pid, activity)| arrange(&columns, |c| session(c, *pid, activity)))
+                .collect()
+        }
+        "pg_stat_ssl" => {
+            let sessions = database.registry.activity();
+            sessions
+                .iter()
+                .map(|(pid, activity)| {
+                    arrange(&columns, |c| encryption(c, *pid, activity.tls.as_ref()))
+                })
                 .collect()
         }
         "trellis.conflicts" => {
@@ -148,6 +157,21 @@ fn session(column: &str, pid: u32, activity: &Activity) -> Datum {
         "state" => text(if activity.state.is_empty() { "active" } else { activity.state }),
         "backend_type" => text("client backend"),
         "query" => text(""),
+        _ => Datum::Null,
+    }
+}
+
+fn encryption(column: &str, pid: u32, tls: Option<&TlsFacts>) -> Datum {
+    let client = tls.and_then(|tls| tls.client.as_ref());
+    match column {
+        "pid" => Datum::Integer(i64::from(pid)),
+        "ssl" => Datum::Integer(i64::from(tls.is_some())),
+        "version" => optional(tls.map(|tls| tls.version)),
+        "cipher" => optional(tls.map(|tls| tls.cipher.as_str())),
+        "bits" => tls.map_or(Datum::Null, |tls| Datum::Integer(i64::from(tls.bits))),
+        "client_dn" => optional(client.map(|client| client.subject.as_str())),
+        "client_serial" => optional(client.map(|client| client.serial.as_str())),
+        "issuer_dn" => optional(client.map(|client| client.issuer.as_str())),
         _ => Datum::Null,
     }
 }

@@ -10,6 +10,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::connection;
+use super::tls::Tls;
 use crate::engine::Database;
 use crate::registry::Registry;
 
@@ -19,8 +20,21 @@ const WAKE: Token = Token(1);
 /// Stack of a connection's thread. Only what is touched takes memory; deep expressions touch more.
 const STACK_BYTES: usize = 8 << 20;
 
+/// Whether clients may go without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Plaintext {
+    /// They may.
+    Allow,
+    /// They may not.
+    Refuse,
+}
+
 /// What every connection needs.
 pub struct Doors {
+    /// TLS, if it is offered.
+    pub tls: Option<Tls>,
+    /// Whether clients may go without it.
+    pub plaintext: Plaintext,
     /// The database behind the doors.
     pub database: Arc<Database>,
     /// Who is inside.

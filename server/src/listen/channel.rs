@@ -1,15 +1,22 @@
-//! A socket, the place to sleep on it, and its input buffer.
+//! A socket, with or without TLS, the place to sleep on it, and its input buffer.
+//!
+//! # Bounds
+//! rustls keeps at most 64 KiB of what is to be sent and of a handshake message; what is received goes to [`Channel::input`],
+//! whose size the decoders bound.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustls::ServerConnection;
 
+use super::tls::{self, Tls};
 use crate::clock;
+use crate::registry::TlsFacts;
 use crate::session::{Disconnected, Sent, Wire};
 
 const SOCKET: Token = Token(0);
@@ -30,6 +37,8 @@ pub enum Woken {
 /// A client's socket, not blocking, with the poll that it is registered with.
 pub struct Channel {
     stream: TcpStream,
+    /// Set once the client has asked for TLS.
+    tls: Option<Box<ServerConnection>>,
     poll: Poll,
     events: Events,
     waker: Arc<Waker>,
@@ -39,6 +48,8 @@ pub struct Channel {
     readable: bool,
     /// The peer will send nothing more: what is left is read up to its end, for no event follows.
     read_closed: bool,
+    /// The peer has ended TLS: nothing that follows counts.
+    tls_ended: bool,
     chunk: Box<[u8]>,
     /// Bytes received and not yet decoded.
     pub input: BytesMut,
@@ -58,6 +69,7 @@ impl Channel {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
+            tls: None,
             poll,
             events: Events::with_capacity(4),
             waker,
@@ -65,6 +77,7 @@ impl Channel {
             ending: Arc::default(),
             readable: true,
             read_closed: false,
+            tls_ended: false,
             chunk: vec![0; READ_BYTES].into_boxed_slice(),
             input: BytesMut::new(),
         })
@@ -81,6 +94,116 @@ impl Channel {
         self.ending = Arc::clone(ending);
     }
 
+    /// Goes over to TLS: performs the handshake, until `deadline`. Bytes received already are the client's first record.
+    ///
+    /// # Errors
+    /// [`Disconnected`] if the client does not manage, or goes away.
+    pub(super) fn secure(&mut self, tls: &Tls, deadline: Instant) -> Result<(), Disconnected> {
+        let connection = tls.accept().map_err(|error| {
+            tracing::error!(%error, "TLS could not be begun");
+            Disconnected
+        })?;
+        self.tls = Some(Box::new(connection));
+        let early = std::mem::take(&mut self.input);
+        self.take_records(&early)?;
+        while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+            let left = deadline.saturating_duration_since(clock::now());
+            if left.is_zero() || self.receive(Some(left))? == Woken::TimedOut {
+                return Err(Disconnected);
+            }
+        }
+        self.push_records()?;
+        Ok(())
+    }
+
+    /// What the handshake agreed on, if there was one.
+    #[must_use]
+    pub fn tls_facts(&self) -> Option<TlsFacts> {
+        self.tls.as_ref().map(|connection| tls::facts(connection))
+    }
+
+    /// Whether the client named the protocol in the handshake.
+    pub(super) fn named_protocol(&self) -> bool {
+        self.tls.as_ref().is_some_and(|connection| tls::named_protocol(connection))
+    }
+
+    /// Whether what is sent and received is encrypted.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Decrypts what was received and answers what TLS itself must answer.
+    fn take_records(&mut self, mut received: &[u8]) -> Result<(), Disconnected> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        while !received.is_empty() {
+            let taken = tls.read_tls(&mut received).map_err(|_full| Disconnected)?;
+            let state = match tls.process_new_packets() {
+                Ok(state) => state,
+                Err(error) => {
+                    tracing::debug!(%error, "TLS failed");
+                    // The alert that tells the client why is all that can still be sent.
+                    drop(tls.write_tls(&mut self.stream));
+                    return Err(Disconnected);
+                }
+            };
+            let start = self.input.len();
+            self.input.resize(start + state.plaintext_bytes_to_read(), 0);
+            let space = self.input.get_mut(start..).unwrap_or_default();
+            tls.reader().read_exact(space).map_err(|_short| Disconnected)?;
+            if taken == 0 || state.peer_has_closed() {
+                self.tls_ended = true;
+                break;
+            }
+        }
+        self.push_records()
+    }
+
+    /// Sends records that wait, as far as the socket takes them.
+    fn push_records(&mut self) -> Result<(), Disconnected> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.stream) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Disconnected),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends some of `bytes`: how much, or that the socket takes nothing at present.
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else { return self.stream.write(bytes) };
+        let taken = tls.writer().write(bytes)?;
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.stream) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What rustls has taken is as good as sent to the caller; only with nothing taken is there to wait.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && taken > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Whether records wait to be sent.
+    fn has_records(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Says goodbye in TLS, so that the client knows that nothing was cut off.
+    pub fn close(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+        if self.push_records().is_err() {
+            tracing::debug!("the end of the TLS connection was not told");
+        }
+    }
+
     /// Receives what has arrived, at least something, or sleeps until `timeout` (for ever if `None`).
     ///
     /// # Errors
@@ -90,13 +213,16 @@ impl Channel {
             if std::mem::take(&mut self.called) {
                 return Ok(Woken::Called);
             }
+            if self.tls_ended {
+                return Err(Disconnected);
+            }
             if self.readable {
                 match self.stream.read(&mut self.chunk) {
                     Ok(0) => return Err(Disconnected),
                     Ok(length) => {
                         // A short read has emptied the socket; the next arrival is an event again.
                         self.readable = self.read_closed || length == self.chunk.len();
-                        self.input.extend_from_slice(self.chunk.get(..length).unwrap_or_default());
+                        self.take(length)?;
                         return Ok(Woken::Readable);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -107,10 +233,23 @@ impl Channel {
                 }
                 continue;
             }
+            self.push_records()?;
             if !self.sleep(timeout)? {
                 return Ok(Woken::TimedOut);
             }
         }
+    }
+
+    /// Takes in the first `length` bytes of the chunk.
+    fn take(&mut self, length: usize) -> Result<(), Disconnected> {
+        if self.tls.is_none() {
+            self.input.extend_from_slice(self.chunk.get(..length).unwrap_or_default());
+            return Ok(());
+        }
+        let chunk = std::mem::take(&mut self.chunk);
+        let taken = self.take_records(chunk.get(..length).unwrap_or_default());
+        self.chunk = chunk;
+        taken
     }
 
     /// Sleeps until anything happens; `false` if nothing did in time.
@@ -134,7 +273,7 @@ impl Channel {
 
     /// Sends as much as the socket takes at once; for goodbyes that nobody needs to wait for.
     pub fn send_what_fits(&mut self, bytes: &[u8]) {
-        if let Err(error) = self.stream.write(bytes) {
+        if let Err(error) = self.write_some(bytes) {
             tracing::debug!(%error, "goodbye not sent");
         }
     }
@@ -143,9 +282,9 @@ impl Channel {
 impl Wire for Channel {
     fn send(&mut self, bytes: &mut BytesMut, patience: Duration) -> Result<Sent, Disconnected> {
         let mut until = None;
-        while !bytes.is_empty() {
-            match self.stream.write(bytes) {
-                Ok(0) => return Err(Disconnected),
+        while !bytes.is_empty() || self.has_records() {
+            match self.write_some(bytes) {
+                Ok(0) if !bytes.is_empty() => return Err(Disconnected),
                 Ok(length) => bytes.advance(length),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.called && self.ending.load(Ordering::SeqCst) {

@@ -10,7 +10,7 @@ use mio::Waker;
 use mio::net::TcpStream;
 use trellis_sqlcompat::{SqlError, SqlState};
 
-use super::accept::Doors;
+use super::accept::{Doors, Plaintext};
 use super::channel::{Channel, Woken};
 use super::startup::{self, Opening, StartupParameters};
 use crate::clock;
@@ -30,7 +30,8 @@ pub(super) fn serve(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr, ope
             return;
         }
     };
-    let opened = startup::open(&mut channel, clock::now);
+    let deadline = clock::now() + startup::AUTHENTICATION_TIMEOUT;
+    let opened = startup::open(&mut channel, doors.tls.as_ref(), deadline);
     drop(opening);
     match opened {
         Ok(Opening::Cancel { pid, secret }) => doors.registry.cancel(pid, &secret),
@@ -41,6 +42,7 @@ pub(super) fn serve(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr, ope
         }
         Err(Disconnected) => tracing::debug!(%peer, "connection ended before its session began"),
     }
+    channel.close();
 }
 
 /// Tells a client that there is no place, without waiting for what it wants.
@@ -76,6 +78,9 @@ fn serve_session(
     parameters: &StartupParameters,
     peer: SocketAddr,
 ) -> Result<(), Disconnected> {
+    if doors.plaintext == Plaintext::Refuse && !channel.is_secure() {
+        return Err(startup::refuse(channel, &no_entry(parameters, peer)));
+    }
     let cancel = Arc::new(CancelSwitch::new(&doors.database));
     let waker = channel.waker();
     let reach = ConnectionReach { cancel: Arc::clone(&cancel), waker: Arc::clone(&waker) };
@@ -84,14 +89,15 @@ fn serve_session(
         database: parameters.database.clone(),
         client_address: Some(peer),
         started_us: clock::now_us(),
+        tls: channel.tls_facts(),
         ..Activity::default()
     };
-    let membership = match doors.registry.join(Arc::new(reach), activity) {
+    let membership = match doors.registry.join(Arc::new(reach), activity, key_bytes(parameters)) {
         Ok(membership) => membership,
         Err(refusal) => return Err(startup::refuse(channel, &refused(refusal))),
     };
     channel.end_with(&membership.terminate);
-    let settings = match session_settings(parameters) {
+    let settings = match session_settings(parameters, doors.tls.is_some()) {
         Ok(settings) => Arc::new(Mutex::new(settings)),
         Err(error) => return Err(startup::refuse(channel, &error)),
     };
@@ -113,7 +119,7 @@ fn serve_session(
     };
     let mut session = Session::new(engine, identity, Arc::clone(&settings));
     startup::negotiate(session.outbox(), parameters);
-    session.greet(membership.secret);
+    session.greet(membership.secret.as_bytes());
     converse(&mut session, channel, &membership, &settings)
 }
 
@@ -207,8 +213,23 @@ fn show_state(
     activity.state_changed_us = clock::now_us();
 }
 
-fn session_settings(parameters: &StartupParameters) -> Result<Settings, SqlError> {
+/// Bytes of a cancel key: protocol 3.0 has room for four, 3.2 for what PostgreSQL 18 sends.
+fn key_bytes(parameters: &StartupParameters) -> usize {
+    if parameters.minor >= 2 { 32 } else { 4 }
+}
+
+/// The refusal of a connection that is not encrypted, where it must be: in PostgreSQL's words, which clients act on.
+fn no_entry(parameters: &StartupParameters, peer: SocketAddr) -> SqlError {
+    let (host, user, database) = (peer.ip(), &parameters.user, &parameters.database);
+    let message = format!(
+        "no pg_hba.conf entry for host \"{host}\", user \"{user}\", database \"{database}\", no encryption"
+    );
+    SqlError::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
+}
+
+fn session_settings(parameters: &StartupParameters, tls: bool) -> Result<Settings, SqlError> {
     let mut settings = Settings::new(&parameters.user);
+    settings.set_server("ssl", if tls { "on" } else { "off" });
     for (name, value) in &parameters.settings {
         settings.set_default(name, value)?;
     }

@@ -4,6 +4,8 @@
 //! where its bytes arrived, with no hand-over to another thread. The thread sleeps in one place (its `Poll`) and is woken
 //! there by its socket, by notifications, and by termination.
 //!
+//! TLS (`tls`) lies between the socket and the decoders, inside the connection's channel; nothing else knows of it.
+//!
 //! # Bounds
 //! - [`startup::AUTHENTICATION_TIMEOUT`]: a connection that has not started its session by then is closed.
 //! - The registry's maximum of sessions; more get 53300.
@@ -13,5 +15,7 @@ mod accept;
 mod channel;
 mod connection;
 pub mod startup;
+mod tls;
 
-pub use accept::{Doors, ListenError, Listener};
+pub use accept::{Doors, ListenError, Listener, Plaintext};
+pub use tls::{Tls, TlsError, TlsFiles};

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use trellis_sqlcompat::{SqlError, SqlState};
 
 use super::channel::{Channel, Woken};
+use super::tls::Tls;
+use crate::clock;
 use crate::session::Disconnected;
 use crate::wire::StartupMessage;
 use crate::wire::backend::{Outbox, Severity};
@@ -42,21 +44,29 @@ pub struct StartupParameters {
     pub database: String,
     /// Settings, those of `options` first.
     pub settings: Vec<(String, String)>,
+    /// Minor protocol version that is spoken.
+    pub minor: u16,
     /// Set if the client asked for a newer minor version or options that are not known.
     pub negotiate: Option<Vec<String>>,
 }
 
-/// Reads up to and with the startup packet.
+/// Reads up to and with the startup packet, before `deadline`; goes over to `tls` if there is any and the client asks.
 ///
 /// # Errors
 /// [`Disconnected`] if the client went away, took too long, or was refused; it has been told why where it can read it.
-pub fn open(channel: &mut Channel, now: impl Fn() -> Instant) -> Result<Opening, Disconnected> {
-    let deadline = now() + AUTHENTICATION_TIMEOUT;
+pub fn open(
+    channel: &mut Channel,
+    tls: Option<&Tls>,
+    deadline: Instant,
+) -> Result<Opening, Disconnected> {
+    open_directly(channel, tls, deadline)?;
+    // Each kind of encryption may be asked for once; TLS ends the asking.
+    let mut may_ask = (!channel.is_secure(), !channel.is_secure());
     loop {
         let message = match frontend::next_startup(&mut channel.input) {
             Ok(Some(message)) => message,
             Ok(None) => {
-                let remaining = deadline.saturating_duration_since(now());
+                let remaining = deadline.saturating_duration_since(clock::now());
                 match channel.receive(Some(remaining))? {
                     Woken::TimedOut => return Err(Disconnected),
                     Woken::Readable | Woken::Called => continue,
@@ -68,14 +78,28 @@ pub fn open(channel: &mut Channel, now: impl Fn() -> Instant) -> Result<Opening,
             }
         };
         match message {
-            StartupMessage::SslRequest | StartupMessage::GssEncRequest => {
-                // Bytes sent ahead of the answer would be read as if they had come encrypted (CVE-2021-23214).
-                if !channel.input.is_empty() {
-                    let message = "received unencrypted data after SSL request";
-                    let error = SqlError::new(SqlState::PROTOCOL_VIOLATION, message);
-                    return Err(refuse(channel, &error));
+            StartupMessage::SslRequest if may_ask.0 => {
+                refuse_early_bytes(channel, "SSL")?;
+                may_ask.0 = false;
+                match tls {
+                    None => channel.send_what_fits(b"N"),
+                    Some(tls) => {
+                        channel.send_what_fits(b"S");
+                        channel.secure(tls, deadline)?;
+                        may_ask.1 = false;
+                    }
                 }
+            }
+            StartupMessage::GssEncRequest if may_ask.1 => {
+                refuse_early_bytes(channel, "GSSAPI encryption")?;
+                may_ask.1 = false;
                 channel.send_what_fits(b"N");
+            }
+            StartupMessage::SslRequest | StartupMessage::GssEncRequest => {
+                let minor = if message == StartupMessage::SslRequest { 5679 } else { 5680 };
+                let error = frontend::DecodeError::UnsupportedProtocol(1234, minor);
+                let error = SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, error.to_string());
+                return Err(refuse(channel, &error));
             }
             StartupMessage::Cancel { pid, secret } => return Ok(Opening::Cancel { pid, secret }),
             StartupMessage::Startup { minor, parameters } => {
@@ -86,6 +110,48 @@ pub fn open(channel: &mut Channel, now: impl Fn() -> Instant) -> Result<Opening,
             }
         }
     }
+}
+
+/// Goes over to TLS if the client begins with it: a handshake's first byte is no startup packet's.
+fn open_directly(
+    channel: &mut Channel,
+    tls: Option<&Tls>,
+    deadline: Instant,
+) -> Result<(), Disconnected> {
+    while channel.input.is_empty() {
+        let remaining = deadline.saturating_duration_since(clock::now());
+        if channel.receive(Some(remaining))? == Woken::TimedOut {
+            return Err(Disconnected);
+        }
+    }
+    if channel.input.first() != Some(&TLS_HANDSHAKE) {
+        return Ok(());
+    }
+    let Some(tls) = tls else {
+        tracing::debug!("a client began with TLS, which is not set up");
+        return Err(Disconnected);
+    };
+    channel.secure(tls, deadline)?;
+    if channel.named_protocol() {
+        return Ok(());
+    }
+    let message =
+        "received direct SSL connection request without ALPN protocol negotiation extension";
+    Err(refuse(channel, &SqlError::new(SqlState::PROTOCOL_VIOLATION, message)))
+}
+
+/// The first byte of a TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Bytes sent ahead of the answer would be read as if they had come encrypted (CVE-2021-23214).
+fn refuse_early_bytes(channel: &mut Channel, encryption: &str) -> Result<(), Disconnected> {
+    if channel.input.is_empty() {
+        return Ok(());
+    }
+    let message = format!("received unencrypted data after {encryption} request");
+    let detail = "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.";
+    let error = SqlError::new(SqlState::PROTOCOL_VIOLATION, message).with_detail(detail);
+    Err(refuse(channel, &error))
 }
 
 /// Tells a client why it is not let in.
@@ -125,6 +191,7 @@ fn read_parameters(
         read.database.clone_from(&read.user);
     }
     read.settings.append(&mut settings);
+    read.minor = minor.min(MINOR_VERSION);
     if minor > MINOR_VERSION || !unknown.is_empty() {
         read.negotiate = Some(unknown);
     }

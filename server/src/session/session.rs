@@ -126,7 +126,7 @@ impl<E: Engine> Session<E> {
     }
 
     /// Greets an authenticated client.
-    pub fn greet(&mut self, secret: u32) {
+    pub fn greet(&mut self, secret: &[u8]) {
         self.out.authentication_ok();
         let reported = self.settings().reported();
         for (name, value) in reported {

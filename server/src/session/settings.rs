@@ -110,6 +110,12 @@ impl Settings {
         settings
     }
 
+    /// Records what the server's own configuration says of a setting.
+    pub fn set_server(&mut self, name: &str, value: &str) {
+        self.defaults.insert(name.to_owned(), value.to_owned());
+        self.refresh();
+    }
+
     /// Takes a setting from the startup packet: a new default, which `RESET` returns to.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Encoding what the server sends.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use pgwire::messages::PgWireBackendMessage;
 use trellis_sqlcompat::SqlError;
 use trellis_sqlcompat::plan::ResultColumn;
@@ -84,11 +84,11 @@ impl Outbox {
         )));
     }
 
-    /// `BackendKeyData` with a four-byte key.
-    pub fn backend_key_data(&mut self, pid: u32, secret: u32) {
+    /// `BackendKeyData`: 4 bytes of key in protocol 3.0, up to 256 since 3.2.
+    pub fn backend_key_data(&mut self, pid: u32, secret: &[u8]) {
         self.put(&PgWireBackendMessage::BackendKeyData(BackendKeyData::new(
             pid.cast_signed(),
-            SecretKey::I32(secret.cast_signed()),
+            SecretKey::Bytes(Bytes::copy_from_slice(secret)),
         )));
     }
 
