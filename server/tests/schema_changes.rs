@@ -18,6 +18,9 @@ const SEEDS: std::ops::Range<u64> = 0..8;
 /// Histories that have failed: one node adds a generated column, and another one of the same name with values.
 const ONCE_FAILED: [u64; 2] = [1101, 1159];
 
+/// Histories with functions, too.
+const FUNCTION_SEEDS: std::ops::Range<u64> = 5000..5008;
+
 /// Statements and deliveries of a history.
 const STEPS: u64 = 60;
 
@@ -57,7 +60,7 @@ struct Parts {
     value: u64,
 }
 
-fn statement(dice: &mut Dice) -> String {
+fn statement(dice: &mut Dice, calls: bool) -> String {
     let parts = Parts {
         table: dice.pick(&TABLES),
         other: dice.pick(&TABLES),
@@ -66,6 +69,9 @@ fn statement(dice: &mut Dice) -> String {
         key: dice.roll(6),
         value: dice.roll(9),
     };
+    if calls && dice.roll(3) == 0 {
+        return functions(dice, &parts);
+    }
     match dice.roll(10) {
         0..4 => rows(dice, &parts),
         4..6 => tables(dice, &parts),
@@ -182,6 +188,25 @@ fn constraints(dice: &mut Dice, parts: &Parts) -> String {
     }
 }
 
+/// Changes of a function, and of what calls it.
+fn functions(dice: &mut Dice, parts: &Parts) -> String {
+    let Parts { table, column, target, value, .. } = parts;
+    match dice.roll(14) {
+        0..5 => format!(
+            "CREATE OR REPLACE FUNCTION g(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + {value}'"
+        ),
+        5 => "DROP FUNCTION g(int)".to_owned(),
+        6 => "DROP FUNCTION g(int) CASCADE".to_owned(),
+        7 => "ALTER FUNCTION g(int) RENAME TO h".to_owned(),
+        8 | 9 => format!(
+            "ALTER TABLE {table} ADD COLUMN {column} int GENERATED ALWAYS AS (g({target})) STORED"
+        ),
+        10 => format!("ALTER TABLE {table} ADD CONSTRAINT s CHECK (g({column}) > 0)"),
+        11 | 12 => format!("CREATE INDEX i ON {table} (g({column}))"),
+        _ => format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT g({value})"),
+    }
+}
+
 /// Plays a history; returns what is wrong in the end, and the statements that had an effect.
 fn play(seed: u64) -> (Result<(), String>, String) {
     let mut dice = Dice(seed.wrapping_mul(1_000_003));
@@ -211,7 +236,7 @@ fn play(seed: u64) -> (Result<(), String>, String) {
             }
             continue;
         }
-        let sql = statement(&mut dice);
+        let sql = statement(&mut dice, FUNCTION_SEEDS.contains(&seed));
         match nodes[at].sql(&sql) {
             Ok(_) => {
                 let _ = writeln!(history, "{}: {sql}", at + 1);
@@ -263,6 +288,7 @@ const OBJECTS: &str = "
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), NULL FROM pg_constraint WHERE connamespace = 2200
     UNION ALL SELECT tablename, indexname, indexdef, NULL FROM pg_indexes WHERE schemaname = 'public'
     UNION ALL SELECT 'view', viewname, definition, NULL FROM pg_views WHERE schemaname = 'public'
+    UNION ALL SELECT 'function', proname, pg_get_functiondef(oid), NULL FROM pg_proc WHERE pronamespace = 2200
     UNION ALL SELECT table_name, kind, constraint_name, concat(key, other_key, since, row) FROM trellis.conflicts
     ORDER BY 1, 2, 3, 4";
 
@@ -301,7 +327,7 @@ fn seeds() -> std::ops::Range<u64> {
 #[test]
 fn histories_of_schema_changes_converge() {
     let mut failures = Vec::new();
-    for seed in seeds().chain(ONCE_FAILED) {
+    for seed in seeds().chain(ONCE_FAILED).chain(FUNCTION_SEEDS) {
         if let (Err(error), history) = play(seed) {
             failures.push(format!("seed {seed}:\n{history}{error}\n"));
         }
@@ -313,4 +339,29 @@ fn histories_of_schema_changes_converge() {
         seeds(),
         failures.join("\n")
     );
+}
+
+/// One node makes a column, an index and a condition of a function that another one replaces.
+#[test]
+fn what_calls_a_function_follows_it_on_all_nodes() {
+    let mut nodes: Vec<Node> =
+        (1..=2).map(|id| Node::new(id).expect("made in an empty directory")).collect();
+    let function = |value: i32| {
+        format!(
+            "CREATE OR REPLACE FUNCTION g(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + {value}'"
+        )
+    };
+    nodes[0].sql(PRELUDE).expect("tables are made");
+    nodes[0].sql(&function(1)).expect("the function is made");
+    quiesce(&nodes);
+    let callers = "ALTER TABLE t ADD COLUMN d int GENERATED ALWAYS AS (g(a)) STORED;
+                   CREATE INDEX i ON t (g(a));
+                   ALTER TABLE t ADD CHECK (g(a) > 0)";
+    nodes[0].sql(callers).expect("it is called");
+    nodes[1].sql(&function(10)).expect("the function is replaced");
+    quiesce(&nodes);
+    let answered = compare(&mut nodes);
+    assert_eq!(answered, Ok(()));
+    let rows = nodes[0].sql("SELECT d FROM t ORDER BY id").expect("rows are read");
+    assert_eq!(format!("{rows:?}"), r#"[[Some("11")], [Some("12")], [Some("15")]]"#);
 }

@@ -23,6 +23,8 @@ pub struct FormatSettings {
     pub bytea_output: ByteaOutput,
     /// `standard_conforming_strings`.
     pub standard_conforming_strings: bool,
+    /// `check_function_bodies`.
+    pub check_function_bodies: bool,
 }
 
 /// First part of `DateStyle`.
@@ -82,6 +84,7 @@ impl FormatSettings {
             || self.extra_float_digits != other.extra_float_digits
             || self.bytea_output != other.bytea_output
             || self.standard_conforming_strings != other.standard_conforming_strings
+            || self.check_function_bodies != other.check_function_bodies
     }
 }
 
@@ -96,6 +99,7 @@ impl Default for FormatSettings {
             extra_float_digits: 1,
             bytea_output: ByteaOutput::Hex,
             standard_conforming_strings: true,
+            check_function_bodies: true,
         }
     }
 }

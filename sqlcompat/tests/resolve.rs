@@ -76,14 +76,14 @@ fn answer(
             match resolve_function(types, &call)? {
                 ResolvedCall::Cast(target) => cast(types, arguments[0], target),
                 ResolvedCall::Function(found) => {
-                    let node = match found.row.kind {
+                    let node = match found.routine.kind() {
                         _ if kind == "window" => "windowfunc",
                         FunctionKind::Aggregate => "aggref",
                         FunctionKind::Plain | FunctionKind::Window | FunctionKind::Procedure => {
                             "funcexpr"
                         }
                     };
-                    Ok(format!("{node} {} {}", found.row.oid, named(found.result)))
+                    Ok(format!("{node} {} {}", found.routine.oid(), named(found.result)))
                 }
             }
         }

@@ -130,6 +130,7 @@ pub(super) fn format_settings(raw: &dyn Fn(&str) -> String) -> FormatSettings {
             _ => ByteaOutput::Hex,
         },
         standard_conforming_strings: raw("standard_conforming_strings") == "on",
+        check_function_bodies: raw("check_function_bodies") == "on",
     }
 }
 

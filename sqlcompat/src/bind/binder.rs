@@ -1,6 +1,7 @@
 //! The state of binding one statement.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use sqlparser::ast::{BinaryOperator, CastKind, Expr, Ident, ObjectName, ObjectNamePart, Spanned};
 use sqlparser::tokenizer::{Location, Span};
@@ -8,6 +9,7 @@ use sqlparser::tokenizer::{Location, Span};
 use super::context::{BindContext, Parameters};
 use super::resolve::Types;
 use super::scope::{CteEntry, Scope};
+use super::sql_function::{Frame, TableQuery};
 use super::tree::{At, RelationId, Relations};
 use super::view_target::WrittenView;
 use crate::error::{SqlError, SqlState};
@@ -62,6 +64,16 @@ pub(crate) struct Binder<'a> {
     pub(crate) expect_table_function: bool,
     /// Result columns of the last function of a `FROM` item; empty for one without OUT columns.
     pub(crate) table_function_columns: Vec<(String, Oid)>,
+    /// The function of a `FROM` item is one of `ROWS FROM`.
+    pub(crate) in_rows_from: bool,
+    /// The rows of the last function of a `FROM` item, where it is one of the user's that yields rows.
+    pub(crate) table_function_query: Option<TableQuery>,
+    /// The user's functions that the text calls, those in bodies of others not among them.
+    pub(crate) called: BTreeSet<Oid>,
+    /// Functions whose bodies are being bound, innermost last.
+    pub(crate) frames: Vec<Frame>,
+    /// No queries may come of what is bound: SQLite admits none in conditions and indexes of tables.
+    pub(crate) queryless: bool,
     /// Physical name of the table that the statement writes, which no alias may be.
     pub(crate) target_name: String,
     /// Rows are to be locked (`FOR UPDATE`).
@@ -108,6 +120,11 @@ impl<'a> Binder<'a> {
             view_depth: 0,
             expect_table_function: false,
             table_function_columns: Vec::new(),
+            in_rows_from: false,
+            table_function_query: None,
+            called: BTreeSet::new(),
+            frames: Vec::new(),
+            queryless: false,
             target_name: String::new(),
             row_locks: false,
             uses: Uses::default(),

@@ -211,7 +211,7 @@ impl Binder<'_> {
     }
 
     /// `(row).field`.
-    fn field(&mut self, value: Expr, field: &ast::Expr) -> Result<Expr, SqlError> {
+    pub(super) fn field(&mut self, value: Expr, field: &ast::Expr) -> Result<Expr, SqlError> {
         let ast::Expr::Identifier(ident) = field else {
             return Err(SqlError::unsupported("this form of field selection"));
         };

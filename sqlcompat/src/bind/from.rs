@@ -452,12 +452,7 @@ impl Binder<'_> {
         (scope.hidden, scope.used_from_inside) = outer;
         let mut bound = bound?;
         bound.lateral = used;
-        let mut columns = output_columns(&bound.columns);
-        if used {
-            for (index, column) in columns.iter_mut().enumerate() {
-                column.sql = ColumnSql::JsonElement(index);
-            }
-        }
+        let columns = subquery_columns(&bound.columns, used);
         let relation = Relation {
             alias: String::new(),
             qualifier: String::new(),
@@ -513,6 +508,17 @@ fn table_oid_column(oid: Oid) -> RelationColumn {
 
 pub(crate) fn plain_column(name: String, sql: ColumnSql, type_oid: Oid) -> RelationColumn {
     RelationColumn { name, sql, type_oid, typmod: -1, origin: None, not_null: false, system: false }
+}
+
+/// The columns of a subquery in `FROM`; `packed` where they come as one JSON array per row.
+pub(crate) fn subquery_columns(columns: &[OutputColumn], packed: bool) -> Vec<RelationColumn> {
+    let mut columns = output_columns(columns);
+    if packed {
+        for (index, column) in columns.iter_mut().enumerate() {
+            column.sql = ColumnSql::JsonElement(index);
+        }
+    }
+    columns
 }
 
 /// A query's output columns as a relation's; in SQLite they are `c1`, `c2`, ….

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 use super::binder::Binder;
 use super::operator::type_arguments;
 use super::resolve::{
-    ArgumentSource, CallShape, FunctionCall, ResolvedCall, ResolvedFunction, VariadicUse,
+    ArgumentSource, CallShape, FunctionCall, ResolvedCall, ResolvedFunction, Routine, VariadicUse,
     resolve_function,
 };
 use super::scope::CallRules;
@@ -17,6 +17,7 @@ use crate::builtin::{AggregateKind, CastContext, FunctionKind, aggregate};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse;
+use crate::schema::Function;
 
 /// A call as written, its arguments bound.
 struct Written<'e> {
@@ -55,7 +56,7 @@ impl<'e> Written<'e> {
     }
 }
 
-impl Binder<'_> {
+impl<'a> Binder<'a> {
     /// A call of a function of `pg_catalog` with bound arguments.
     ///
     /// # Errors
@@ -67,6 +68,34 @@ impl Binder<'_> {
         at: At,
     ) -> Result<Expr, SqlError> {
         self.resolve_call(Written::plain(name, arguments, at))
+    }
+
+    /// As [`Self::call_named`], of a function that the search path finds.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn call_unqualified(
+        &mut self,
+        name: &str,
+        arguments: Vec<Expr>,
+        at: At,
+    ) -> Result<Expr, SqlError> {
+        let written = Written::plain(name, arguments, at);
+        self.resolve_call(Written { schema: None, ..written })
+    }
+
+    /// As [`Self::call_named`], of a call in `FROM`.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn call_in_from(
+        &mut self,
+        name: &str,
+        arguments: Vec<Expr>,
+        at: At,
+    ) -> Result<Expr, SqlError> {
+        let written = Written::plain(name, arguments, at);
+        self.resolve_call(Written { in_from: true, ..written })
     }
 
     /// A call as the text has it.
@@ -451,8 +480,13 @@ impl Binder<'_> {
                 over: written.over.is_some(),
             },
         };
-        let resolved =
-            resolve_function(self.types, &call).map_err(|error| error.at(at.position()))?;
+        let resolved = match resolve_function(self.types, &call) {
+            Ok(resolved) => resolved,
+            Err(error) => match self.field_by_call(&written) {
+                Some(field) => return field,
+                None => return Err(error.at(at.position())),
+            },
+        };
         match resolved {
             ResolvedCall::Cast(target) => {
                 let argument = written.arguments.into_iter().next().unwrap_or_else(Expr::null);
@@ -465,10 +499,13 @@ impl Binder<'_> {
     fn make_call(
         &mut self,
         mut written: Written<'_>,
-        function: &ResolvedFunction,
+        function: &ResolvedFunction<'a>,
     ) -> Result<Expr, SqlError> {
         let at = written.at;
-        let row = function.row;
+        let row = match function.routine {
+            Routine::Builtin(row) => row,
+            Routine::User(user) => return self.make_user_call(written, function, user),
+        };
         let is_hypothetical =
             aggregate(row.oid).is_some_and(|it| it.kind == AggregateKind::Hypothetical);
         if is_hypothetical && written.over.is_none() {
@@ -525,6 +562,39 @@ impl Binder<'_> {
         Ok(Expr::new(Node::Aggregate(Box::new(aggregate)), function.result).at(at))
     }
 
+    /// A field of a row that is written like a function of it.
+    fn field_by_call(&mut self, written: &Written<'_>) -> Option<Result<Expr, SqlError>> {
+        let ([row], None) = (&written.arguments[..], &written.schema) else { return None };
+        let plain = written.names.is_empty() && !written.variadic && written.over.is_none();
+        if !plain || written.in_from {
+            return None;
+        }
+        let fields = self.row_type_columns(row.type_oid).or_else(|| match row.type_oid {
+            Oid::RECORD => self.record_fields(row),
+            _ => None,
+        })?;
+        if !fields.iter().any(|(name, ..)| *name == written.name) {
+            return None;
+        }
+        let field = ast::Expr::Identifier(ast::Ident::with_quote('"', written.name.as_str()));
+        Some(self.field(row.clone(), &field))
+    }
+
+    fn make_user_call(
+        &mut self,
+        written: Written<'_>,
+        function: &ResolvedFunction<'a>,
+        user: &'a Function,
+    ) -> Result<Expr, SqlError> {
+        let mut given = Vec::with_capacity(written.arguments.len());
+        for (index, argument) in written.arguments.into_iter().enumerate() {
+            let target = function.arguments.get(index).copied().unwrap_or(Oid::ANY);
+            given.push(self.argument(argument, target)?);
+        }
+        let arguments = self.fill_parameters(given, function)?;
+        self.user_call(user, function, arguments, written.in_from, written.at)
+    }
+
     /// 0A000 for a set-returning function in the arguments of an aggregate or a window function.
     fn refuse_sets(&mut self, arguments: &[Expr], window: bool) -> Result<(), SqlError> {
         let Some(sets) = self.scope().set_returning else { return Ok(()) };
@@ -569,7 +639,7 @@ impl Binder<'_> {
     fn fill_parameters(
         &mut self,
         given: Vec<Expr>,
-        function: &ResolvedFunction,
+        function: &ResolvedFunction<'_>,
     ) -> Result<Vec<Expr>, SqlError> {
         let mut given: Vec<Option<Expr>> = given.into_iter().map(Some).collect();
         let mut filled = Vec::with_capacity(function.sources.len());
@@ -594,6 +664,9 @@ impl Binder<'_> {
         let ast = parse::expression(text)?;
         self.in_other_text(|binder| {
             let bound = binder.expr(&ast)?;
+            if super::resolve::is_polymorphic(type_oid) {
+                return Ok(bound);
+            }
             binder.coerce(bound, type_oid, -1, CastContext::Assignment)
         })
     }

@@ -15,12 +15,10 @@ use super::binder::Binder;
 use super::from::output_columns;
 use super::query::plain_query;
 use super::tree::{
-    Aggregate, At, Body, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select,
-    SortBy, SortKey, Source, Window,
+    At, Body, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select, SortBy, SortKey,
+    Source, Window,
 };
-use crate::builtin::functions_by_name;
 use crate::error::SqlError;
-use crate::oid::Oid;
 
 /// What only the outer layer computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -227,19 +225,12 @@ impl Binder<'_> {
             SortBy::Output(index) => !inner.outer.is_in(&select.items[*index]),
             SortBy::Expr(expr) => !inner.outer.is_in(expr),
         });
-        let row = functions_by_name("row_number").first().filter(|_| by_row)?;
+        if !by_row {
+            return None;
+        }
         let keys = order_by.iter().map(|key| by_expression(key, &select.items));
         let over = Window { order_by: keys.collect(), ..Window::default() };
-        let call = Aggregate {
-            row,
-            arguments: Vec::new(),
-            type_arguments: Vec::new(),
-            distinct: false,
-            order_by: Vec::new(),
-            filter: None,
-            over: Some(over),
-        };
-        let number = Expr::new(Node::Aggregate(Box::new(call)), Oid::INT8);
+        let number = super::window::row_number(over)?;
         let by = SortBy::Expr(inner.output(number));
         Some(SortKey { by, descending: false, nulls_first: false })
     }

@@ -26,6 +26,9 @@ impl Binder<'_> {
             Value::Boolean(value) => Ok(Expr::boolean(*value).at(at)),
             Value::Null => Ok(Expr::null().at(at)),
             Value::Placeholder(text) => {
+                if let Some(parameter) = self.numbered_parameter(text, at) {
+                    return parameter;
+                }
                 let (number, type_oid) = self.parameter(text, at)?;
                 let base = self.types.base(type_oid);
                 let parameter = Expr::new(Node::Parameter(number), base).at(at);

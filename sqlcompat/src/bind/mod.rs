@@ -50,6 +50,7 @@ mod scope;
 mod search_cycle;
 mod select;
 mod snapshot;
+mod sql_function;
 mod steps;
 mod stored_query;
 mod table_function;
@@ -70,5 +71,6 @@ pub use scalar::{
     LoweredQuery, LoweredScalar, ScalarScope, SchemaPlace, bind_expression_in, bind_query,
     bind_scalar_expression,
 };
+pub use sql_function::check_function;
 pub(crate) use stored_query::unpopulated;
 pub use updatable::{Reason, UpdatableView, relation_events, updatability};

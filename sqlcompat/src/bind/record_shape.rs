@@ -56,7 +56,17 @@ impl Binder<'_> {
                 let entry = self.ctes.iter().rev().find(|it| it.sql_name == *name)?;
                 entry.records.get(index)?.clone()
             }
-            Source::Table(..) | Source::Function(_) | Source::Given => None,
+            // A set of rows of the user's in a select list is the elements of an array.
+            Source::Function(source) => match &source.calls.get(index)?.0.node {
+                Node::Call(call) => match &call.arguments.first()?.node {
+                    Node::ArrayQuery(query) if call.row.name == "unnest" => {
+                        self.output_fields(query, 0, depth)
+                    }
+                    _ => None,
+                },
+                _ => None,
+            },
+            Source::Table(..) | Source::Given => None,
         }
     }
 

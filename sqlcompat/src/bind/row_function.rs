@@ -31,6 +31,25 @@ impl Binder<'_> {
             return Ok((!columns.is_empty()).then_some(columns));
         }
         let Node::Call(function) = &mut call.node else { return Ok(None) };
+        let fields = self.defined_columns(alias, at)?;
+        let definitions: Vec<serde_json::Value> = fields
+            .iter()
+            .map(|(name, type_oid, typmod)| serde_json::json!([name, type_oid.0, typmod]))
+            .collect();
+        let definitions = serde_json::Value::Array(definitions).to_string();
+        function.arguments.push(Expr::new(Node::Literal(Datum::Text(definitions)), Oid::TEXT));
+        Ok(Some(fields))
+    }
+
+    /// The columns that a column definition list has.
+    ///
+    /// # Errors
+    /// 42601 without one.
+    pub(super) fn defined_columns(
+        &self,
+        alias: Option<&TableAlias>,
+        at: At,
+    ) -> Result<Vec<Field>, SqlError> {
         let mut fields = Vec::new();
         for column in alias.iter().flat_map(|alias| &alias.columns) {
             let Some(data_type) = &column.data_type else {
@@ -47,13 +66,7 @@ impl Binder<'_> {
             )
             .at(at.position()));
         }
-        let definitions: Vec<serde_json::Value> = fields
-            .iter()
-            .map(|(name, type_oid, typmod)| serde_json::json!([name, type_oid.0, typmod]))
-            .collect();
-        let definitions = serde_json::Value::Array(definitions).to_string();
-        function.arguments.push(Expr::new(Node::Literal(Datum::Text(definitions)), Oid::TEXT));
-        Ok(Some(fields))
+        Ok(fields)
     }
 
     /// The columns of a row type.

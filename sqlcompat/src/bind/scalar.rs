@@ -7,6 +7,7 @@ use super::context::{BindContext, Parameters};
 use super::scope::{CallRules, Scope};
 use super::tree::{ColumnSql, Node, Relation, RelationColumn, Source};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
@@ -89,6 +90,8 @@ pub struct LoweredScalar {
     pub immutable: bool,
     /// Whether it is a literal, so that SQLite may keep it as a DEFAULT.
     pub constant: bool,
+    /// The user's functions that it calls.
+    pub functions: BTreeSet<Oid>,
 }
 
 /// A query, bound and lowered.
@@ -106,6 +109,8 @@ pub struct LoweredQuery {
     pub text: String,
     /// The names of user relations and types in that text, in order.
     pub names: Vec<NameUse<Oid>>,
+    /// The user's functions that it calls.
+    pub functions: BTreeSet<Oid>,
 }
 
 /// Binds an expression of the schema; `expected` is the type it is assigned to, with its modifier.
@@ -140,6 +145,7 @@ pub fn bind_expression_in(
 ) -> Result<LoweredScalar, SqlError> {
     let cx = BindContext { parameters: Parameters::None, ..*cx };
     let mut binder = Binder::new(&cx, text);
+    binder.queryless = matches!(scope, ScalarScope::Table { .. });
     binder.enter_scalar_scope(scope)?;
     let clause = place.plural();
     let rules = CallRules {
@@ -161,8 +167,8 @@ pub fn bind_expression_in(
     let mut lowering = Lowering::new(binder.types, &binder.relations);
     lowering.unqualified = true;
     lowering.expr(&bound)?;
-    let immutable = !lowering.volatile;
-    Ok(LoweredScalar { sql: lowering.out, type_oid, typmod, immutable, constant })
+    let (sql, immutable) = (lowering.out, !lowering.volatile);
+    Ok(LoweredScalar { sql, type_oid, typmod, immutable, constant, functions: binder.called })
 }
 
 /// Binds a query that defines a view or fills a table. It must not have parameters.
@@ -197,6 +203,7 @@ pub fn bind_query(
         unpopulated: binder.unpopulated,
         text: text.to_owned(),
         names,
+        functions: binder.called,
     })
 }
 

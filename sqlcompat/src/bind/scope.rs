@@ -314,6 +314,9 @@ impl Binder<'_> {
         if let Some(relation) = self.find_relation(None, &name, at)? {
             return Ok(self.whole_row(relation, at));
         }
+        if let Some(parameter) = self.frame_parameter(&name, at) {
+            return Ok(parameter);
+        }
         if ident.quote_style.is_none() && is_parameterless(&name) {
             return self.parameterless(&name, at);
         }
@@ -346,12 +349,20 @@ impl Binder<'_> {
             }
         };
         let Some(relation) = self.find_relation(schema, table, at)? else {
+            if let Some(parameter) = self.qualified_parameter(&names, at)? {
+                return Ok(parameter);
+            }
             return Err(self.missing_relation(schema, table, at));
         };
         let columns = &self.relations.get(relation).columns;
         let index = columns.iter().position(|it| &it.name == column);
         match index.and_then(|index| u16::try_from(index).ok()) {
             Some(index) => Ok(self.column(relation, index, at)),
+            // A function of the row may be written like a column of it.
+            None if self.cx.catalog.function_names.contains_key(column) => {
+                let row = self.whole_row(relation, at);
+                self.call_unqualified(column, vec![row], at)
+            }
             None => Err(SqlError::new(
                 SqlState::UNDEFINED_COLUMN,
                 format!("column {table}.{column} does not exist"),

@@ -56,7 +56,11 @@ impl Binder<'_> {
         self.expect_table_function = false;
         self.scope().calls = rules;
         let columns = std::mem::take(&mut self.table_function_columns);
+        let query = self.table_function_query.take();
         let mut call = call?;
+        if let Some(query) = query {
+            return self.add_table_query(&local, query, ordinality, alias, at);
+        }
         if columns.is_empty()
             && let Some(fields) = self.row_fields(&mut call, alias, at)?
         {
@@ -68,6 +72,7 @@ impl Binder<'_> {
         } else {
             columns
         };
+        let is_set = matches!(&call.node, Node::Call(call) if call.row.returns_set);
         let single = named.len() == 1;
         let columns: Vec<RelationColumn> = named
             .into_iter()
@@ -77,7 +82,11 @@ impl Binder<'_> {
                 plain_column(name, ColumnSql::Name(sql), type_oid)
             })
             .collect();
-        self.add_relation(function_relation((local, call), columns, ordinality), alias, at)
+        let mut relation = function_relation((local, call), columns, ordinality);
+        if let (false, true, Some(number)) = (is_set, ordinality, relation.columns.last_mut()) {
+            number.sql = ColumnSql::Constant("1".to_owned());
+        }
+        self.add_relation(relation, alias, at)
     }
 
     /// A set-returning call in the select list: a join with the set.
@@ -87,7 +96,7 @@ impl Binder<'_> {
     pub(crate) fn set_returning(
         &mut self,
         call: Expr,
-        function: &ResolvedFunction,
+        function: &ResolvedFunction<'_>,
     ) -> Result<Expr, SqlError> {
         let at = call.at;
         if let Some(clause) = self.scope().calls.no_sets {
@@ -110,7 +119,7 @@ impl Binder<'_> {
             )
             .at(at.position()));
         }
-        if function.columns.is_empty() && function.row.result == Oid::RECORD {
+        if function.columns.is_empty() && function.routine.result() == Oid::RECORD {
             return Err(undetermined_row(function, at));
         }
         if function.columns.len() > 1 {
@@ -143,7 +152,11 @@ impl Binder<'_> {
     }
 
     /// A set-returning call of several columns in the select list: rows, of which there may be no other set beside them.
-    fn set_of_rows(&mut self, call: Expr, function: &ResolvedFunction) -> Result<Expr, SqlError> {
+    fn set_of_rows(
+        &mut self,
+        call: Expr,
+        function: &ResolvedFunction<'_>,
+    ) -> Result<Expr, SqlError> {
         let at = call.at;
         if let Some(id) = self.scope().set_returning {
             // The same call once more: `(f(x)).a, (f(x)).b`.
@@ -268,13 +281,18 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported("this item of ROWS FROM"));
             };
             let ordinality = ordinality && first.is_none();
-            let id = self.table_function(&function.name, &list.args, ordinality, None)?;
+            self.in_rows_from = args.len() > 1;
+            let id = self.table_function(&function.name, &list.args, ordinality, None);
+            self.in_rows_from = false;
+            let id = id?;
             let Some(joined) = first else {
                 first = Some(id);
                 continue;
             };
             let other = self.relations.get(id).clone();
-            let Source::Function(source) = other.source else { continue };
+            let Source::Function(source) = other.source else {
+                return Err(SqlError::unsupported("this item of ROWS FROM"));
+            };
             let [(call, _)] = &source.calls[..] else {
                 return Err(SqlError::unsupported("this item of ROWS FROM"));
             };
@@ -308,8 +326,8 @@ fn row_number() -> RelationColumn {
 }
 
 /// The error of a set of records of which nothing says what columns they have.
-fn undetermined_row(function: &ResolvedFunction, at: At) -> SqlError {
-    let message = format!("could not determine row type for result of {}", function.row.name);
+fn undetermined_row(function: &ResolvedFunction<'_>, at: At) -> SqlError {
+    let message = format!("could not determine row type for result of {}", function.routine.name());
     SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
         .with_hint(
             "Provide a non-null record argument, or call the function in the FROM clause using a \

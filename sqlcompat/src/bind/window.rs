@@ -7,8 +7,8 @@ use sqlparser::ast::{self, WindowFrameBound, WindowFrameUnits, WindowType};
 
 use super::binder::Binder;
 use super::resolve::can_coerce;
-use super::tree::{Expr, Frame, FrameBound, Node, RelationId, SortBy, SortKey, Window};
-use crate::builtin::CastContext;
+use super::tree::{Aggregate, Expr, Frame, FrameBound, Node, RelationId, SortBy, SortKey, Window};
+use crate::builtin::{CastContext, functions_by_name};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -292,4 +292,18 @@ fn require_frame_order(
         }
         (Preceding(_) | CurrentRow | Following(_), _) => return Ok(()),
     }))
+}
+
+/// `row_number() OVER (…)`.
+pub(crate) fn row_number(over: Window) -> Option<Expr> {
+    let call = Aggregate {
+        row: functions_by_name("row_number").first()?,
+        arguments: Vec::new(),
+        type_arguments: Vec::new(),
+        distinct: false,
+        order_by: Vec::new(),
+        filter: None,
+        over: Some(over),
+    };
+    Some(Expr::new(Node::Aggregate(Box::new(call)), Oid::INT8))
 }

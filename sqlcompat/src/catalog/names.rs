@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::tsv::Table;
-use crate::bind::resolve::Types;
-use crate::builtin::{self, FunctionRow, OperatorRow, quote_identifier};
+use crate::bind::resolve::{Routine, Types};
+use crate::builtin::{self, OperatorRow, quote_identifier};
 use crate::oid::Oid;
 use crate::schema::{Catalog, Relation, TEMPORARY_NAMESPACE, UserType};
 use crate::types::{ObjectClass, TypeNames, TypeShape};
@@ -291,27 +291,46 @@ impl<'a> Names<'a> {
         Some(self.path(true).iter().any(|(it, _)| *it == info.namespace))
     }
 
+    /// The function with this OID.
+    #[must_use]
+    pub fn routine(self, oid: Oid) -> Option<Routine<'a>> {
+        let builtin = builtin::function_by_oid(oid).map(Routine::Builtin);
+        builtin.or_else(|| self.catalog.functions.get(&oid).map(Routine::User))
+    }
+
+    /// All functions of a name, with their schemas.
+    fn routines_named(self, name: &str) -> Vec<Routine<'a>> {
+        let builtin = builtin::functions_by_name(name).iter().map(Routine::Builtin);
+        let user = self.catalog.function_names.get(name).into_iter().flatten();
+        let user = user.filter_map(|oid| self.catalog.functions.get(oid)).map(Routine::User);
+        builtin.chain(user).collect()
+    }
+
     /// Whether the function is found by its name and argument types alone; `None` if there is none.
     #[must_use]
     pub fn function_is_visible(self, oid: Oid) -> Option<bool> {
-        builtin::function_by_oid(oid).map(|it| it.namespace == builtin::PG_CATALOG)
+        Some(self.types().finds_function(self.routine(oid)?))
     }
 
     /// The function's name as `regproc` shows it: alone if it names one function only.
     #[must_use]
     pub fn function_text(self, oid: Oid) -> Option<String> {
-        let row = builtin::function_by_oid(oid)?;
-        let namesakes = builtin::functions_by_name(row.name);
-        let unique = namesakes.iter().filter(|it| it.namespace == builtin::PG_CATALOG).count() == 1;
-        Some(self.shown(row.namespace, row.name, unique && row.namespace == builtin::PG_CATALOG))
+        let routine = self.routine(oid)?;
+        let path = self.path(true);
+        let in_path = |it: &Routine<'_>| path.iter().any(|(schema, _)| *schema == it.namespace());
+        let namesakes = self.routines_named(routine.name()).into_iter().filter(in_path);
+        let unique = namesakes.count() == 1 && in_path(&routine);
+        Some(self.shown(routine.namespace(), routine.name(), unique))
     }
 
     /// The function's name and argument types as `regprocedure` shows them.
     #[must_use]
     pub fn function_signature(self, oid: Oid) -> Option<String> {
-        let row = builtin::function_by_oid(oid)?;
-        let name = self.shown(row.namespace, row.name, row.namespace == builtin::PG_CATALOG);
-        let arguments: Vec<_> = row.arguments.iter().map(|it| self.types().format(*it)).collect();
+        let routine = self.routine(oid)?;
+        let visible = self.types().finds_function(routine);
+        let name = self.shown(routine.namespace(), routine.name(), visible);
+        let arguments = routine.arguments().iter().map(|it| self.types().format(*it));
+        let arguments: Vec<_> = arguments.collect();
         Some(format!("{name}({})", arguments.join(",")))
     }
 
@@ -324,17 +343,25 @@ impl<'a> Names<'a> {
     fn find_functions(self, text: &str) -> Option<Vec<Oid>> {
         let (name, arguments) = name_and_types(text)?;
         let (schema, name) = qualified_name(name)?;
-        let namespace =
-            schema.as_deref().map_or(Some(builtin::PG_CATALOG), |it| self.namespace_oid(it));
+        let schemas: Vec<Oid> = match schema.as_deref() {
+            Some(schema) => self.namespace_oid(schema).into_iter().collect(),
+            None => self.path(true).into_iter().map(|(schema, _)| schema).collect(),
+        };
         let wanted = match arguments {
             Some(arguments) => Some(self.type_list(arguments)?),
             None => None,
         };
-        let matches = |row: &&FunctionRow| {
-            Some(row.namespace) == namespace
-                && wanted.as_ref().is_none_or(|wanted| row.arguments == wanted)
-        };
-        Some(builtin::functions_by_name(&name).iter().filter(matches).map(|it| it.oid).collect())
+        let mut found: Vec<Routine<'_>> = Vec::new();
+        for schema in schemas {
+            for it in self.routines_named(&name) {
+                let fits = it.namespace() == schema
+                    && wanted.as_ref().is_none_or(|wanted| it.arguments() == wanted);
+                if fits && !found.iter().any(|earlier| earlier.arguments() == it.arguments()) {
+                    found.push(it);
+                }
+            }
+        }
+        Some(found.into_iter().map(Routine::oid).collect())
     }
 
     /// The only function that the text means.
@@ -447,6 +474,9 @@ pub fn class_of(catalog: &Catalog, object: Oid) -> Option<u32> {
     }
     if catalog.types.contains_key(&object) {
         return Some(1247);
+    }
+    if catalog.functions.contains_key(&object) {
+        return Some(1255);
     }
     if catalog.namespaces.values().any(|it| it.oid == object) {
         return Some(2615);

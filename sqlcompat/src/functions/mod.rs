@@ -68,6 +68,7 @@ mod system_definition;
 mod system_information;
 mod system_pretty;
 mod system_privileges;
+mod system_routines;
 mod system_rows;
 mod system_visibility;
 mod text;
@@ -133,7 +134,12 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
     &[bit_string::FUNCTIONS, money::FUNCTIONS, money::IDENTIFIERS],
     &[network::NETWORK, network::HARDWARE],
     &[range::FUNCTIONS, multirange::FUNCTIONS, multirange::OPERATORS],
-    &[system_definition::FUNCTIONS, system_information::FUNCTIONS, system_visibility::FUNCTIONS],
+    &[
+        system_definition::FUNCTIONS,
+        system_information::FUNCTIONS,
+        system_routines::FUNCTIONS,
+        system_visibility::FUNCTIONS,
+    ],
     system_privileges::FUNCTIONS,
     &[
         binary::FUNCTIONS,

@@ -1,18 +1,15 @@
-//! About the server, the session, and functions: `version`, `current_database`, encodings, sizes,
-//! `pg_get_function_arguments` and its kin.
+//! About the server and the session: `version`, `current_database`, encodings, sizes,
+//! properties of indexes.
 //!
 //! What only the server knows is asked of it ([`SessionHost::call`](super::SessionHost::call)), by the function's SQLite
 //! name. Sizes and counters that it does not keep are NULL and 0.
 
 use super::call::boolean;
-use super::system_visibility::{oid_datum, relation_argument, text_or_null, with_names};
+use super::system_visibility::{oid_datum, relation_argument};
 use super::{Call, ScalarFunction};
 use crate::bind::relation_events;
-use crate::builtin::{self, AggregateKind, FunctionRow, quote_identifier};
-use crate::catalog::Names;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
-use crate::oid::Oid;
 use crate::schema::Relation;
 
 /// The functions of this file.
@@ -83,17 +80,6 @@ pub(crate) const FUNCTIONS: &[ScalarFunction] = &[
         counter(call, "pg_pg_stat_get_numscans")
     })
     .stable(),
-    ScalarFunction::strict("pg_pg_get_function_arguments", |call| {
-        of_function(call, |names, row| argument_list(names, row, true))
-    })
-    .stable(),
-    ScalarFunction::strict("pg_pg_get_function_identity_arguments", |call| {
-        of_function(call, |names, row| argument_list(names, row, false))
-    })
-    .stable(),
-    ScalarFunction::strict("pg_pg_get_function_result", |call| of_function(call, result_text))
-        .stable(),
-    ScalarFunction::strict("pg_pg_get_function_arg_default", argument_default).stable(),
     ScalarFunction::strict("pg_pg_index_column_has_property", index_column_property).stable(),
 ];
 
@@ -281,95 +267,6 @@ fn relation_filenode(call: &Call) -> Result<Datum, SqlError> {
         Some(Relation::View(it)) if it.materialized_in.is_some() => oid_datum(oid),
         Some(Relation::View(_)) | None => Datum::Null,
     })
-}
-
-/// Something about a function; NULL if there is none.
-fn of_function(
-    call: &Call,
-    describe: impl FnOnce(Names<'_>, &FunctionRow) -> Option<String>,
-) -> Result<Datum, SqlError> {
-    let row = builtin::function_by_oid(call.oid(0)?);
-    Ok(text_or_null(with_names(call, |names| row.and_then(|row| describe(names, row)))))
-}
-
-/// One argument: its mode unless it is IN, its name, its type, its default.
-struct Argument {
-    mode: u8,
-    text: String,
-}
-
-/// The arguments of a function as a declaration has them, columns of `TABLE` not among them.
-fn arguments(names: Names<'_>, row: &FunctionRow, defaults: bool) -> Vec<Argument> {
-    let types = if row.all_arguments.is_empty() { row.arguments } else { row.all_arguments };
-    let inputs = row.arguments.len();
-    let mut input = 0;
-    let mut list = Vec::new();
-    for (position, type_oid) in types.iter().enumerate() {
-        let last_input = input + 1 == inputs;
-        let mode = match row.modes.get(position) {
-            Some(mode) => *mode,
-            None if row.variadic != Oid(0) && last_input => b'v',
-            None => b'i',
-        };
-        let mut text = match mode {
-            b'o' => "OUT ".to_owned(),
-            b'b' => "INOUT ".to_owned(),
-            b'v' => "VARIADIC ".to_owned(),
-            _ => String::new(),
-        };
-        if let Some(name) = row.names.get(position).filter(|it| !it.is_empty()) {
-            text.push_str(&quote_identifier(name));
-            text.push(' ');
-        }
-        text.push_str(&names.types().format(*type_oid));
-        if !matches!(mode, b'o' | b't') {
-            let from_end = inputs - input;
-            let default =
-                row.defaults.len().checked_sub(from_end).and_then(|at| row.defaults.get(at));
-            if let Some(default) = default.filter(|_| defaults) {
-                text.push_str(" DEFAULT ");
-                text.push_str(default);
-            }
-            input += 1;
-        }
-        list.push(Argument { mode, text });
-    }
-    list.retain(|it| it.mode != b't');
-    list
-}
-
-fn argument_list(names: Names<'_>, row: &FunctionRow, defaults: bool) -> Option<String> {
-    let list = arguments(names, row, defaults);
-    let texts: Vec<&str> = list.iter().map(|it| it.text.as_str()).collect();
-    let aggregate = builtin::aggregate(row.oid).filter(|it| it.kind != AggregateKind::Normal);
-    let Some(aggregate) = aggregate else { return Some(texts.join(", ")) };
-    let (direct, mut ordered) = texts.split_at_checked(usize::from(aggregate.direct_arguments))?;
-    // A variadic direct argument takes the ordered ones too, and is shown in both places.
-    if ordered.is_empty() && list.last().is_some_and(|it| it.mode == b'v') {
-        ordered = texts.get(texts.len() - 1..).unwrap_or_default();
-    }
-    let text = format!("{} ORDER BY {}", direct.join(", "), ordered.join(", "));
-    Some(text.trim_start().to_owned())
-}
-
-fn result_text(names: Names<'_>, row: &FunctionRow) -> Option<String> {
-    let columns: Vec<_> = row
-        .out_columns()
-        .map(|(name, oid)| format!("{} {}", quote_identifier(name), names.types().format(oid)))
-        .collect();
-    if row.modes.contains(&b't') {
-        return Some(format!("TABLE({})", columns.join(", ")));
-    }
-    let result = names.types().format(row.result);
-    Some(if row.returns_set { format!("SETOF {result}") } else { result })
-}
-
-fn argument_default(call: &Call) -> Result<Datum, SqlError> {
-    let Some(row) = builtin::function_by_oid(call.oid(0)?) else { return Ok(Datum::Null) };
-    let position = usize::try_from(call.i32(1)?).unwrap_or(0);
-    let first = row.arguments.len() - row.defaults.len().min(row.arguments.len());
-    let default = position.checked_sub(first + 1).and_then(|at| row.defaults.get(at));
-    Ok(text_or_null(default.map(|it| (*it).to_owned())))
 }
 
 /// A property of an index's column; NULL for what is not known of it.

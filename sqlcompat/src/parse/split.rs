@@ -93,12 +93,33 @@ impl Piece<'_> {
 fn pieces(tokens: &[TokenWithSpan]) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = tokens;
-    while let Some(at) = rest.iter().position(|it| it.token == Token::SemiColon) {
+    while let Some(at) = semicolon(rest) {
         pieces.push(Piece { tokens: &rest[..at], semicolon: rest.get(at) });
         rest = rest.get(at + 1..).unwrap_or_default();
     }
     pieces.push(Piece { tokens: rest, semicolon: None });
     pieces
+}
+
+/// The semicolon that ends the first statement: not one of those inside `BEGIN ATOMIC … END`.
+fn semicolon(tokens: &[TokenWithSpan]) -> Option<usize> {
+    let word = |token: &Token, wanted: &str| matches!(token, Token::Word(it) if it.quote_style.is_none() && it.value.eq_ignore_ascii_case(wanted));
+    let (mut after_begin, mut inside, mut cases) = (false, false, 0usize);
+    for (at, it) in tokens.iter().enumerate() {
+        match &it.token {
+            Token::Whitespace(_) => continue,
+            Token::SemiColon if !inside => return Some(at),
+            token if after_begin && word(token, "atomic") => inside = true,
+            token if inside && word(token, "case") => cases += 1,
+            token if inside && word(token, "end") => match cases.checked_sub(1) {
+                Some(left) => cases = left,
+                None => inside = false,
+            },
+            _ => {}
+        }
+        after_begin = word(&it.token, "begin");
+    }
+    None
 }
 
 /// Parses one of several statements from its own text, to which the walk comes from the one before.

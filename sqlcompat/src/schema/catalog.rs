@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::definition::OnCommit;
+use super::function::Function;
 use super::row::{ObjectId, SchemaRow};
 use super::stored_text::StoredText;
 use super::usable::Unusable;
@@ -23,6 +24,10 @@ pub struct Catalog {
     pub sequences: BTreeMap<Oid, Sequence>,
     /// User types by OID; their array types are found through [`UserType::array_oid`].
     pub types: BTreeMap<Oid, UserType>,
+    /// Functions and procedures by OID.
+    pub functions: BTreeMap<Oid, Function>,
+    /// OIDs of functions by name, in any schema.
+    pub function_names: BTreeMap<String, Vec<Oid>>,
     /// Comments: (object OID, attribute number or 0) to text.
     pub comments: BTreeMap<(Oid, i16), String>,
     /// (schema OID, relation name) to OID, for tables, views, sequences and indexes, which share one name space.

@@ -459,6 +459,66 @@ pub(super) struct TypeDefinition {
     pub(super) other: Other,
 }
 
+/// A parameter of a function.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ParameterDefinition {
+    /// Name; empty for none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) name: String,
+    /// `i` IN, `o` OUT, `b` INOUT, `v` VARIADIC, `t` a column of TABLE.
+    pub(super) mode: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub(super) data_type: TypeReference,
+    /// Default, PostgreSQL text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) default: Option<String>,
+}
+
+/// A function or procedure.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct FunctionDefinition {
+    /// `CREATE PROCEDURE`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) procedure: bool,
+    /// Parameters in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) parameters: Vec<ParameterDefinition>,
+    /// Result type.
+    pub(super) result: TypeReference,
+    /// Returns a set.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) returns_set: bool,
+    /// `STRICT`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) strict: bool,
+    /// `i` IMMUTABLE, `s` STABLE, anything else VOLATILE.
+    pub(super) volatility: String,
+    /// `LEAKPROOF`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) leakproof: bool,
+    /// `SECURITY DEFINER`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) security_definer: bool,
+    /// `PARALLEL`: `u`, `r` or `s`.
+    pub(super) parallel: String,
+    /// `COST`, the bits of a floating-point number, if it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cost: Option<u64>,
+    /// `ROWS`, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rows: Option<u64>,
+    /// The body, as written.
+    pub(super) body: String,
+    /// The body is SQL-standard.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) standard: bool,
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
 /// A comment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

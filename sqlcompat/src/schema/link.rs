@@ -11,6 +11,7 @@
 //! 4. What cannot be carried out by the other objects as they are is left out and reported ([`super::Unusable`]).
 //! 5. OIDs are 16384 plus 30 bits of a hash of the id; a collision moves the larger id on to the next free number.
 
+mod functions;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +72,7 @@ impl Catalog {
         linker.marked_indexes();
         linker.sequences();
         linker.views();
+        linker.functions();
         linker.comments();
         linker.catalog
     }

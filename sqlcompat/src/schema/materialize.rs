@@ -169,6 +169,8 @@ struct Pair<'a> {
     new: &'a Table,
     /// Columns whose stored form changes, before and after.
     rewritten: Vec<(&'a Column, &'a Column)>,
+    /// Generated columns that are computed otherwise than before.
+    regenerated: Vec<ObjectId>,
     /// Constraints and indexes that go, those that stay, and those that come.
     constraints: Changes<String>,
     indexes: Changes<IndexSql>,
@@ -220,8 +222,14 @@ impl<'a> Pair<'a> {
                 rewritten.push((before, column));
             }
         }
-        let all = !rewritten.is_empty();
         let twin = disguised.table(new.oid).unwrap_or(new);
+        let same_functions = old_catalog.functions == new_catalog.functions;
+        let regenerated = if same_functions {
+            Vec::new()
+        } else {
+            regenerated((old_catalog, old), (disguised, twin))
+        };
+        let all = !rewritten.is_empty() || !regenerated.is_empty();
         // What the old catalog cannot lower was never made.
         let constraints = Changes::between(
             &constraint_clauses(old_catalog, old).unwrap_or_default(),
@@ -235,16 +243,38 @@ impl<'a> Pair<'a> {
             index_statements(new_catalog, new)?,
             all,
         );
-        Ok(Self { old, new, rewritten, constraints, indexes })
+        Ok(Self { old, new, rewritten, regenerated, constraints, indexes })
     }
 
     /// Whether there is anything to do.
     fn differs(&self) -> bool {
         self.old.physical_name != self.new.physical_name
             || self.old.columns != self.new.columns
+            || !self.regenerated.is_empty()
             || !self.constraints.is_empty()
             || !self.indexes.is_empty()
     }
+}
+
+/// The generated columns that are computed otherwise than before, because a function that they call has changed.
+///
+/// PostgreSQL leaves the values that are stored as they are; here they follow the function, so that rows are equal on all nodes
+/// whenever they came.
+fn regenerated(
+    (old_catalog, old): (&Catalog, &Table),
+    (new_catalog, new): (&Catalog, &Table),
+) -> Vec<ObjectId> {
+    let definition = |catalog: &Catalog, table: &Table, id: ObjectId| {
+        let column = table.columns.iter().find(|it| it.id == id)?;
+        let context = SchemaContext::new(catalog, table);
+        column_definition(catalog, table, column, "VIRTUAL", &context.bind()).ok()
+    };
+    let generated = new.columns.iter().filter(|it| !it.generation.is_written()).map(|it| it.id);
+    let changed = generated.filter(|id| {
+        let before = definition(old_catalog, old, *id);
+        before.is_some() && before != definition(new_catalog, new, *id)
+    });
+    changed.collect()
 }
 
 /// Statements written so far.
@@ -359,7 +389,9 @@ impl Script<'_> {
 
     fn columns(&mut self, pair: &Pair<'_>) -> Result<(), SqlError> {
         let table = location(pair.new);
-        let kept = |column: &Column, of: &Table| of.columns.iter().any(|it| it.id == column.id);
+        let kept = |column: &Column, of: &Table| {
+            of.columns.iter().any(|it| it.id == column.id) && !pair.regenerated.contains(&column.id)
+        };
         let mut gone: Vec<_> = pair.old.columns.iter().filter(|it| !kept(it, pair.new)).collect();
         // Generated columns go before what they are generated from.
         gone.sort_by_key(|column| column.generation.is_written());

@@ -12,6 +12,7 @@
 //! - `row`: [`SchemaRow`], one object as stored and sent; `definition`: the JSON in it.
 //! - `catalog`: [`Catalog`], all live objects; `link` makes it from rows, `usable` leaves out what cannot be carried out, `lookup`
 //!   finds things in it.
+//! - `function`: functions, which are bodies to be expanded where they are called.
 //! - `stored_text`: the text of a view, whose names mean the same for good.
 //! - `physical`: SQLite names.
 //! - `statement`: [`SchemaStatement`], DDL from binding to [`SchemaChange`]; `change`: what each statement changes.
@@ -21,6 +22,7 @@
 mod catalog;
 mod change;
 mod definition;
+mod function;
 mod link;
 mod lookup;
 mod materialize;
@@ -40,6 +42,7 @@ pub use catalog::{
     RangeUserType, Sequence, Table, TableKind, UniqueConstraint, UserType, Using, View,
 };
 pub use definition::OnCommit;
+pub use function::{Function, Parameter};
 pub use link::{PUBLIC_NAMESPACE, TEMPORARY_NAMESPACE};
 pub use lookup::{Relation, StoreTable};
 pub use materialize::{Conversion, TableStep, UniqueIndex, materialize};

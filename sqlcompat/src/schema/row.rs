@@ -55,13 +55,15 @@ pub enum ObjectKind {
     Sequence,
     /// An enum, a domain or a composite type.
     Type,
+    /// A function or procedure.
+    Function,
     /// A comment; its parent is the object commented on.
     Comment,
 }
 
 impl ObjectKind {
     /// All kinds, parents before what they contain.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Namespace,
         Self::Type,
         Self::Sequence,
@@ -70,6 +72,7 @@ impl ObjectKind {
         Self::Constraint,
         Self::Index,
         Self::View,
+        Self::Function,
         Self::Comment,
     ];
 
@@ -85,6 +88,7 @@ impl ObjectKind {
             Self::View => "view",
             Self::Sequence => "sequence",
             Self::Type => "type",
+            Self::Function => "function",
             Self::Comment => "comment",
         }
     }

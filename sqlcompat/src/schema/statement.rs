@@ -160,6 +160,15 @@ impl SchemaStatement {
             | DdlStatement::CreateRange(_) => "CREATE TYPE".to_owned(),
             DdlStatement::CreateDomain(_) => "CREATE DOMAIN".to_owned(),
             DdlStatement::CreateExtension { .. } => "CREATE EXTENSION".to_owned(),
+            DdlStatement::CreateFunction(ast) => {
+                format!("CREATE {}", ast.kind.noun().to_uppercase())
+            }
+            DdlStatement::DropRoutines { kind, .. } => {
+                format!("DROP {}", kind.noun().to_uppercase())
+            }
+            DdlStatement::AlterRoutine(routine, _) => {
+                format!("ALTER {}", routine.kind.noun().to_uppercase())
+            }
             DdlStatement::Drop { kind, .. } => format!("DROP {}", kind.tag()),
             DdlStatement::DropAbsent { tag, .. } => tag.clone(),
             DdlStatement::AlterTable(ast) => format!("ALTER {}", ast.kind.tag()),

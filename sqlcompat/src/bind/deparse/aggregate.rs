@@ -72,7 +72,7 @@ impl Deparser<'_> {
         let pairs = pieces.into_iter().zip(&row.arguments);
         let pieces = pairs.map(|(piece, target)| self.implicit(piece, *target));
         let pieces = pieces.collect::<Result<Vec<Piece>, SqlError>>()?;
-        let name = quote_identifier(row.row.name);
+        let name = quote_identifier(row.routine.name());
         let mut text = self.aggregated(&name, &pieces, direct, (star, distinct), keys)?;
         if !within_group.is_empty() {
             let keys = pieces.iter().skip(direct).zip(within_group);

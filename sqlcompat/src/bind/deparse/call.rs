@@ -9,7 +9,7 @@ use super::expression::negated;
 use super::piece::{Form, Piece, join};
 use super::{Deparser, fold};
 use crate::bind::resolve::{FunctionCall, ResolvedCall, ResolvedFunction, resolve_function};
-use crate::builtin::{CastContext, FunctionKind, PG_CATALOG, quote_identifier};
+use crate::builtin::{CastContext, FunctionKind, quote_identifier};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 
@@ -20,7 +20,7 @@ struct Arguments {
     names: Vec<String>,
 }
 
-impl Deparser<'_> {
+impl<'a> Deparser<'a> {
     /// A call of a function with a grammar of its own, or an ordinary call.
     pub(super) fn syntax_call(&mut self, expr: &Expr) -> Result<Piece, SqlError> {
         match expr {
@@ -121,11 +121,11 @@ impl Deparser<'_> {
             return self.plain_call(if shorthand { "substr" } else { "substring" }, arguments);
         }
         let (row, pieces, result) = self.called("substring", arguments)?;
-        let positions = row.row.arguments.get(1) == Some(&Oid::INT4);
+        let positions = row.routine.arguments().get(1) == Some(&Oid::INT4);
         let text = if positions {
             interleaved("SUBSTRING(", &pieces, [" FROM ", " FOR ", ""])
         } else {
-            call_text(&row, &pieces, &[])
+            self.call_text(&row, &pieces, &[])
         };
         Ok(made(text, result, &pieces))
     }
@@ -151,7 +151,7 @@ impl Deparser<'_> {
                 join(["TRIM(", side, " ", &what.text, " FROM ", &pieces[0].text, ")"], "")
             }
             // The parser does not read TRIM(BOTH FROM x), which PostgreSQL shows; the text of a view is not read again.
-            None if self.levels.is_empty() => call_text(&row, &pieces, &[]),
+            None if self.levels.is_empty() => self.call_text(&row, &pieces, &[]),
             None => join(["TRIM(", side, " FROM ", &pieces[0].text, ")"], ""),
         };
         Ok(made(text, result, &pieces))
@@ -180,7 +180,28 @@ impl Deparser<'_> {
         arguments: Vec<Piece>,
     ) -> Result<Piece, SqlError> {
         let (row, pieces, result) = self.called(name, arguments)?;
-        Ok(made(call_text(&row, &pieces, &[]), result, &pieces))
+        Ok(made(self.call_text(&row, &pieces, &[]), result, &pieces))
+    }
+
+    /// `name(a, b, c => d)`; the name with its schema where it would not be found without.
+    fn call_text(&self, row: &ResolvedFunction<'_>, pieces: &[Piece], names: &[String]) -> String {
+        let routine = row.routine;
+        let positional = pieces.len().saturating_sub(names.len());
+        let arguments: Vec<String> = pieces
+            .iter()
+            .enumerate()
+            .map(|(at, piece)| match at.checked_sub(positional).and_then(|at| names.get(at)) {
+                Some(name) => format!("{} => {}", quote_identifier(name), piece.text),
+                None => piece.text.clone(),
+            })
+            .collect();
+        let arguments = join(arguments.iter().map(String::as_str), ", ");
+        let name = quote_identifier(routine.name());
+        if self.types.finds_function(routine) {
+            return format!("{name}({arguments})");
+        }
+        let schema = self.types.namespace_name(routine.namespace()).unwrap_or_default();
+        format!("{}.{name}({arguments})", quote_identifier(schema))
     }
 
     /// Resolves a call and coerces its arguments.
@@ -188,7 +209,7 @@ impl Deparser<'_> {
         &self,
         name: &str,
         arguments: Vec<Piece>,
-    ) -> Result<(ResolvedFunction, Vec<Piece>, Oid), SqlError> {
+    ) -> Result<(ResolvedFunction<'a>, Vec<Piece>, Oid), SqlError> {
         let found: Vec<Oid> = arguments.iter().map(|piece| piece.type_oid).collect();
         let call = FunctionCall { name, arguments: &found, ..FunctionCall::default() };
         match resolve_function(self.types, &call)? {
@@ -204,7 +225,7 @@ impl Deparser<'_> {
     fn coerced(
         &self,
         arguments: Vec<Piece>,
-        row: &ResolvedFunction,
+        row: &ResolvedFunction<'_>,
     ) -> Result<Vec<Piece>, SqlError> {
         let pairs = arguments.into_iter().zip(&row.arguments);
         pairs.map(|(piece, target)| self.implicit(piece, *target)).collect()
@@ -301,9 +322,9 @@ impl Deparser<'_> {
                 let piece = pieces.into_iter().next().unwrap_or_else(|| Piece::unknown(None));
                 self.cast(piece, target, -1, CastContext::Explicit)
             }
-            ResolvedCall::Function(row) if row.row.kind == FunctionKind::Plain => {
+            ResolvedCall::Function(row) if row.routine.kind() == FunctionKind::Plain => {
                 let pieces = self.coerced(pieces, &row)?;
-                Ok(made(call_text(&row, &pieces, names), row.result, &pieces))
+                Ok(made(self.call_text(&row, &pieces, names), row.result, &pieces))
             }
             ResolvedCall::Function(_) => Err(SqlError::unsupported("an aggregate here")),
         }
@@ -368,22 +389,6 @@ impl Deparser<'_> {
 fn made(text: String, type_oid: Oid, of: &[Piece]) -> Piece {
     let of: Vec<&Piece> = of.iter().collect();
     Piece { form: Form::Call, ..Piece::made(text, type_oid, &of) }
-}
-
-/// `name(a, b, c => d)`.
-fn call_text(row: &ResolvedFunction, pieces: &[Piece], names: &[String]) -> String {
-    let schema = if row.row.namespace == PG_CATALOG { "" } else { "information_schema." };
-    let positional = pieces.len().saturating_sub(names.len());
-    let arguments: Vec<String> = pieces
-        .iter()
-        .enumerate()
-        .map(|(at, piece)| match at.checked_sub(positional).and_then(|at| names.get(at)) {
-            Some(name) => format!("{} => {}", quote_identifier(name), piece.text),
-            None => piece.text.clone(),
-        })
-        .collect();
-    let arguments = join(arguments.iter().map(String::as_str), ", ");
-    format!("{schema}{}({arguments})", quote_identifier(row.row.name))
 }
 
 /// `OPEN a word b word c)`.

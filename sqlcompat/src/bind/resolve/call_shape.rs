@@ -1,8 +1,9 @@
 //! The clauses of a call (`*`, DISTINCT, ORDER BY, WITHIN GROUP, FILTER, OVER) against the kind of function it calls.
 
 use super::function::{CallShape, FunctionCall, missing, signature, written_name};
+use super::routine::Routine;
 use super::type_facts::Types;
-use crate::builtin::{AggregateKind, AggregateRow, FunctionKind, FunctionRow, aggregate};
+use crate::builtin::{AggregateKind, AggregateRow, FunctionKind, aggregate};
 use crate::error::{SqlError, SqlState};
 
 /// Refuses clauses that the function cannot have, and functions that lack a clause they need.
@@ -14,17 +15,17 @@ use crate::error::{SqlError, SqlState};
 pub(super) fn check(
     types: Types<'_>,
     call: &FunctionCall<'_>,
-    row: &FunctionRow,
+    routine: Routine<'_>,
     spread: usize,
 ) -> Result<(), SqlError> {
-    match row.kind {
+    match routine.kind() {
         FunctionKind::Plain => plain(call),
         FunctionKind::Window => window(call),
         FunctionKind::Procedure => {
             let message = format!("{} is a procedure", signature(types, call));
             Err(wrong(message).with_hint("To call a procedure, use CALL."))
         }
-        FunctionKind::Aggregate => match aggregate(row.oid) {
+        FunctionKind::Aggregate => match aggregate(routine.oid()) {
             Some(row) if row.kind != AggregateKind::Normal => ordered_set(types, call, row, spread),
             _ => normal_aggregate(call),
         },

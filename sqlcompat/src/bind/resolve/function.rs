@@ -4,8 +4,9 @@ use super::call_shape;
 use super::candidate::{Candidate, Choice, choose};
 use super::coercion::{CoercionMethod, coercion_method};
 use super::polymorphic::{array_over, decide};
+use super::routine::Routine;
 use super::type_facts::Types;
-use crate::builtin::{CastContext, FunctionRow, TypeKind, functions_by_name};
+use crate::builtin::{CastContext, TypeKind, functions_by_name};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 
@@ -48,37 +49,37 @@ pub struct CallShape {
 
 /// What a call means.
 #[derive(Clone, Debug)]
-pub enum ResolvedCall {
+pub enum ResolvedCall<'a> {
     /// A function, an aggregate or a window function.
-    Function(ResolvedFunction),
+    Function(ResolvedFunction<'a>),
     /// A cast of the only argument to this type, written as a call: `int4(x)`.
     Cast(Oid),
 }
 
 /// A function with its types decided.
 #[derive(Clone, Debug)]
-pub struct ResolvedFunction {
-    /// The row.
-    pub row: &'static FunctionRow,
+pub struct ResolvedFunction<'a> {
+    /// The function.
+    pub routine: Routine<'a>,
     /// What each argument of the call must become, in the order written.
     pub arguments: Vec<Oid>,
     /// Where the function's parameters come from, in its own order. What VARIADIC takes are the last entries.
-    pub sources: Vec<ArgumentSource>,
+    pub sources: Vec<ArgumentSource<'a>>,
     /// How a VARIADIC parameter is filled.
     pub variadic: VariadicUse,
     /// Result type.
     pub result: Oid,
     /// Result columns of a function with OUT or TABLE parameters: name and type; empty for all others.
-    pub columns: Vec<(&'static str, Oid)>,
+    pub columns: Vec<(&'a str, Oid)>,
 }
 
 /// Where a parameter comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArgumentSource {
+pub enum ArgumentSource<'a> {
     /// The argument of the call with this index.
     Given(usize),
     /// This default expression, to be coerced to the type.
-    Default(&'static str, Oid),
+    Default(&'a str, Oid),
 }
 
 /// How a VARIADIC parameter is filled.
@@ -103,8 +104,10 @@ pub enum VariadicUse {
 
 /// A row in the light of one call.
 #[derive(Clone, Copy, Debug)]
-struct Reading {
-    row: &'static FunctionRow,
+struct Reading<'a> {
+    routine: Routine<'a>,
+    /// Where its schema stands in the search path.
+    place: usize,
     /// Number of arguments that VARIADIC takes; 0 where the parameter is filled as written.
     spread: usize,
     /// Number of parameters filled from their defaults.
@@ -116,10 +119,10 @@ struct Reading {
 /// # Errors
 /// 42883 where no function fits, 42725 where several fit equally well, 42809, 42P20 and 0A000 where the clauses do not
 /// fit the function, 42804 where polymorphic types contradict each other, 54023 for too many arguments.
-pub fn resolve_function(
-    types: Types<'_>,
+pub fn resolve_function<'a>(
+    types: Types<'a>,
     call: &FunctionCall<'_>,
-) -> Result<ResolvedCall, SqlError> {
+) -> Result<ResolvedCall<'a>, SqlError> {
     if call.arguments.len() > FUNCTION_ARGUMENTS_MAX {
         let message =
             format!("cannot pass more than {FUNCTION_ARGUMENTS_MAX} arguments to a function");
@@ -141,7 +144,7 @@ pub fn resolve_function(
             }
         }
     };
-    call_shape::check(types, call, chosen.row.row, chosen.row.spread)?;
+    call_shape::check(types, call, chosen.row.routine, chosen.row.spread)?;
     decided(types, call, &chosen).map(ResolvedCall::Function)
 }
 
@@ -155,27 +158,35 @@ fn duplicate_names(call: &FunctionCall<'_>) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// The rows that the number and the names of the arguments allow.
-fn candidates(types: Types<'_>, call: &FunctionCall<'_>) -> Vec<Candidate<Reading>> {
-    let mut found: Vec<Candidate<Reading>> = Vec::new();
-    for row in functions_by_name(call.name).iter().filter(|row| in_path(types, call, row)) {
-        if let Some(candidate) = read(row, call) {
+/// The functions that the number and the names of the arguments allow.
+fn candidates<'a>(types: Types<'a>, call: &FunctionCall<'_>) -> Vec<Candidate<Reading<'a>>> {
+    let mut found: Vec<Candidate<Reading<'a>>> = Vec::new();
+    let builtin = functions_by_name(call.name).iter().map(Routine::Builtin);
+    let user = types.functions_named(call.name).map(Routine::User);
+    for routine in builtin.chain(user) {
+        let place = place_in_path(types, call, routine);
+        if let Some(candidate) = place.and_then(|place| read(routine, place, call)) {
             add(&mut found, candidate);
         }
     }
     found
 }
 
-fn in_path(types: Types<'_>, call: &FunctionCall<'_>, row: &FunctionRow) -> bool {
+/// Where a function's schema stands in the search path, or 0 where the call names it; `None` if it is out of sight.
+fn place_in_path(types: Types<'_>, call: &FunctionCall<'_>, routine: Routine<'_>) -> Option<usize> {
     match call.schema {
-        Some(schema) => types.namespace(schema) == Some(row.namespace),
-        None => types.path().any(|namespace| namespace == row.namespace),
+        Some(schema) => (types.namespace(schema) == Some(routine.namespace())).then_some(0),
+        None => types.path().position(|namespace| namespace == routine.namespace()),
     }
 }
 
-/// Of two readings with the same types, the one without VARIADIC and with fewer defaults stays.
-fn add(found: &mut Vec<Candidate<Reading>>, candidate: Candidate<Reading>) {
-    let rank = |candidate: &Candidate<Reading>| (candidate.row.spread, candidate.row.defaults);
+/// Of two readings with the same types the one earlier in the search path stays, and in one schema the one without VARIADIC
+/// and defaults.
+fn add<'a>(found: &mut Vec<Candidate<Reading<'a>>>, candidate: Candidate<Reading<'a>>) {
+    let rank = |candidate: &Candidate<Reading<'_>>| {
+        let Reading { place, spread, defaults, .. } = candidate.row;
+        (place, spread > 0, defaults > 0)
+    };
     let same = found.iter_mut().find(|earlier| earlier.declared == candidate.declared);
     match same {
         Some(earlier) if rank(&candidate) < rank(earlier) => *earlier = candidate,
@@ -185,37 +196,44 @@ fn add(found: &mut Vec<Candidate<Reading>>, candidate: Candidate<Reading>) {
 }
 
 /// How the row could take the call's arguments; `None` if it cannot.
-fn read(row: &'static FunctionRow, call: &FunctionCall<'_>) -> Option<Candidate<Reading>> {
+fn read<'a>(
+    routine: Routine<'a>,
+    place: usize,
+    call: &FunctionCall<'_>,
+) -> Option<Candidate<Reading<'a>>> {
     let given = call.arguments.len();
-    let parameters = row.arguments.len();
-    let expands = row.variadic != Oid(0) && !call.variadic;
+    let arguments = routine.arguments();
+    let parameters = arguments.len();
+    let expands = routine.variadic() != Oid(0) && !call.variadic;
     if expands && call.argument_names.is_empty() && given >= parameters {
         let fixed = parameters - 1;
-        let mut declared = row.arguments[..fixed].to_vec();
-        declared.resize(given, row.variadic);
-        let reading = Reading { row, spread: given - fixed, defaults: 0 };
+        let mut declared = arguments[..fixed].to_vec();
+        declared.resize(given, routine.variadic());
+        let reading = Reading { routine, place, spread: given - fixed, defaults: 0 };
         return Some(Candidate { row: reading, declared });
     }
     let defaults = parameters.checked_sub(given)?;
-    if defaults > row.defaults.len() || (expands && !call.argument_names.is_empty()) {
+    let present = routine.defaults().len();
+    if defaults > present || (expands && !call.argument_names.is_empty()) {
         return None;
     }
-    let sources = sources(row, call)?;
-    let reading = Reading { row, spread: 0, defaults };
+    let sources = sources(routine, call)?;
+    let reading = Reading { routine, place, spread: 0, defaults };
     let mut declared = vec![Oid(0); given];
     for (parameter, source) in sources.iter().enumerate() {
         if let ArgumentSource::Given(at) = source {
-            declared[*at] = row.arguments[parameter];
+            declared[*at] = arguments[parameter];
         }
     }
     Some(Candidate { row: reading, declared })
 }
 
 /// Fills the parameters of a row from positional arguments, then named ones, then defaults; `None` if they do not fit.
-fn sources(row: &'static FunctionRow, call: &FunctionCall<'_>) -> Option<Vec<ArgumentSource>> {
+fn sources<'a>(routine: Routine<'a>, call: &FunctionCall<'_>) -> Option<Vec<ArgumentSource<'a>>> {
     let positional = call.arguments.len().checked_sub(call.argument_names.len())?;
-    let names = row.input_names();
-    let mut slots: Vec<Option<ArgumentSource>> = (0..row.arguments.len())
+    let names = routine.input_names();
+    let (arguments, defaults) = (routine.arguments(), routine.defaults());
+    let mut slots: Vec<Option<ArgumentSource<'a>>> = (0..arguments.len())
         .map(|at| (at < positional).then_some(ArgumentSource::Given(at)))
         .collect();
     for (at, name) in call.argument_names.iter().enumerate() {
@@ -226,11 +244,11 @@ fn sources(row: &'static FunctionRow, call: &FunctionCall<'_>) -> Option<Vec<Arg
         }
         *slot = Some(ArgumentSource::Given(positional + at));
     }
-    let required = row.arguments.len() - row.defaults.len();
+    let required = arguments.len().saturating_sub(defaults.len());
     let filled = slots.into_iter().enumerate().map(|(at, slot)| {
         slot.or_else(|| {
-            let text = row.defaults.get(at.checked_sub(required)?)?;
-            Some(ArgumentSource::Default(text, row.arguments[at]))
+            let text = defaults.get(at.checked_sub(required)?)?;
+            Some(ArgumentSource::Default(text, arguments[at]))
         })
     });
     filled.collect()
@@ -264,39 +282,49 @@ fn as_cast(types: Types<'_>, call: &FunctionCall<'_>) -> Option<Oid> {
     }
 }
 
-fn decided(
-    types: Types<'_>,
+fn decided<'a>(
+    types: Types<'a>,
     call: &FunctionCall<'_>,
-    chosen: &Candidate<Reading>,
-) -> Result<ResolvedFunction, SqlError> {
-    let Reading { row, spread, .. } = chosen.row;
+    chosen: &Candidate<Reading<'a>>,
+) -> Result<ResolvedFunction<'a>, SqlError> {
+    let Reading { routine, spread, .. } = chosen.row;
     let decided = decide(types, call.arguments, &chosen.declared)?;
-    let result = decided.substitute(types, row.result)?;
-    let columns = row.out_columns().map(|(name, oid)| Ok((name, decided.substitute(types, oid)?)));
+    let result = decided.substitute(types, routine.result())?;
+    let columns = routine.out_columns().into_iter();
+    let columns = columns.map(|(name, oid)| Ok((name, decided.substitute(types, oid)?)));
     let columns = columns.collect::<Result<Vec<_>, SqlError>>()?;
     let variadic = match (spread, call.variadic) {
         (0, false) => VariadicUse::None,
-        (0, true) => explicit_variadic(types, call, row)?,
+        (0, true) => explicit_variadic(types, call, routine)?,
         (_, _) => {
             let first = call.arguments.len() - spread;
-            packed(types, row, first, decided.arguments[first])?
+            packed(types, routine, first, decided.arguments[first])?
         }
     };
-    let sources = if spread == 0 {
-        sources(row, call).unwrap_or_default()
+    let mut sources: Vec<ArgumentSource<'_>> = if spread == 0 {
+        sources(routine, call).unwrap_or_default()
     } else {
         (0..call.arguments.len()).map(ArgumentSource::Given).collect()
     };
-    Ok(ResolvedFunction { row, arguments: decided.arguments, sources, variadic, result, columns })
+    for source in &mut sources {
+        // A default of a polymorphic parameter is of the type that the others decide.
+        if let ArgumentSource::Default(_, declared) = source
+            && let Ok(actual) = decided.substitute(types, *declared)
+        {
+            *declared = actual;
+        }
+    }
+    let arguments = decided.arguments;
+    Ok(ResolvedFunction { routine, arguments, sources, variadic, result, columns })
 }
 
 fn packed(
     types: Types<'_>,
-    row: &FunctionRow,
+    routine: Routine<'_>,
     first: usize,
     element: Oid,
 ) -> Result<VariadicUse, SqlError> {
-    if row.variadic == Oid::ANY {
+    if routine.variadic() == Oid::ANY {
         return Ok(VariadicUse::Spread(first));
     }
     Ok(VariadicUse::Packed { first, element, array: array_over(types, element)? })
@@ -305,10 +333,10 @@ fn packed(
 fn explicit_variadic(
     types: Types<'_>,
     call: &FunctionCall<'_>,
-    row: &FunctionRow,
+    routine: Routine<'_>,
 ) -> Result<VariadicUse, SqlError> {
     let last = call.arguments.last().copied().unwrap_or(Oid::UNKNOWN);
-    if row.variadic == Oid::ANY && types.base_element(last).is_none() {
+    if routine.variadic() == Oid::ANY && types.base_element(last).is_none() {
         let message = "VARIADIC argument must be an array";
         return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
     }

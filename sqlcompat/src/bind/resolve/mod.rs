@@ -31,6 +31,7 @@ mod function;
 mod operator;
 mod ordering;
 mod polymorphic;
+mod routine;
 mod type_facts;
 mod type_name;
 
@@ -47,4 +48,6 @@ pub use operator::{
     ResolvedArrayOperator, ResolvedOperator, resolve_array_operator, resolve_operator,
 };
 pub use ordering::{is_hashable, is_sortable, require_equality, require_ordering};
+pub(crate) use polymorphic::is_polymorphic;
+pub use routine::Routine;
 pub use type_facts::{TypeInfo, Types};

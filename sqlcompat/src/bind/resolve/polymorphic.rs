@@ -15,7 +15,7 @@ use crate::oid::Oid;
 const ANYCOMPATIBLEMULTIRANGE: Oid = Oid(4538);
 
 /// The type stands for a type that the arguments of a call decide.
-pub(super) fn is_polymorphic(oid: Oid) -> bool {
+pub(crate) fn is_polymorphic(oid: Oid) -> bool {
     is_simple(oid) || is_compatible(oid)
 }
 

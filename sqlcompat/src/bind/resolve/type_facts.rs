@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::routine::Routine;
 use crate::builtin::{self, PG_CATALOG, TypeKind};
 use crate::oid::Oid;
-use crate::schema::{Catalog, UserType, storage_form};
+use crate::schema::{Catalog, Function, UserType, storage_form};
 use crate::types::range::RangeType;
 
 /// Domains over domains are followed this far; deeper nesting cannot be created.
@@ -284,6 +285,28 @@ impl<'a> Types<'a> {
     #[must_use]
     pub fn declared_collation(self, oid: Oid) -> Option<String> {
         storage_form(self.catalog, oid).collation
+    }
+
+    /// The user's functions of a name, in any schema.
+    pub(super) fn functions_named(
+        self,
+        name: &str,
+    ) -> impl Iterator<Item = &'a Function> + use<'a> {
+        let oids = self.catalog.function_names.get(name).into_iter().flatten();
+        oids.filter_map(|oid| self.catalog.functions.get(oid))
+    }
+
+    /// Whether a function is the first that the `search_path` finds under its name and argument types.
+    #[must_use]
+    pub fn finds_function(self, routine: Routine<'_>) -> bool {
+        let same = |arguments: &[Oid]| arguments == routine.arguments();
+        let builtin = builtin::functions_by_name(routine.name()).iter();
+        let builtin = builtin.filter(|row| same(row.arguments)).map(|row| (row.namespace, row.oid));
+        let user = self.functions_named(routine.name()).filter(|it| same(&it.arguments));
+        let all: Vec<(Oid, Oid)> = builtin.chain(user.map(|it| (it.namespace, it.oid))).collect();
+        let mut path = self.path();
+        let first = path.find_map(|schema| all.iter().find(|(namespace, _)| *namespace == schema));
+        first.is_some_and(|(_, oid)| *oid == routine.oid())
     }
 
     /// The type with this `typname`, in the given schema or along the `search_path`.

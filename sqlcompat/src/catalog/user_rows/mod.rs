@@ -11,6 +11,7 @@
 
 mod comments;
 mod constraints;
+mod functions;
 mod identifiers;
 mod indexes;
 mod relations;
@@ -55,6 +56,7 @@ pub(super) fn insert(
     relations::insert(connection, catalog)?;
     indexes::insert(connection, catalog)?;
     constraints::insert(connection, catalog)?;
+    functions::insert(connection, catalog)?;
     comments::insert(connection, catalog)
 }
 

@@ -29,10 +29,7 @@ enum Naming {
 }
 
 /// Words after `DROP`, what messages call the kind, and how its objects are named.
-const KINDS: [(&str, &str, Naming); 30] = [
-    ("function", "function", Naming::Routine),
-    ("procedure", "procedure", Naming::Routine),
-    ("routine", "routine", Naming::Routine),
+const KINDS: [(&str, &str, Naming); 27] = [
     ("aggregate", "aggregate", Naming::Routine),
     ("trigger", "trigger", Naming::OnRelation),
     ("rule", "rule", Naming::OnRelation),
@@ -145,7 +142,10 @@ fn absent(noun: &'static str, shown: &str) -> AbsentObject {
 }
 
 /// `name [(types)]`.
-fn routine(cursor: &mut Cursor<'_>, noun: &'static str) -> Result<AbsentObject, SqlError> {
+pub(super) fn routine(
+    cursor: &mut Cursor<'_>,
+    noun: &'static str,
+) -> Result<AbsentObject, SqlError> {
     let name = cursor.object_name()?;
     let shown = name.display();
     if !cursor.is_symbol(&Token::LParen) {
@@ -197,6 +197,7 @@ fn argument(cursor: &mut Cursor<'_>) -> Result<(TypeName, String), SqlError> {
     if !is_end(cursor) {
         cursor.return_to(mark);
         cursor.name()?;
+        cursor.one_of(&["in", "out", "inout", "variadic"]);
         start = cursor.start();
         type_name = TypeName::parse(cursor)?;
     }

@@ -10,7 +10,7 @@ use super::ast::{
 use super::cursor::Cursor;
 use super::storage_options::storage_options;
 use super::type_name::TypeName;
-use super::{UtilityAst, define, table, unsupported};
+use super::{UtilityAst, define, function, table, unsupported};
 use crate::error::{SqlError, SqlState};
 
 type Parsed = Result<UtilityAst, SqlError>;
@@ -21,6 +21,9 @@ fn ddl(statement: DdlStatement) -> Parsed {
 
 /// `ALTER …`.
 pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parsed {
+    if let Some(kind) = function::routine_kind(cursor) {
+        return function::alter_routine(cursor, kind);
+    }
     let Some(kind) = define::object_kind(cursor) else {
         let words = ["system", "default privileges", "large object"];
         return match cursor.one_of(&words).and_then(|found| words.get(found)) {
@@ -61,7 +64,7 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parsed {
 }
 
 /// `RENAME TO`, `SET SCHEMA`, `OWNER TO`.
-fn object_change(cursor: &mut Cursor<'_>) -> Result<Option<AlterObject>, SqlError> {
+pub(super) fn object_change(cursor: &mut Cursor<'_>) -> Result<Option<AlterObject>, SqlError> {
     match cursor.one_of(&["rename to", "set schema", "owner to"]) {
         Some(0) => Ok(Some(AlterObject::Rename(cursor.name()?))),
         Some(1) => Ok(Some(AlterObject::SetSchema(cursor.name()?))),

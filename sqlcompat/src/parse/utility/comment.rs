@@ -2,13 +2,15 @@
 
 use super::ast::{CommentTarget, DdlStatement};
 use super::cursor::Cursor;
-use super::{UtilityAst, define, table, unsupported};
+use super::{UtilityAst, define, function, table, unsupported};
 use crate::error::SqlError;
 
 /// `COMMENT ON …`.
 pub(super) fn comment(cursor: &mut Cursor<'_>) -> Result<UtilityAst, SqlError> {
     cursor.expect_words("on")?;
-    let target = if let Some(kind) = define::object_kind(cursor) {
+    let target = if let Some(kind) = function::routine_kind(cursor) {
+        CommentTarget::Routine(Box::new(function::reference(cursor, kind)?))
+    } else if let Some(kind) = define::object_kind(cursor) {
         CommentTarget::Object(kind, cursor.object_name()?)
     } else {
         match cursor.one_of(&["column", "constraint", "database"]) {

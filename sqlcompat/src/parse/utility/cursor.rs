@@ -280,6 +280,49 @@ impl<'a> Cursor<'a> {
         Ok(value)
     }
 
+    /// A number, with a fraction or without.
+    pub(super) fn number(&mut self) -> Result<f64, SqlError> {
+        let negative = self.symbol(&Token::Minus);
+        let Some(Token::Number(digits, _)) = self.peek() else { return Err(self.syntax_error()) };
+        let Ok(value) = digits.parse::<f64>() else { return Err(self.syntax_error()) };
+        self.at += 1;
+        Ok(if negative { -value } else { value })
+    }
+
+    /// Where the content of the string constant that comes next begins, in characters from 1; unknown where it is written with
+    /// escapes.
+    pub(super) fn content_position(&self) -> Option<u32> {
+        let opening = match self.peek()? {
+            Token::SingleQuotedString(text) if !text.contains('\'') => 1,
+            Token::DollarQuotedString(quoted) => {
+                2 + quoted.tag.as_ref().map_or(0, |tag| tag.chars().count())
+            }
+            _ => return None,
+        };
+        self.position()?.checked_add(u32::try_from(opening).ok()?)
+    }
+
+    /// The statements between `BEGIN ATOMIC`, which has been read, and its `END`, which is consumed.
+    pub(super) fn atomic_source(&mut self) -> Result<SourceText, SqlError> {
+        let (position, start) = (self.position(), self.start());
+        let mut cases = 0usize;
+        loop {
+            if self.at_end() {
+                return Err(self.syntax_error());
+            }
+            if self.is_word("case") {
+                cases += 1;
+            } else if self.is_word("end") {
+                let Some(left) = cases.checked_sub(1) else { break };
+                cases = left;
+            }
+            self.at += 1;
+        }
+        let text = self.text_since(start);
+        self.at += 1;
+        Ok(SourceText { text, position })
+    }
+
     /// The text of everything up to the end.
     pub(super) fn rest(&mut self) -> Result<String, SqlError> {
         if self.at_end() {

@@ -4,12 +4,12 @@ use sqlparser::tokenizer::Token;
 
 use super::ast::{
     CreateDomain, CreateIndex, CreateRange, CreateSequence, CreateTable, CreateTableAs,
-    DdlStatement, DropKind, ObjectName, SequenceOptions, StorageOptions, ViewForm,
+    DdlStatement, DropKind, ObjectName, RoutineKind, SequenceOptions, StorageOptions, ViewForm,
 };
 use super::cursor::Cursor;
 use super::storage_options::with_options;
 use super::type_name::TypeName;
-use super::{UtilityAst, table, unsupported, view};
+use super::{UtilityAst, function, table, unsupported, view};
 use crate::error::{SqlError, SqlState};
 use crate::schema::OnCommit;
 
@@ -20,9 +20,7 @@ fn ddl(statement: DdlStatement) -> Parsed {
 }
 
 /// What `CREATE` may create that Trellis refuses.
-const UNSUPPORTED: [&str; 25] = [
-    "function",
-    "procedure",
+const UNSUPPORTED: [&str; 23] = [
     "trigger",
     "constraint trigger",
     "event trigger",
@@ -67,10 +65,12 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed {
         "domain",
         "extension",
         "recursive view",
+        "function",
+        "procedure",
     ];
     let misplaced = cursor.syntax_error();
     let kind = cursor.one_of(&kinds);
-    if or_replace && !matches!(kind, None | Some(4 | 10)) {
+    if or_replace && !matches!(kind, None | Some(4 | 10..=12)) {
         return Err(cursor.syntax_error());
     }
     if temporary && !matches!(kind, None | Some(0 | 4 | 6 | 10)) {
@@ -96,7 +96,11 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed {
         Some(7) => create_type(cursor),
         Some(8) => create_domain(cursor),
         Some(9) => create_extension(cursor),
-        Some(_) => view::create_view(cursor, temporary, or_replace, ViewForm::Recursive),
+        Some(10) => view::create_view(cursor, temporary, or_replace, ViewForm::Recursive),
+        Some(found) => {
+            let kind = if found == 11 { RoutineKind::Function } else { RoutineKind::Procedure };
+            function::create_function(cursor, kind, or_replace)
+        }
         None => refused(cursor, "CREATE"),
     }
 }
@@ -497,6 +501,9 @@ pub(super) fn object_kind(cursor: &mut Cursor<'_>) -> Option<DropKind> {
 
 /// `DROP …`.
 pub(super) fn drop_statement(cursor: &mut Cursor<'_>) -> Parsed {
+    if let Some(kind) = function::routine_kind(cursor) {
+        return function::drop_routines(cursor, kind);
+    }
     if let Some(absent) = super::absent::drop_absent(cursor)? {
         return Ok(absent);
     }

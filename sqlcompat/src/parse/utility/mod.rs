@@ -9,7 +9,7 @@
 //! - `cursor`: the tokens of one statement and the small productions (names, literals, expressions).
 //! - `ast`: what the DDL productions yield; `type_name`: type names.
 //! - `session`, `cursors`, `copy`: statements about the session; `table`, `define`, `alter`, `comment`,
-//!   `view`, `storage_options`, `absent`: DDL.
+//!   `function`, `view`, `storage_options`, `absent`: DDL.
 //! - `maintenance`: `VACUUM` and its kin, with `maintained`: what they are about.
 //! - `plan`, `plan_copy`: session statements to plans.
 
@@ -23,6 +23,7 @@ mod copy;
 mod cursor;
 mod cursors;
 mod define;
+mod function;
 mod maintained;
 mod maintenance;
 mod plan;
@@ -36,12 +37,13 @@ mod view;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub use ast::{
-    AbsentObject, AlterColumn, AlterDomain, AlterObject, AlterTable, AlterTableAction, AlterType,
-    AttributeChange, ColumnClause, ColumnMark, CommentTarget, ConstraintClause, ConstraintKind,
-    CreateDomain, CreateIndex, CreateRange, CreateSequence, CreateTable, CreateTableAs, CreateView,
-    DdlStatement, Deferral, DropKind, ForeignKeyClause, IdentityClause, IndexKeyClause, KeyClause,
-    LikeClause, ObjectName, ReplicaIdentity, SequenceOptions, SourceText, StorageOption,
-    StorageOptions, TableElement, ViewForm,
+    AbsentObject, AlterColumn, AlterDomain, AlterObject, AlterRoutine, AlterTable,
+    AlterTableAction, AlterType, AttributeChange, ColumnClause, ColumnMark, CommentTarget,
+    ConstraintClause, ConstraintKind, CreateDomain, CreateFunction, CreateIndex, CreateRange,
+    CreateSequence, CreateTable, CreateTableAs, CreateView, DdlStatement, Deferral, DropKind,
+    ForeignKeyClause, FunctionOptions, IdentityClause, IndexKeyClause, KeyClause, LikeClause,
+    ObjectName, ParameterClause, ParameterMode, ReplicaIdentity, RoutineKind, RoutineReference,
+    SequenceOptions, SourceText, StorageOption, StorageOptions, TableElement, ViewForm,
 };
 pub use copy::{CopyAst, CopySource};
 pub use maintenance::{Maintenance, MaintenanceCommand};

@@ -17,6 +17,7 @@ impl Edit<'_> {
     ) -> Result<(), SqlError> {
         let id = match target {
             CommentTarget::Object(kind, name) => self.find_object(*kind, name)?,
+            CommentTarget::Routine(routine) => self.routine(routine)?.id,
             CommentTarget::Column(table, column) => match self.relation(table)? {
                 Some(Relation::Table(table)) => find_column(table, column)?.id,
                 Some(_) => return Err(SqlError::unsupported("COMMENT ON a column of a view")),

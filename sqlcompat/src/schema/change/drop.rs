@@ -5,7 +5,7 @@
 //! referenced table, a view on what it reads, a column on its type), in which case the drop is refused with 2BP01 unless
 //! CASCADE says otherwise, and what goes is named in a notice (PostgreSQL manual, "Dependency Tracking").
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::edit::Edit;
 use super::expression;
@@ -15,9 +15,11 @@ use crate::oid::Oid;
 use crate::parse::utility::{DropKind, ObjectName};
 use crate::schema::catalog::{Catalog, ColumnGeneration, Table, UserType, View};
 use crate::schema::definition::ColumnDefinition;
+use crate::schema::function::Function;
 use crate::schema::link::temporary_id;
 use crate::schema::lookup::Relation;
 use crate::schema::row::ObjectId;
+use crate::schema::table_sql::SchemaContext;
 use crate::schema::usable::UnusableKind;
 
 /// Most dependent objects that a message lists, as in PostgreSQL's client messages.
@@ -286,6 +288,9 @@ impl Edit<'_> {
             let kind = if it.materialized_in.is_some() { "materialized view" } else { "view" };
             return format!("{kind} {}", self.display_name(it.namespace, &it.name));
         }
+        if let Some(it) = catalog.functions.values().find(|it| it.id == id) {
+            return self.describe_function(it);
+        }
         for table in catalog.tables.values() {
             if let Some(found) = self.describe_in(table, id) {
                 return found;
@@ -328,6 +333,7 @@ impl Edit<'_> {
         for table in catalog.tables.values() {
             found.table(table, catalog);
         }
+        found.functions(catalog);
         for sequence in catalog.sequences.values() {
             let owner = sequence.owned_by.and_then(|(table, attnum)| {
                 catalog.table(table).and_then(|table| table.column(attnum))
@@ -439,6 +445,74 @@ impl Found<'_, '_> {
             }
         }
         self.foreign_keys(table, catalog);
+    }
+
+    /// Functions depend on the types of their arguments and results, and what calls them on them.
+    fn functions(&mut self, catalog: &Catalog) {
+        for function in catalog.functions.values() {
+            let types = function.parameters.iter().map(|it| it.type_oid).chain([function.result]);
+            for type_oid in types {
+                self.add_type(function.id, type_oid, catalog);
+            }
+        }
+        let dropped = |it: &&Function| self.dropped.contains(&it.id);
+        let called: BTreeMap<Oid, ObjectId> =
+            catalog.functions.values().filter(dropped).map(|it| (it.oid, it.id)).collect();
+        if called.is_empty() {
+            return;
+        }
+        for table in catalog.tables.values() {
+            self.callers_in(table, &called);
+        }
+        for view in catalog.views.values() {
+            let text = view.query.as_str();
+            for on in expression::functions_of_query(text, &self.edit.context()) {
+                called.get(&on).into_iter().for_each(|on| self.add(view.id, *on, false));
+            }
+        }
+    }
+
+    /// Records that an object depends on a type, if that is the user's: the row type of a table goes with the table.
+    fn add_type(&mut self, id: ObjectId, type_oid: Oid, catalog: &Catalog) {
+        if let Some((user_type, _)) = catalog.type_by_oid(type_oid) {
+            self.add(id, user_type.id(), false);
+        }
+        let rows = catalog.tables.values().map(|it| (it.id, it.row_type_oid, it.row_array_oid));
+        let rows = rows.chain(catalog.views.values().map(|it| (it.id, it.row_type_oid, Oid(0))));
+        let mut rows = rows.filter(|(_, row, array)| type_oid == *row || type_oid == *array);
+        let Some((relation, row_type, _)) = rows.next() else { return };
+        if self.dropped.contains(&relation) && !self.dropped.contains(&id) {
+            let types = Types::new(catalog, &self.edit.statement.search_path);
+            let on = format!("type {}", types.format(row_type));
+            let description = self.edit.describe(id);
+            let (automatic, default_only) = (false, false);
+            self.dependents.push(Dependent { id, description, on, automatic, default_only });
+        }
+    }
+
+    /// What of a table calls dropped functions.
+    fn callers_in(&mut self, table: &Table, called: &BTreeMap<Oid, ObjectId>) {
+        let context = SchemaContext::new(&self.edit.catalog, table);
+        let of = |text: &str| -> Vec<ObjectId> {
+            let bound = expression::bind_over(table, text, None, &context.bind());
+            let functions = bound.map(|it| it.functions).unwrap_or_default();
+            functions.iter().filter_map(|oid| called.get(oid).copied()).collect()
+        };
+        for column in &table.columns {
+            let default = column.default.iter().flat_map(|it| of(&it.expression));
+            default.for_each(|on| self.add_default(column.id, on));
+            if let ColumnGeneration::Stored(text) = &column.generation {
+                of(text).into_iter().for_each(|on| self.add(column.id, on, false));
+            }
+        }
+        for check in &table.checks {
+            of(&check.expression).into_iter().for_each(|on| self.add(check.id, on, false));
+        }
+        for index in &table.indexes {
+            let texts = index.keys.iter().filter_map(|key| key.expression.as_ref());
+            let on = texts.chain(&index.predicate).flat_map(|text| of(text));
+            on.for_each(|on| self.add(index.id, on, false));
+        }
     }
 
     fn foreign_keys(&mut self, table: &Table, catalog: &Catalog) {

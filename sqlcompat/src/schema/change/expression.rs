@@ -1,13 +1,16 @@
 //! Expressions inside DDL: bound to see that they mean something, kept as text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use sqlparser::ast::Statement;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::bind::deparse::deparse_expression;
-use crate::bind::{BindContext, LoweredScalar, ScalarScope, SchemaPlace, bind_expression_in};
+use crate::bind::{
+    BindContext, LoweredScalar, ScalarScope, SchemaPlace, bind_expression_in, bind_query,
+};
 use crate::builtin::{self, Volatility};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -154,6 +157,16 @@ pub(super) fn canonical_over(
 ) -> String {
     let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
     canonical(text, scope, expected, cx)
+}
+
+/// The user's functions that a query calls; none if it cannot be bound.
+pub(super) fn functions_of_query(text: &str, cx: &BindContext<'_>) -> BTreeSet<Oid> {
+    let statement = parse::split(text).ok().and_then(|mut it| it.pop());
+    let Some(parse::StatementAst::Sql(ast)) = statement.map(|it| it.ast) else {
+        return BTreeSet::new();
+    };
+    let Statement::Query(query) = *ast else { return BTreeSet::new() };
+    bind_query(&query, text, cx).map(|it| it.functions).unwrap_or_default()
 }
 
 /// Binds an expression over a table's columns.

@@ -7,6 +7,7 @@
 //! # Map
 //! - `edit`: the state of an edit and its lookups; `names`: names for what has none; `expression`: binding of texts.
 //! - `create_table`, `column`, `constraint`, `index`, `sequence`, `types`, `view`, `view_options`: making and changing objects.
+//! - `function` with `function_parameters`: functions and procedures.
 //! - `absent`: DROP of what there is none of.
 //! - `alter_table`, `alter_column`, `alter_object`, `table_property` with `storage_option`: `ALTER`; `drop`: `DROP` and dependencies; `comment`.
 
@@ -23,6 +24,8 @@ mod domain_data;
 mod drop;
 mod edit;
 pub(super) mod expression;
+mod function;
+mod function_parameters;
 mod index;
 mod names;
 mod operator_class;
@@ -95,6 +98,15 @@ fn change(edit: &mut Edit<'_>, ddl: &DdlStatement) -> Result<String, SqlError> {
         DdlStatement::CreateExtension { name, if_not_exists } => {
             edit.create_extension(name, *if_not_exists)?;
             "CREATE EXTENSION".to_owned()
+        }
+        DdlStatement::CreateFunction(ast) => edit.create_function(ast)?.to_owned(),
+        DdlStatement::DropRoutines { kind, routines, if_exists, cascade } => {
+            edit.drop_routines(routines, *if_exists, *cascade)?;
+            format!("DROP {}", kind.noun().to_uppercase())
+        }
+        DdlStatement::AlterRoutine(routine, change) => {
+            edit.alter_routine(routine, change)?;
+            format!("ALTER {}", routine.kind.noun().to_uppercase())
         }
         DdlStatement::Drop { kind, names, if_exists, cascade, concurrently: _ } => {
             edit.drop_objects(*kind, names, *if_exists, *cascade)?;
