@@ -15,7 +15,7 @@ use super::view_target::WrittenView;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::plan::{CatalogReads, CurrentRow};
-use crate::schema::{NameRole, NameUse, name_end};
+use crate::schema::{NameRole, NameUse, View, name_end};
 
 /// Characters between two [`Binder::marks`].
 const MARK_CHARS: usize = 256;
@@ -84,10 +84,21 @@ pub(crate) struct Binder<'a> {
     pub(crate) written_views: Vec<(RelationId, WrittenView)>,
     /// A materialized view that is read and has no rows yet.
     pub(crate) unpopulated: Option<String>,
-    /// The names of user relations and types in the text, if they are asked for.
-    pub(crate) noted: Option<RefCell<Vec<NameUse<Oid>>>>,
+    /// What the text turned out to name, if that is asked for.
+    pub(crate) noted: Option<RefCell<Noted>>,
+    /// The view whose text is being bound.
+    pub(crate) within: Option<&'a View>,
     /// The row that `WHERE CURRENT OF` means; its number is the last parameter.
     pub(crate) current_row: Option<CurrentRow>,
+}
+
+/// What the text of a view names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Noted {
+    /// User relations and types, with their places.
+    pub(crate) names: Vec<NameUse<Oid>>,
+    /// Columns of relations, by attribute number; 0 is the whole row.
+    pub(crate) columns: BTreeSet<(Oid, i16)>,
 }
 
 /// What a part of a statement reads.
@@ -131,6 +142,7 @@ impl<'a> Binder<'a> {
             written_views: Vec::new(),
             unpopulated: None,
             noted: None,
+            within: None,
             current_row: None,
         }
     }
@@ -380,11 +392,26 @@ impl<'a> Binder<'a> {
 
     /// Notes what a name of the text turned out to be, where names are asked for.
     pub(crate) fn note(&self, name: &ObjectName, role: NameRole, of: Oid) {
+        if self.noted.is_some() {
+            self.note_at(self.start_of(name), role, of);
+        }
+    }
+
+    /// The same of the name that starts at a place.
+    pub(crate) fn note_at(&self, at: At, role: NameRole, of: Oid) {
         let Some(noted) = &self.noted else { return };
-        let Some(rest) = self.text_from(self.start_of(name)) else { return };
+        let Some(rest) = self.text_from(at) else { return };
         let start = self.text.len() - rest.len();
         let Some(end) = name_end(self.text, start) else { return };
-        noted.borrow_mut().push(NameUse { start, end, role, of });
+        noted.borrow_mut().names.push(NameUse { start, end, role, of });
+    }
+
+    /// Notes that the text itself, not that of a view in it, reads a column.
+    pub(crate) fn note_column(&self, origin: Option<(Oid, i16)>) {
+        let noted = self.noted.as_ref().filter(|_| !self.text.is_empty());
+        if let (Some(noted), Some(origin)) = (noted, origin) {
+            noted.borrow_mut().columns.insert(origin);
+        }
     }
 
     /// An identifier as PostgreSQL keeps it: folded unless quoted.

@@ -129,7 +129,10 @@ impl Binder<'_> {
             let shown = schema.map_or_else(|| local.clone(), |schema| format!("{schema}.{local}"));
             undefined_type(&shown).at(self.start_of(name).position())
         })?;
-        if self.cx.catalog.types.get(&oid).is_some_and(|it| it.name() == local) {
+        let catalog = self.cx.catalog;
+        let own =
+            catalog.types.get(&oid).is_some_and(|it| it.name() == local && !it.is_multirange());
+        if own || catalog.tables.values().any(|table| table.row_type_oid == oid) {
             self.note(name, NameRole::Type, oid);
         }
         Ok((oid, self.named_typmod(oid, modifiers)?))

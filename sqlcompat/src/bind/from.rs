@@ -91,7 +91,7 @@ impl Binder<'_> {
     pub(crate) fn names_of(&self, id: RelationId, schema: Option<String>) -> Names {
         let columns = (0u16..)
             .zip(&self.relations.get(id).columns)
-            .filter(|(_, column)| !column.system)
+            .filter(|(_, column)| column.is_listed())
             .map(|(index, _)| ScopeColumn::Plain(id, index))
             .collect();
         let relation = ScopeRelation { id, schema };
@@ -207,7 +207,8 @@ impl Binder<'_> {
         let (relation, schema) = match relation {
             Some(relation) => (relation, None),
             None => {
-                let found = self.named_relation(schema.as_deref(), &local, at)?;
+                let mut found = self.named_relation(schema.as_deref(), &local, at)?;
+                self.as_seen(&mut found);
                 self.note_relation(name, (schema.as_deref(), &local), alias.is_some());
                 let own = self.schema_of(&found.source);
                 (found, schema.or(own))
@@ -215,6 +216,18 @@ impl Binder<'_> {
         };
         let id = self.add_relation(relation, alias, at)?;
         Ok((id, schema.filter(|_| alias.is_none())))
+    }
+
+    /// Gives the columns of a relation the names that the view around knows them by.
+    ///
+    /// One that it does not know keeps its place in whole rows, and has no name.
+    pub(crate) fn as_seen(&self, relation: &mut Relation) {
+        let Some(view) = self.within else { return };
+        for column in &mut relation.columns {
+            let Some((of, attnum)) = column.origin.filter(|_| !column.system) else { continue };
+            let Some(seen) = view.seen.get(&of) else { continue };
+            column.name = seen.names.get(&attnum).cloned().unwrap_or_default();
+        }
     }
 
     /// Notes which relation of the user's a name in `FROM` is.
@@ -256,7 +269,7 @@ impl Binder<'_> {
                 return Err(SqlError::unsupported("AT in a table alias"));
             }
             relation.alias = Self::name(name);
-            let visible = relation.columns.iter().filter(|column| !column.system).count();
+            let visible = relation.columns.iter().filter(|column| column.is_listed()).count();
             if columns.len() > visible {
                 return Err(SqlError::new(
                     SqlState::INVALID_COLUMN_REFERENCE,
@@ -268,7 +281,8 @@ impl Binder<'_> {
                 )
                 .at(at.position()));
             }
-            for (column, definition) in relation.columns.iter_mut().zip(columns) {
+            let listed = relation.columns.iter_mut().filter(|column| column.is_listed());
+            for (column, definition) in listed.zip(columns) {
                 if definition.data_type.is_some() {
                     return Err(SqlError::new(
                         SqlState::SYNTAX_ERROR,

@@ -8,7 +8,7 @@ use super::tree::{At, Call, Expr, Node};
 use crate::builtin::{self, CastContext};
 use crate::error::SqlError;
 use crate::oid::Oid;
-use crate::schema::UserType;
+use crate::schema::{NameRole, UserType};
 use crate::types::range::RangeType;
 
 impl Binder<'_> {
@@ -37,6 +37,7 @@ impl Binder<'_> {
                 3 => "range_constructor3",
                 _ => return Ok(None),
             };
+            self.note_at(at, NameRole::Type, oid);
             return self.constructed(constructor, arguments, &wanted, (oid, at));
         }
         match self.types.range_of_multirange(oid) {

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{Expr, Query};
 
-use super::binder::Binder;
+use super::binder::{Binder, Noted};
 use super::context::{BindContext, Parameters};
 use super::scope::{CallRules, Scope};
 use super::tree::{ColumnSql, Node, Relation, RelationColumn, Source};
@@ -14,8 +14,7 @@ use crate::error::{SqlError, SqlState};
 use crate::lower::Lowering;
 use crate::oid::Oid;
 use crate::plan::{CatalogReads, ResultColumn};
-use crate::schema::Column;
-use crate::schema::NameUse;
+use crate::schema::{Column, NameUse, View};
 
 /// What names a schema expression may use.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +110,8 @@ pub struct LoweredQuery {
     pub names: Vec<NameUse<Oid>>,
     /// The user's functions that it calls.
     pub functions: BTreeSet<Oid>,
+    /// The columns that it reads itself: relations and attribute numbers, 0 for a whole row.
+    pub used: BTreeSet<(Oid, i16)>,
 }
 
 /// Binds an expression of the schema; `expected` is the type it is assigned to, with its modifier.
@@ -171,13 +172,15 @@ pub fn bind_expression_in(
     Ok(LoweredScalar { sql, type_oid, typmod, immutable, constant, functions: binder.called })
 }
 
-/// Binds a query that defines a view or fills a table. It must not have parameters.
+/// Binds a query that defines a view or fills a table; `within` is the view whose text it is, once there is one. It must not
+/// have parameters.
 ///
 /// # Errors
 /// As [`super::plan`]; 42P02 for a parameter.
 pub fn bind_query(
     query: &Query,
     text: &str,
+    within: Option<&View>,
     cx: &BindContext<'_>,
 ) -> Result<LoweredQuery, SqlError> {
     if super::modifying_with::is_modifying(query) {
@@ -189,9 +192,11 @@ pub fn bind_query(
     let cx = BindContext { parameters: Parameters::None, ..*cx };
     let mut binder = Binder::new(&cx, text);
     binder.noted = Some(RefCell::default());
+    binder.within = within;
     let bound = binder.subquery(query)?;
     binder.refuse_parameters()?;
-    let mut names = binder.noted.take().map(RefCell::into_inner).unwrap_or_default();
+    let noted = binder.noted.take().map(RefCell::into_inner).unwrap_or_default();
+    let Noted { mut names, columns: used } = noted;
     names.sort_by_key(|name| name.start);
     names.dedup_by_key(|name| name.start);
     let step = binder.lowered(|lowering| lowering.query(&bound))?;
@@ -204,6 +209,7 @@ pub fn bind_query(
         text: text.to_owned(),
         names,
         functions: binder.called,
+        used,
     })
 }
 

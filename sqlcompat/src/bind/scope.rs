@@ -147,6 +147,7 @@ impl Binder<'_> {
     /// A column of a relation as an expression.
     pub(crate) fn column(&self, relation: RelationId, index: u16, at: At) -> Expr {
         let column = &self.relations.get(relation).columns[usize::from(index)];
+        self.note_column(column.origin);
         Expr {
             node: Node::Column(relation, index),
             type_oid: column.type_oid,
@@ -425,7 +426,7 @@ impl Binder<'_> {
         let mut ties = 0;
         for relation in &scope.relations {
             let relation = self.relations.get(relation.id);
-            for column in relation.columns.iter().filter(|column| !column.system) {
+            for column in relation.columns.iter().filter(|column| column.is_listed()) {
                 let distance = edit_distance(name, &column.name);
                 if distance > limit {
                     continue;
@@ -468,6 +469,7 @@ impl Binder<'_> {
         }
         let type_oid = match &found.source {
             super::tree::Source::Table(_, oid) => {
+                self.note_column(Some((*oid, 0)));
                 self.cx.catalog.tables.get(oid).map_or(Oid::RECORD, |table| table.row_type_oid)
             }
             _ => Oid::RECORD,

@@ -329,7 +329,7 @@ impl Binder<'_> {
             .find_relation(schema.as_deref(), &table, at)?
             .ok_or_else(|| self.missing_relation(schema.as_deref(), &table, at))?;
         let columns = &self.relations.get(relation).columns;
-        for (index, column) in (0u16..).zip(columns).filter(|(_, column)| !column.system) {
+        for (index, column) in (0u16..).zip(columns).filter(|(_, column)| column.is_listed()) {
             targets.names.push(column.name.clone());
             targets.items.push(self.column(relation, index, at));
         }
@@ -341,7 +341,7 @@ impl Binder<'_> {
         let at = row.at;
         if let Node::WholeRow(relation) = row.node {
             let columns = self.relations.get(relation).columns.clone();
-            for (index, column) in (0u16..).zip(columns).filter(|(_, column)| !column.system) {
+            for (index, column) in (0u16..).zip(columns).filter(|(_, column)| column.is_listed()) {
                 targets.names.push(column.name);
                 targets.items.push(self.column(relation, index, at));
             }

@@ -541,10 +541,13 @@ impl<'a> Binder<'a> {
     ) -> Result<Query, SqlError> {
         let query = body_query(function, statement)?;
         let outer = self.enter_function(function, values);
+        // What the view around sees is none of the function's.
+        let within = self.within.take();
         let bound = self.in_other_text(|binder| {
             let bound = binder.subquery(query)?;
             binder.fit_result(bound, shape)
         });
+        self.within = within;
         self.leave_function(outer);
         bound.map_err(|error| {
             if error.context.is_some() {

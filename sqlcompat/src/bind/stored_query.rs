@@ -20,7 +20,11 @@ impl Binder<'_> {
         if let Some(table) = &view.materialized_in {
             return Ok(self.materialized(view, table));
         }
-        self.stored_query(&view.name, view.oid, &view.query, &view.columns)
+        let found = self.cx.catalog.views.get(&view.oid);
+        let within = std::mem::replace(&mut self.within, found);
+        let relation = self.stored_query(&view.name, view.oid, &view.query, &view.columns);
+        self.within = within;
+        relation
     }
 
     /// A materialized view is the rows of its last refresh.
@@ -28,12 +32,13 @@ impl Binder<'_> {
         if view.generation.is_none() {
             self.unpopulated.get_or_insert_with(|| view.name.clone());
         }
-        let columns = view.columns.iter().map(|(name, type_oid, typmod)| RelationColumn {
+        let columns = (1i16..).zip(&view.columns);
+        let columns = columns.map(|(attnum, (name, type_oid, typmod))| RelationColumn {
             name: name.clone(),
             sql: ColumnSql::Name(schema::physical::column_name(name)),
             type_oid: *type_oid,
             typmod: *typmod,
-            origin: None,
+            origin: Some((view.oid, attnum)),
             not_null: false,
             system: false,
         });

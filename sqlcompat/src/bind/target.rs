@@ -137,6 +137,7 @@ impl<'a> Binder<'a> {
         schema: Option<String>,
     ) -> Result<Target<'a>, SqlError> {
         let mut relation = table_relation(table);
+        self.as_seen(&mut relation);
         relation.qualifier.clone_from(&table.physical_name);
         relation.source = Source::Given;
         if let Some(alias) = alias {

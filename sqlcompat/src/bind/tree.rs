@@ -565,7 +565,7 @@ pub struct Relation {
 /// A column of a relation.
 #[derive(Clone, Debug)]
 pub struct RelationColumn {
-    /// Name in the text.
+    /// Name in the text; empty for one that the view around does not know.
     pub name: String,
     /// What it is in SQLite: a quoted name, or an expression over the qualifier for system columns.
     pub sql: ColumnSql,
@@ -579,6 +579,14 @@ pub struct RelationColumn {
     pub not_null: bool,
     /// A system column: found by name, left out of `*`.
     pub system: bool,
+}
+
+impl RelationColumn {
+    /// Whether it is among those that `*` stands for.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        !self.system && !self.name.is_empty()
+    }
 }
 
 /// How a column is written in SQLite.

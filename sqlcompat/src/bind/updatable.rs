@@ -12,7 +12,7 @@ use super::tree::{Body, Expr, FromItem, Node, Query, Relations};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::{self, StatementAst};
-use crate::schema::Relation;
+use crate::schema::{Relation, View};
 
 /// Why a view, or a column of one, is not updatable.
 pub type Reason = &'static str;
@@ -29,16 +29,18 @@ pub struct UpdatableView {
     pub columns: Vec<Result<i16, Reason>>,
 }
 
-/// Whether a view's query makes it updatable.
+/// Whether a view's query makes it updatable; `within` is the view, once there is one.
 ///
 /// # Errors
 /// What binding the query reports.
 pub fn updatability(
     query: &str,
+    within: Option<&View>,
     cx: &BindContext<'_>,
 ) -> Result<Result<UpdatableView, Reason>, SqlError> {
     let ast = view_query(query)?;
     let mut binder = Binder::new(cx, query);
+    binder.within = within;
     let bound = binder.in_other_text(|binder| binder.subquery(&ast))?;
     if let Some(reason) = clause_reason(&ast).or_else(|| query_reason(&ast, &bound)) {
         return Ok(Err(reason));
@@ -210,7 +212,7 @@ pub fn relation_events(
         }
         let view = cx.catalog.views.get(&oid).filter(|view| view.materialized_in.is_none());
         let Some(view) = view else { return Ok(0) };
-        let Ok(found) = updatability(&view.query, cx)? else { return Ok(0) };
+        let Ok(found) = updatability(&view.query, Some(view), cx)? else { return Ok(0) };
         let wanted = |attnum: i16| columns.as_ref().is_none_or(|list| list.contains(&attnum));
         let behind = (1i16..).zip(&found.columns).filter(|(attnum, _)| wanted(*attnum));
         let behind: Vec<i16> = behind.filter_map(|(_, column)| column.ok()).collect();

@@ -156,7 +156,9 @@ impl<'a> Binder<'a> {
         let scopes = std::mem::take(&mut self.scopes);
         let ctes = std::mem::take(&mut self.ctes);
         self.view_depth += 1;
+        let within = std::mem::replace(&mut self.within, self.cx.catalog.views.get(&view.oid));
         let bound = self.in_other_text(|binder| binder.written_view(view, &query, verb));
+        self.within = within;
         self.view_depth -= 1;
         self.scopes = scopes;
         self.ctes = ctes;

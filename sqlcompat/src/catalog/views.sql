@@ -171,6 +171,23 @@ SELECT d.catalog_name, n.nspname, c.relname, pg_pg_get_viewdef(c.oid),
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN "information_schema.information_schema_catalog_name" d
 WHERE c.relkind = 'v'
 
+@ information_schema.view_table_usage: view_catalog, view_schema, view_name, table_catalog, table_schema, table_name
+SELECT DISTINCT d.catalog_name, nv.nspname, v.relname, d.catalog_name, nt.nspname, t.relname
+FROM pg_class v JOIN pg_namespace nv ON nv.oid = v.relnamespace JOIN pg_rewrite r ON r.ev_class = v.oid
+    JOIN pg_depend u ON u.classid = 2618 AND u.objid = r.oid AND u.refclassid = 1259 AND u.refobjid <> v.oid
+    JOIN pg_class t ON t.oid = u.refobjid JOIN pg_namespace nt ON nt.oid = t.relnamespace
+    JOIN "information_schema.information_schema_catalog_name" d
+WHERE v.relkind = 'v' AND t.relkind IN ('r', 'v', 'f', 'p')
+
+@ information_schema.view_column_usage: view_catalog, view_schema, view_name, table_catalog, table_schema, table_name, column_name
+SELECT DISTINCT d.catalog_name, nv.nspname, v.relname, d.catalog_name, nt.nspname, t.relname, a.attname
+FROM pg_class v JOIN pg_namespace nv ON nv.oid = v.relnamespace JOIN pg_rewrite r ON r.ev_class = v.oid
+    JOIN pg_depend u ON u.classid = 2618 AND u.objid = r.oid AND u.refclassid = 1259 AND u.refobjid <> v.oid
+    JOIN pg_class t ON t.oid = u.refobjid JOIN pg_namespace nt ON nt.oid = t.relnamespace
+    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.refobjsubid
+    JOIN "information_schema.information_schema_catalog_name" d
+WHERE v.relkind = 'v' AND t.relkind IN ('r', 'v', 'f', 'p')
+
 @ information_schema.table_constraints: constraint_catalog, constraint_schema, constraint_name, table_catalog, table_schema, table_name, constraint_type, is_deferrable, initially_deferred, enforced, nulls_distinct
 SELECT d.catalog_name, nc.nspname, k.conname, d.catalog_name, n.nspname, c.relname,
     CASE k.contype WHEN 'c' THEN 'CHECK' WHEN 'f' THEN 'FOREIGN KEY' WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' END,

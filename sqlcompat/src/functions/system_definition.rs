@@ -315,12 +315,13 @@ fn view_definition(call: &Call, pretty: bool) -> Result<Datum, SqlError> {
     let Some(oid) = relation_argument(call, 0)? else { return Ok(Datum::Null) };
     let state = call.session.state();
     let Some(view) = state.catalog.views.get(&oid) else { return Ok(Datum::Null) };
-    let names: Vec<String> = view.columns.iter().map(|(name, ..)| name.clone()).collect();
     let path = Qualify::UnlessVisible(&state.search_path);
     let text = view.stored.in_names_of(&state.catalog, path);
     // What cannot be written out is shown as it was written.
-    let shown = deparse_view(&text, &names, pretty, &state.bind_context());
-    let shown = shown.unwrap_or_else(|_| format!(" {}", text.trim().trim_end_matches(';')));
+    let shown = deparse_view(&text, view, pretty, &state.bind_context()).unwrap_or_else(|_| {
+        let text = view.stored.with_columns(&state.catalog, path, &view.seen);
+        format!(" {}", text.trim().trim_end_matches(';'))
+    });
     Ok(Datum::Text(format!("{shown};")))
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::definition::OnCommit;
 use super::function::Function;
 use super::row::{ObjectId, SchemaRow};
+use super::seen::Seen;
 use super::stored_text::StoredText;
 use super::usable::Unusable;
 use crate::oid::Oid;
@@ -324,6 +325,8 @@ pub struct View {
     pub stored: StoredText,
     /// The text with present, qualified names, as it is bound.
     pub query: String,
+    /// The columns that the text may name.
+    pub seen: Seen,
     /// Output columns: name, type, typmod.
     pub columns: Vec<(String, Oid, i32)>,
     /// Name of the SQLite table that holds a materialized view's rows.
@@ -348,6 +351,15 @@ pub enum CheckOption {
 }
 
 impl View {
+    /// Whether the query reads a column of a relation.
+    ///
+    /// A view of a version that did not note columns counts as reading all of them.
+    #[must_use]
+    pub fn reads(&self, id: ObjectId, relation: Oid, attnum: i16) -> bool {
+        let seen = self.seen.get(&relation);
+        seen.map_or_else(|| self.depends_on.contains(&id), |seen| seen.used.contains(&attnum))
+    }
+
     /// The value of an option, if it is set.
     #[must_use]
     pub fn option(&self, name: &str) -> Option<&str> {
@@ -501,6 +513,15 @@ pub struct DomainType {
 }
 
 impl UserType {
+    /// Whether it is a multirange type.
+    #[must_use]
+    pub fn is_multirange(&self) -> bool {
+        match self {
+            Self::Range(range) => range.is_multirange(),
+            Self::Enum(_) | Self::Domain(_) | Self::Composite(_) => false,
+        }
+    }
+
     /// Identity.
     #[must_use]
     pub fn id(&self) -> ObjectId {

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::seen::SeenRelation;
 use super::stored_text::NameUse;
 use crate::datum::Datum;
 
@@ -334,6 +335,9 @@ pub(super) struct ViewDefinition {
     /// The names of relations and types in it, with their ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) names: Vec<NameUse<i64>>,
+    /// The columns of the relations in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) seen: Vec<SeenRelation>,
     /// Output columns.
     pub(super) columns: Vec<ViewColumn>,
     /// Whether it is materialized.

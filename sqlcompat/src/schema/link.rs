@@ -28,6 +28,7 @@ use super::definition::{
 };
 use super::physical::{self, HIDDEN_KEY};
 use super::row::{ObjectId, ObjectKind, SchemaRow};
+use super::seen::Seen;
 use super::stored_text::{Qualify, StoredText};
 use super::usable::Unusable;
 use crate::builtin::quote_identifier;
@@ -759,6 +760,7 @@ impl<'a> Linker<'a> {
                 name: name.clone(),
                 stored: StoredText::default(),
                 query: String::new(),
+                seen: Seen::new(),
                 columns,
                 materialized_in: definition.materialized.then_some(physical_name),
                 generation: definition.generation,
@@ -768,13 +770,14 @@ impl<'a> Linker<'a> {
             };
             self.catalog.views.insert(oid, view);
             self.catalog.relation_names.insert((namespace, name), oid);
-            texts.push((oid, definition.query, definition.names));
+            texts.push((oid, definition.query, definition.names, definition.seen));
         }
-        for (oid, text, names) in texts {
+        for (oid, text, names, seen) in texts {
             let stored = self.stored_text(text, names);
             let query = stored.in_names_of(&self.catalog, Qualify::Always);
+            let seen = self.seen(seen);
             if let Some(view) = self.catalog.views.get_mut(&oid) {
-                (view.stored, view.query) = (stored, query);
+                (view.stored, view.query, view.seen) = (stored, query, seen);
             }
         }
     }

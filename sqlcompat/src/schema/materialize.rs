@@ -17,7 +17,7 @@
 
 use std::collections::BTreeMap;
 
-use super::catalog::{Catalog, Column, Table};
+use super::catalog::{Catalog, Column, Table, View};
 use super::change::expression;
 use super::link::present_text;
 use super::physical::{GENERATION, HIDDEN_KEY, quote, quote_literal};
@@ -478,34 +478,64 @@ impl Script<'_> {
     /// Tables of materialized views: made and dropped whole. They hold the rows of all refreshes that have not been cleared
     /// away; the view's are those of its generation.
     fn materialized_views(&mut self) {
-        let physical = |catalog: &Catalog| -> BTreeMap<ObjectId, (String, String)> {
+        let physical = |catalog: &Catalog| -> BTreeMap<ObjectId, MaterializedTable> {
             let views = catalog.views.values();
-            let views = views.filter_map(|view| {
-                let name = view.materialized_in.clone()?;
-                let columns = view.columns.iter().map(|(column, oid, _)| {
-                    let column = quote(&super::physical::column_name(column));
-                    format!("{column} {}", storage_form(catalog, *oid).declaration())
-                });
-                let (key, generation) = (quote(HIDDEN_KEY), quote(GENERATION));
-                let head = format!("{key} INTEGER PRIMARY KEY NOT NULL, {generation} INTEGER");
-                let all: Vec<_> = std::iter::once(head).chain(columns).collect();
-                Some((view.id, (name, all.join(", "))))
-            });
-            views.collect()
+            views.filter_map(|view| Some((view.id, materialized_table(catalog, view)?))).collect()
         };
         let (old, new) = (physical(self.old), physical(self.new));
-        for (id, (name, columns)) in &old {
-            match new.get(id) {
-                None => self.run(format!("DROP TABLE main.{}", quote(name))),
-                Some((renamed, same)) if renamed != name && same == columns => {
-                    let (from, to) = (quote(name), quote(renamed));
-                    self.run(format!("ALTER TABLE main.{from} RENAME TO {to}"));
-                }
-                Some(_) => {}
+        for (id, old) in &old {
+            let Some(new) = new.get(id) else {
+                self.run(format!("DROP TABLE main.{}", quote(&old.name)));
+                continue;
+            };
+            if new.name != old.name {
+                let (from, to) = (quote(&old.name), quote(&new.name));
+                self.run(format!("ALTER TABLE main.{from} RENAME TO {to}"));
             }
+            self.rename_materialized_columns(old, new);
         }
-        for (_, (name, columns)) in new.iter().filter(|(id, _)| !old.contains_key(id)) {
-            self.run(format!("CREATE TABLE main.{} ({columns}) STRICT", quote(name)));
+        for (_, table) in new.iter().filter(|(id, _)| !old.contains_key(id)) {
+            let (key, generation) = (quote(HIDDEN_KEY), quote(GENERATION));
+            let head = format!("{key} INTEGER PRIMARY KEY NOT NULL, {generation} INTEGER");
+            let columns = table
+                .columns
+                .iter()
+                .map(|(name, declaration)| format!("{} {declaration}", quote(name)));
+            let all: Vec<_> = std::iter::once(head).chain(columns).collect();
+            let all = all.join(", ");
+            self.run(format!("CREATE TABLE main.{} ({all}) STRICT", quote(&table.name)));
         }
     }
+
+    /// Gives the columns of a materialized view's table their new names, by way of others: they may have changed places.
+    fn rename_materialized_columns(&mut self, old: &MaterializedTable, new: &MaterializedTable) {
+        let pairs = old.columns.iter().zip(&new.columns).map(|((old, _), (new, _))| (old, new));
+        let renamed: Vec<_> = (0u32..).zip(pairs).filter(|(_, (old, new))| old != new).collect();
+        let between = |number: u32| quote(&format!("trellis_rename_{number}"));
+        let table = quote(&new.name);
+        for (number, (old, _)) in &renamed {
+            let (from, to) = (quote(old), between(*number));
+            self.run(format!("ALTER TABLE main.{table} RENAME COLUMN {from} TO {to}"));
+        }
+        for (number, (_, new)) in renamed {
+            let (from, to) = (between(number), quote(new));
+            self.run(format!("ALTER TABLE main.{table} RENAME COLUMN {from} TO {to}"));
+        }
+    }
+}
+
+/// The table of a materialized view in SQLite.
+struct MaterializedTable {
+    /// Its name.
+    name: String,
+    /// The columns of the query: names and types.
+    columns: Vec<(String, String)>,
+}
+
+fn materialized_table(catalog: &Catalog, view: &View) -> Option<MaterializedTable> {
+    let columns = view.columns.iter().map(|(column, oid, _)| {
+        let declaration = storage_form(catalog, *oid).declaration();
+        (super::physical::column_name(column), declaration)
+    });
+    Some(MaterializedTable { name: view.materialized_in.clone()?, columns: columns.collect() })
 }

@@ -13,7 +13,7 @@
 //! - `catalog`: [`Catalog`], all live objects; `link` makes it from rows, `usable` leaves out what cannot be carried out, `lookup`
 //!   finds things in it.
 //! - `function`: functions, which are bodies to be expanded where they are called.
-//! - `stored_text`: the text of a view, whose names mean the same for good.
+//! - `stored_text`: the text of a view, whose names mean the same for good; `seen`: the columns that it was written for.
 //! - `physical`: SQLite names.
 //! - `statement`: [`SchemaStatement`], DDL from binding to [`SchemaChange`]; `change`: what each statement changes.
 //! - `materialize`: from one catalog to another in SQLite DDL; `table_sql`: SQLite's text of a table; `storage`: of a type.
@@ -28,6 +28,7 @@ mod lookup;
 mod materialize;
 pub mod physical;
 mod row;
+mod seen;
 mod statement;
 mod storage;
 mod stored_text;
@@ -47,13 +48,14 @@ pub use link::{PUBLIC_NAMESPACE, TEMPORARY_NAMESPACE};
 pub use lookup::{Relation, StoreTable};
 pub use materialize::{Conversion, TableStep, UniqueIndex, materialize};
 pub use row::{ObjectId, ObjectKind, SCHEMA_TABLE, SchemaRow};
+pub use seen::{Seen, SeenColumns};
 pub use statement::{
     RefusedKey, SchemaChange, SchemaHost, SchemaNotice, SchemaStatement, SchemaStep, bind_ddl,
 };
 pub(crate) use storage::builtin_collation;
 pub use storage::{StorageForm, storage_form};
-pub(crate) use stored_text::name_end;
 pub use stored_text::{NameRole, NameUse, Qualify, StoredText};
+pub(crate) use stored_text::{last_part, name_end};
 pub use usable::{Unusable, UnusableKind};
 pub use violation::{
     ForeignKeySide, ViolatedKey, check_violation, constraint_error, constraint_error_with_values,

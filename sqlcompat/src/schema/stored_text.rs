@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::Catalog;
 use super::lookup::Relation;
+use super::seen::{Seen, SeenColumns};
 use crate::builtin::quote_identifier;
 use crate::oid::Oid;
 
@@ -66,6 +67,12 @@ impl StoredText {
     /// The text with its objects' present names; an object that is gone keeps its name as written.
     #[must_use]
     pub fn in_names_of(&self, catalog: &Catalog, qualify: Qualify<'_>) -> String {
+        self.with_columns(catalog, qualify, &Seen::new())
+    }
+
+    /// As [`Self::in_names_of`], with the names of columns listed for each relation that has other ones by now.
+    #[must_use]
+    pub fn with_columns(&self, catalog: &Catalog, qualify: Qualify<'_>, seen: &Seen) -> String {
         let mut shown = String::with_capacity(self.text.len());
         let mut done = 0;
         for found in &self.names {
@@ -79,28 +86,76 @@ impl StoredText {
             shown.push_str(&name);
             done = found.end;
             let own = last_part(written);
-            if found.role == NameRole::Relation && own != last_part(&name) {
-                shown.push_str(" AS ");
-                shown.push_str(own);
+            let list = seen.get(&found.of).and_then(|seen| column_list(catalog, found.of, seen));
+            match found.role {
+                NameRole::Relation if own != last_part(&name) || list.is_some() => {
+                    shown.push_str(" AS ");
+                    shown.push_str(own);
+                }
+                NameRole::AliasedRelation if list.is_some() => {
+                    let rest = self.text.get(done..).unwrap_or_default();
+                    let (alias, listed) = alias_of(rest);
+                    shown.push_str(alias);
+                    done += alias.len();
+                    if listed {
+                        continue;
+                    }
+                }
+                NameRole::Relation | NameRole::AliasedRelation | NameRole::Type => {}
             }
+            shown.push_str(&list.unwrap_or_default());
         }
         shown.push_str(self.text.get(done..).unwrap_or_default());
         shown
     }
 }
 
+/// The names of a relation's columns inside of a view, in parentheses; `None` if they are its own.
+fn column_list(catalog: &Catalog, relation: Oid, seen: &SeenColumns) -> Option<String> {
+    let present: Vec<(i16, &String)> = match catalog.relation_by_oid(relation)? {
+        Relation::Table(it) => it.columns.iter().map(|it| (it.attnum, &it.name)).collect(),
+        Relation::View(it) => (1..).zip(it.columns.iter().map(|(name, ..)| name)).collect(),
+        Relation::Sequence(_) | Relation::Index(..) => return None,
+    };
+    let names: Vec<&str> = present
+        .iter()
+        .map(|(attnum, own)| seen.names.get(attnum).unwrap_or(own).as_str())
+        .collect();
+    if names.iter().zip(&present).all(|(name, (_, own))| name == own) {
+        return None;
+    }
+    let names: Vec<_> = names.into_iter().map(quote_identifier).collect();
+    Some(format!("({})", names.join(", ")))
+}
+
+/// The alias that a text begins with, and whether a list of columns follows it.
+fn alias_of(text: &str) -> (&str, bool) {
+    let word = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        let start = from + rest.len() - rest.trim_start().len();
+        start + text.get(start..).and_then(identifier_bytes).unwrap_or(0)
+    };
+    let mut end = word(0);
+    if text.get(..end).unwrap_or_default().trim().eq_ignore_ascii_case("as") {
+        end = word(end);
+    }
+    let listed = text.get(end..).unwrap_or_default().trim_start().starts_with('(');
+    (text.get(..end).unwrap_or_default(), listed)
+}
+
 /// The name of an object, qualified where asked for.
 fn present_name(catalog: &Catalog, of: &NameUse<Oid>, qualify: Qualify<'_>) -> Option<String> {
     let (namespace, name) = match of.role {
-        NameRole::Type => {
-            let found = catalog.types.get(&of.of)?;
-            (found.namespace(), found.name())
-        }
+        NameRole::Type => match catalog.types.get(&of.of) {
+            Some(found) => (found.namespace(), found.name()),
+            // The row type of a table goes by the table's name.
+            None => relation_name(catalog, of.of)?,
+        },
         NameRole::Relation | NameRole::AliasedRelation => relation_name(catalog, of.of)?,
     };
     let visible = match qualify {
         Qualify::Always => false,
-        Qualify::UnlessVisible(path) if of.role == NameRole::Type => {
+        Qualify::UnlessVisible(path) if catalog.types.contains_key(&of.of) => {
             let found = catalog.type_by_name(path, None, name);
             found.is_some_and(|it| it.oid() == of.of)
         }
@@ -132,7 +187,8 @@ fn relation_name(catalog: &Catalog, oid: Oid) -> Option<(Oid, &str)> {
 }
 
 /// The last part of a qualified name, with its quotes.
-fn last_part(name: &str) -> &str {
+#[must_use]
+pub(crate) fn last_part(name: &str) -> &str {
     let mut quoted = false;
     let mut start = 0;
     for (at, c) in name.char_indices() {
@@ -177,7 +233,7 @@ fn identifier_bytes(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{last_part, name_end};
+    use super::{alias_of, last_part, name_end};
 
     #[test]
     fn a_name_ends_behind_its_last_part() {
@@ -187,5 +243,12 @@ mod tests {
         assert_eq!(end("größe,"), Some("größe"));
         assert_eq!(end("(a"), None);
         assert_eq!(last_part("a.\"b.c\""), "\"b.c\"");
+    }
+
+    #[test]
+    fn an_alias_ends_behind_its_name() {
+        assert_eq!(alias_of(" AS \"x y\" where"), (" AS \"x y\"", false));
+        assert_eq!(alias_of(" s (a, b)"), (" s", true));
+        assert_eq!(alias_of(""), ("", false));
     }
 }

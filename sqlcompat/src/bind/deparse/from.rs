@@ -14,7 +14,7 @@ use crate::bind::resolve::select_common_type;
 use crate::builtin::{self, quote_identifier};
 use crate::error::SqlError;
 use crate::oid::Oid;
-use crate::schema::Relation;
+use crate::schema::{Column, Relation, SeenColumns, last_part};
 
 /// Columns that a join is indented by within its query.
 const JOIN: usize = 4;
@@ -23,6 +23,47 @@ const JOIN: usize = 4;
 struct Item {
     text: String,
     level: Level,
+}
+
+/// The names that joins of a FROM merge columns by.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Merged {
+    /// Those of USING.
+    using: Vec<String>,
+    /// There is a NATURAL: any may be.
+    natural: bool,
+}
+
+impl Merged {
+    fn of(from: &[TableWithJoins]) -> Self {
+        let mut merged = Self::default();
+        from.iter().for_each(|item| merged.add(item));
+        merged
+    }
+
+    fn add(&mut self, item: &TableWithJoins) {
+        let factors =
+            std::iter::once(&item.relation).chain(item.joins.iter().map(|it| &it.relation));
+        for factor in factors {
+            if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
+                self.add(table_with_joins);
+            }
+        }
+        for join in &item.joins {
+            match join_parts(&join.join_operator) {
+                Ok((_, JoinConstraint::Using(names))) => {
+                    let names = names.iter().filter_map(|it| it.0.last()?.as_ident()).map(fold);
+                    self.using.extend(names);
+                }
+                Ok((_, JoinConstraint::Natural)) => self.natural = true,
+                Ok((_, JoinConstraint::On(_) | JoinConstraint::None)) | Err(_) => {}
+            }
+        }
+    }
+
+    fn merges(&self, name: &str) -> bool {
+        self.natural || self.using.iter().any(|it| it == name)
+    }
 }
 
 /// The kind of a join.
@@ -67,6 +108,7 @@ impl Deparser<'_> {
         out: &mut String,
     ) -> Result<(), SqlError> {
         let mut next = 0;
+        let outer = std::mem::replace(&mut self.merged, Merged::of(from));
         for (number, item) in from.iter().enumerate() {
             let item = self.joined(item, indent, &mut next)?;
             if number == 0 {
@@ -78,6 +120,7 @@ impl Deparser<'_> {
             append(out, &item.text);
             self.bring(item.level);
         }
+        self.merged = outer;
         Ok(())
     }
 
@@ -217,23 +260,21 @@ impl Deparser<'_> {
         let written = written_name(factor)?;
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
-                let (text, columns, plain) = self.relation(name)?;
-                let own = name.0.last().and_then(|part| part.as_ident()).map(fold);
-                let same = alias.is_none() && own.as_deref() == Some(&shown);
-                let aliased = (!same).then_some(shown.as_str());
-                let list = if plain { List::IfChanged } else { List::IfWritten };
+                let (text, columns, list, row) = self.relation(name)?;
+                let own = last_part(&text) == quote_identifier(&shown);
+                let aliased = (!own || list == List::Always).then_some(shown.as_str());
                 let (text, columns) = named(text, columns, aliased, (alias.as_ref(), list));
-                Ok(item(text, written, shown, columns))
+                Ok(item(text, (written, shown), columns, Some(row)))
             }
             TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } => {
                 let call = (name, &args.args[..], *with_ordinality);
                 let (text, columns) = self.function_item(call, alias.as_ref(), &shown)?;
-                Ok(item(text, written, shown, columns))
+                Ok(item(text, (written, shown), columns, None))
             }
             TableFactor::Function { lateral: _, name, args, with_ordinality, alias } => {
                 let call = (name, &args[..], *with_ordinality);
                 let (text, columns) = self.function_item(call, alias.as_ref(), &shown)?;
-                Ok(item(text, written, shown, columns))
+                Ok(item(text, (written, shown), columns, None))
             }
             TableFactor::UNNEST {
                 alias,
@@ -247,7 +288,7 @@ impl Deparser<'_> {
                 let name = ObjectName::from(vec![ast::Ident::new("unnest")]);
                 let call = (&name, &arguments[..], *with_ordinality);
                 let (text, columns) = self.function_item(call, alias.as_ref(), &shown)?;
-                Ok(item(text, written, shown, columns))
+                Ok(item(text, (written, shown), columns, None))
             }
             TableFactor::Derived { lateral, subquery, alias, sample: None } => {
                 let mut text = if *lateral { "LATERAL (" } else { "(" }.to_owned();
@@ -256,38 +297,35 @@ impl Deparser<'_> {
                 text.push(')');
                 let alias = (alias.as_ref(), List::IfWritten);
                 let (text, columns) = named(text, columns, Some(&shown), alias);
-                Ok(item(text, written, shown, columns))
+                Ok(item(text, (written, shown), columns, Some(Oid::RECORD)))
             }
             _ => Err(SqlError::unsupported("this FROM item in the text of a view")),
         }
     }
 
-    /// The shown name of a relation and its columns; whether it is a table or view.
-    fn relation(&self, name: &ObjectName) -> Result<(String, Vec<Output>, bool), SqlError> {
+    /// The shown name of a relation and its columns, when they are to be listed, and the type of its rows.
+    fn relation(&self, name: &ObjectName) -> Result<Named, SqlError> {
         let (schema, local) = self.names.qualified(name)?;
         if schema.is_none()
             && let Some((_, columns)) = self.ctes.iter().rev().find(|(it, _)| *it == local)
         {
-            return Ok((quote_identifier(&local), columns.clone(), false));
+            return Ok((quote_identifier(&local), columns.clone(), List::IfWritten, Oid::RECORD));
         }
-        let output = |name: &str, type_oid: Oid, typmod: i32| Output {
-            name: name.to_owned(),
-            type_oid,
-            typmod,
-            unknown: false,
-        };
         let catalog = self.cx.catalog;
         let path = self.cx.search_path;
-        let (namespace, columns, oid) = match catalog.relation(path, schema.as_deref(), &local) {
+        let (namespace, mut columns, (oid, row)): (_, Vec<(i16, Output)>, _) = match catalog
+            .relation(path, schema.as_deref(), &local)
+        {
             Some(Relation::Table(table)) => {
-                let columns = table.columns.iter();
-                let columns = columns.map(|it| output(&it.name, it.type_oid, it.typmod)).collect();
-                (table.namespace, columns, table.oid)
+                let output =
+                    |it: &Column| (it.attnum, Output::new(&it.name, it.type_oid, it.typmod));
+                let columns = table.columns.iter().map(output).collect();
+                (table.namespace, columns, (table.oid, table.row_type_oid))
             }
             Some(Relation::View(view)) => {
-                let columns = view.columns.iter();
-                let columns = columns.map(|(name, oid, typmod)| output(name, *oid, *typmod));
-                (view.namespace, columns.collect(), view.oid)
+                let outputs = view.columns.iter();
+                let outputs = outputs.map(|(name, oid, typmod)| Output::new(name, *oid, *typmod));
+                (view.namespace, (1..).zip(outputs).collect(), (view.oid, view.row_type_oid))
             }
             Some(_) => return Err(SqlError::unsupported("this relation in the text of a view")),
             None => return system_relation(schema.as_deref(), &local),
@@ -303,7 +341,32 @@ impl Deparser<'_> {
         } else {
             format!("{}.{local}", quote_identifier(catalog.namespace_name(namespace)))
         };
-        Ok((text, columns, true))
+        let list = self.as_seen(oid, &mut columns);
+        Ok((text, columns.into_iter().map(|(_, output)| output).collect(), list, row))
+    }
+
+    /// Gives the columns of a relation the names that the view knows them by, and none to those that it does not know.
+    ///
+    /// They are shown by their present names, but for one that USING needs the old name of, which is in the list of the
+    /// relation's columns then.
+    fn as_seen(&self, relation: Oid, columns: &mut [(i16, Output)]) -> List {
+        let mut list = List::IfChanged;
+        let Some(seen) = self.view.and_then(|view| view.seen.get(&relation)) else { return list };
+        for (attnum, output) in columns.iter_mut() {
+            let Some(name) = seen.names.get(attnum) else {
+                output.name.clear();
+                continue;
+            };
+            output.name.clone_from(name);
+            if output.shown != *name && self.merged.merges(name) {
+                output.shown.clone_from(name);
+                list = List::Always;
+            }
+        }
+        if list == List::Always {
+            make_unique(columns, seen);
+        }
+        list
     }
 
     /// A function of one column in FROM.
@@ -319,15 +382,9 @@ impl Deparser<'_> {
         if composite || typed {
             return Err(SqlError::unsupported("a function of several columns here"));
         }
-        let mut columns = vec![Output {
-            name: shown.to_owned(),
-            type_oid: piece.type_oid,
-            typmod: -1,
-            unknown: false,
-        }];
+        let mut columns = vec![Output::new(shown, piece.type_oid, -1)];
         if ordinality {
-            let name = "ordinality".to_owned();
-            columns.push(Output { name, type_oid: Oid::INT8, typmod: -1, unknown: false });
+            columns.push(Output::new("ordinality", Oid::INT8, -1));
         }
         let lateral = if piece.names_column { "LATERAL " } else { "" };
         let with = if ordinality { " WITH ORDINALITY" } else { "" };
@@ -335,6 +392,9 @@ impl Deparser<'_> {
         Ok(named(text, columns, Some(shown), (alias, List::Always)))
     }
 }
+
+/// A relation: its shown name, its columns, when they are to be listed, the type of its rows.
+type Named = (String, Vec<Output>, List, Oid);
 
 /// When the names of a relation's columns are listed after its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -347,6 +407,22 @@ enum List {
     Always,
 }
 
+/// Numbers the columns of a list whose names are taken by ones that USING needs.
+fn make_unique(columns: &mut [(i16, Output)], seen: &SeenColumns) {
+    let kept = |(attnum, output): &(i16, Output)| seen.names.get(attnum) == Some(&output.shown);
+    let mut taken: Vec<String> =
+        columns.iter().filter(|it| kept(it)).map(|(_, output)| output.shown.clone()).collect();
+    for column in columns.iter_mut().filter(|it| !kept(it)) {
+        let output = &mut column.1;
+        let numbered = (1..).map(|number| format!("{}_{number}", output.shown));
+        let mut candidates = std::iter::once(output.shown.clone()).chain(numbered);
+        if let Some(free) = candidates.find(|name| !taken.contains(name)) {
+            taken.push(free.clone());
+            output.shown = free;
+        }
+    }
+}
+
 /// An item under its name, with its columns as they are called from there on.
 fn named(
     mut text: String,
@@ -356,7 +432,7 @@ fn named(
 ) -> (String, Vec<Output>) {
     let names: Vec<String> =
         alias.iter().flat_map(|it| &it.columns).map(|it| fold(&it.name)).collect();
-    let changed = names.iter().zip(&columns).any(|(name, column)| *name != column.name);
+    let changed = names.iter().zip(&columns).any(|(name, column)| *name != column.shown);
     let columns = renamed(columns, &names);
     let listed = match list {
         List::IfChanged => changed,
@@ -367,34 +443,27 @@ fn named(
         text.push_str(&format!(" {}", quote_identifier(shown)));
     }
     if listed {
-        let names: Vec<_> = columns.iter().map(|it| quote_identifier(&it.name)).collect();
+        let names: Vec<_> = columns.iter().map(|it| quote_identifier(&it.shown)).collect();
         text.push_str(&format!("({})", names.join(", ")));
     }
     (text, columns)
 }
 
-fn item(text: String, written: String, shown: String, columns: Vec<Output>) -> Item {
-    Item { text, level: Level::of(Entry { written, shown, columns }) }
+fn item(text: String, names: (String, String), columns: Vec<Output>, row: Option<Oid>) -> Item {
+    let (written, shown) = names;
+    Item { text, level: Level::of(Entry { written, shown, columns, row }) }
 }
 
 /// A relation of PostgreSQL's own.
-fn system_relation(
-    schema: Option<&str>,
-    name: &str,
-) -> Result<(String, Vec<Output>, bool), SqlError> {
+fn system_relation(schema: Option<&str>, name: &str) -> Result<Named, SqlError> {
     let found = builtin::relation(schema.unwrap_or("pg_catalog"), name)
         .ok_or_else(|| SqlError::unsupported("this relation in the text of a view"))?;
-    let columns = found.columns.iter().map(|it| Output {
-        name: it.name.to_owned(),
-        type_oid: it.type_oid,
-        typmod: it.typmod,
-        unknown: false,
-    });
+    let columns = found.columns.iter().map(|it| Output::new(it.name, it.type_oid, it.typmod));
     let text = match found.schema {
         "pg_catalog" => quote_identifier(name),
         other => format!("{}.{}", quote_identifier(other), quote_identifier(name)),
     };
-    Ok((text, columns.collect(), true))
+    Ok((text, columns.collect(), List::IfChanged, Oid::RECORD))
 }
 
 /// The name that the text gives an item.

@@ -49,6 +49,7 @@ use super::scalar::ScalarScope;
 use crate::builtin::quote_identifier;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::schema::View;
 use piece::{Form, Piece};
 
 pub use star::expand_stars;
@@ -80,20 +81,23 @@ pub fn deparse_expression(
     Ok(settled.text)
 }
 
-/// The text of a view's query, as `pg_get_viewdef` shows it without the semicolon; `names` are its columns'.
+/// The text of a view's query, as `pg_get_viewdef` shows it without the semicolon; `query` is its text in the names that are to
+/// be shown.
 ///
 /// # Errors
 /// What binding the query reports; 0A000 for what cannot be written out.
 pub fn deparse_view(
     query: &str,
-    names: &[String],
+    view: &View,
     pretty: bool,
     cx: &BindContext<'_>,
 ) -> Result<String, SqlError> {
     let ast = super::updatable::view_query(query)?;
     let mut deparser = Deparser::new(cx, ScalarScope::Nothing, pretty);
+    deparser.view = Some(view);
     let mut text = String::new();
-    let place = query::Place { indent: 0, names: Some(names), visible: true };
+    let names: Vec<String> = view.columns.iter().map(|(name, ..)| name.clone()).collect();
+    let place = query::Place { indent: 0, names: Some(&names), visible: true };
     deparser.query(&ast, place, &mut text)?;
     Ok(text)
 }
@@ -106,6 +110,10 @@ struct Deparser<'a> {
     names: Binder<'a>,
     scope: ScalarScope<'a>,
     depth: usize,
+    /// The view that is written out.
+    view: Option<&'a View>,
+    /// What the FROM that is being written merges columns by.
+    merged: from::Merged,
     /// Columns that a new line of CASE is indented by.
     indent: usize,
     /// The queries around, innermost last; none for an expression that stands alone.
@@ -129,6 +137,8 @@ impl<'a> Deparser<'a> {
             types: Types::new(cx.catalog, cx.search_path),
             names: Binder::new(cx, ""),
             scope,
+            view: None,
+            merged: from::Merged::default(),
             depth: 0,
             indent: 0,
             levels: Vec::new(),

@@ -28,6 +28,8 @@ pub(super) struct Piece {
 pub(super) enum Form {
     /// A column.
     Column,
+    /// A relation's row, which a select list tells the type of.
+    WholeRow,
     /// A literal without type, with its value; `None` is NULL.
     Unknown(Option<String>),
     /// A constant of a known type, with its text without `::type`.
@@ -118,6 +120,7 @@ impl Deparser<'_> {
                 });
             }
             Form::Column
+            | Form::WholeRow
             | Form::Constant(_)
             | Form::Array(_)
             | Form::Row(_)

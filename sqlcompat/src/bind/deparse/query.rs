@@ -148,12 +148,11 @@ impl Deparser<'_> {
                         return Err(SqlError::unsupported("VALUES of several types here"));
                     }
                     Some(_) => {}
-                    None => outputs.push(Output {
-                        name: format!("column{}", index + 1),
-                        type_oid: piece.type_oid,
-                        typmod: piece.typmod,
-                        unknown: false,
-                    }),
+                    None => outputs.push(Output::new(
+                        &format!("column{}", index + 1),
+                        piece.type_oid,
+                        piece.typmod,
+                    )),
                 }
             }
             out.push(')');
@@ -309,6 +308,7 @@ fn bare(body: &SetExpr) -> &SetExpr {
 pub(super) fn renamed(mut outputs: Vec<Output>, names: &[String]) -> Vec<Output> {
     for (output, name) in outputs.iter_mut().zip(names) {
         output.name.clone_from(name);
+        output.shown.clone_from(name);
     }
     outputs
 }

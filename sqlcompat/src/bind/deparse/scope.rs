@@ -11,14 +11,23 @@ use crate::oid::Oid;
 /// A column that a query yields.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
-    /// Name.
+    /// Name in the text; empty for one that the view does not know.
     pub(super) name: String,
+    /// Name that it is shown by.
+    pub(super) shown: String,
     /// Type.
     pub(super) type_oid: Oid,
     /// Type modifier.
     pub(super) typmod: i32,
     /// A literal without type, which another arm of a set operation may type.
     pub(super) unknown: bool,
+}
+
+impl Output {
+    /// A column that is shown by the name that it has.
+    pub(super) fn new(name: &str, type_oid: Oid, typmod: i32) -> Self {
+        Self { name: name.to_owned(), shown: name.to_owned(), type_oid, typmod, unknown: false }
+    }
 }
 
 /// A relation of FROM.
@@ -30,6 +39,8 @@ pub(super) struct Entry {
     pub(super) shown: String,
     /// Its columns.
     pub(super) columns: Vec<Output>,
+    /// The type of its rows, where one can be named as a value.
+    pub(super) row: Option<Oid>,
 }
 
 /// The relations of one query, and its columns in the order of `*`.
@@ -50,15 +61,20 @@ impl Level {
 
     /// A level of one relation.
     pub(super) fn of(entry: Entry) -> Self {
-        let columns = entry.columns.iter().map(|it| (it.name.clone(), entry.piece(it)));
+        let columns = entry.listed().map(|it| (it.name.clone(), entry.piece(it)));
         Self { columns: columns.collect(), entries: vec![entry] }
     }
 }
 
 impl Entry {
+    /// The columns that `*` stands for.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Output> {
+        self.columns.iter().filter(|column| !column.name.is_empty())
+    }
+
     /// A column of it as text.
     pub(super) fn piece(&self, column: &Output) -> Piece {
-        let text = format!("{}.{}", quote_identifier(&self.shown), quote_identifier(&column.name));
+        let text = format!("{}.{}", quote_identifier(&self.shown), quote_identifier(&column.shown));
         Piece {
             text,
             type_oid: column.type_oid,
@@ -78,8 +94,23 @@ impl Deparser<'_> {
                 return Ok(piece.clone());
             }
         }
+        if let Some(row) = self.whole_row(&folded) {
+            return Ok(row);
+        }
         let message = format!("column \"{folded}\" does not exist");
         Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message))
+    }
+
+    /// A relation's row as a value.
+    fn whole_row(&self, relation: &str) -> Option<Piece> {
+        let mut entries = self.levels.iter().rev().flat_map(|level| &level.entries);
+        let entry = entries.find(|entry| entry.written == relation)?;
+        let text = format!("{}.*", quote_identifier(&entry.shown));
+        Some(Piece {
+            form: Form::WholeRow,
+            names_column: true,
+            ..Piece::made(text, entry.row?, &[])
+        })
     }
 
     /// A column of a named relation.

@@ -15,6 +15,7 @@ use crate::bind::select::unparenthesized;
 use crate::builtin::quote_identifier;
 use crate::error::SqlError;
 use crate::oid::Oid;
+use crate::schema::last_part;
 
 /// Columns that an item of a list is indented by within its query.
 const ITEM: usize = 4;
@@ -25,7 +26,7 @@ struct Target {
     name: String,
     /// What it is.
     piece: Piece,
-    /// The name of the column that it is, if it is one.
+    /// The name that the column that it is is shown by, with its quotes, if it is one.
     column: Option<String>,
     /// A literal without type.
     unknown: bool,
@@ -67,11 +68,9 @@ impl Deparser<'_> {
         self.order_by(order_by, &targets, place.indent, out)?;
         self.levels.pop();
         self.indent = outer;
-        let output = |target: Target| Output {
-            name: target.name,
-            type_oid: target.piece.type_oid,
-            typmod: target.piece.typmod,
-            unknown: target.unknown,
+        let output = |Target { name, piece, unknown, .. }: Target| Output {
+            unknown,
+            ..Output::new(&name, piece.type_oid, piece.typmod)
         };
         Ok(targets.into_iter().map(output).collect())
     }
@@ -116,11 +115,7 @@ impl Deparser<'_> {
 
     fn target(&mut self, expr: &Expr, name: String) -> Result<Target, SqlError> {
         let piece = self.expr(expr)?;
-        let column = match (&piece.form, unparenthesized(expr)) {
-            (Form::Column, Expr::Identifier(name)) => Some(fold(name)),
-            (Form::Column, Expr::CompoundIdentifier(path)) => path.last().map(fold),
-            _ => None,
-        };
+        let column = matches!(piece.form, Form::Column).then(|| last_part(&piece.text).to_owned());
         let unknown = piece.type_oid == Oid::UNKNOWN;
         Ok(Target { name, piece: self.settled(piece)?, column, unknown })
     }
@@ -129,8 +124,8 @@ impl Deparser<'_> {
     fn star(&self, relation: Option<&str>) -> Result<Vec<Target>, SqlError> {
         let target = |name: &String, piece: Piece| Target {
             name: name.clone(),
+            column: Some(last_part(&piece.text).to_owned()),
             piece,
-            column: Some(name.clone()),
             unknown: false,
         };
         let Some(level) = self.levels.last() else { return Ok(Vec::new()) };
@@ -139,7 +134,7 @@ impl Deparser<'_> {
         };
         let entry = level.entries.iter().find(|entry| entry.written == relation);
         let entry = entry.ok_or_else(|| SqlError::unsupported("this star"))?;
-        Ok(entry.columns.iter().map(|it| target(&it.name, entry.piece(it))).collect())
+        Ok(entry.listed().map(|it| target(&it.name, entry.piece(it))).collect())
     }
 
     fn distinct_clause(
@@ -164,13 +159,17 @@ impl Deparser<'_> {
         out.push(' ');
         for (index, target) in targets.iter().enumerate() {
             let mut text = self.shown(&target.piece.text);
+            if matches!(target.piece.form, Form::WholeRow) {
+                text.push_str(&format!("::{}", self.types.format(target.piece.type_oid)));
+            }
             let known = match &target.column {
                 Some(column) => Some(column.as_str()),
                 None if place.visible => None,
-                None => Some("?column?"),
+                None => Some("\"?column?\""),
             };
-            if known != Some(&target.name) {
-                text.push_str(&format!(" AS {}", quote_identifier(&target.name)));
+            let name = quote_identifier(&target.name);
+            if known != Some(&name) {
+                text.push_str(&format!(" AS {name}"));
             }
             out.push_str(if index > 0 { ", " } else { "" });
             if text.starts_with('\n') {
@@ -275,7 +274,7 @@ impl Deparser<'_> {
     pub(super) fn key_text(&self, piece: &Piece) -> String {
         let text = self.shown(&piece.text);
         let grouped = match piece.form {
-            Form::Column | Form::Constant(_) => false,
+            Form::Column | Form::WholeRow | Form::Constant(_) => false,
             Form::Call => true,
             _ => self.pretty,
         };

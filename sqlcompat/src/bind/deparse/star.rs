@@ -90,7 +90,7 @@ fn star_counts(
 fn relation_width(name: &ObjectName, relations: &Relations) -> Option<usize> {
     let alias = fold(name.0.last()?.as_ident()?);
     let relation = relations.0.iter().find(|relation| relation.alias == alias)?;
-    Some(relation.columns.iter().filter(|column| !column.system).count())
+    Some(relation.columns.iter().filter(|column| column.is_listed()).count())
 }
 
 /// A column of a star by name. What USING has merged goes by its own name.

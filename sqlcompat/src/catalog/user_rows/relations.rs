@@ -403,7 +403,7 @@ fn insert_view(
     depend.add((PG_REWRITE, rule, 0), (PG_CLASS, view.oid, 0), "n")
 }
 
-/// The rule of a view depends on what its query names.
+/// The rule of a view depends on what its query names: on the columns that it reads of a relation, or on the whole if it reads none.
 fn insert_view_dependencies(
     connection: &Connection,
     catalog: &Catalog,
@@ -417,8 +417,16 @@ fn insert_view_dependencies(
         .map(|(id, oid)| (id, PG_CLASS, oid));
     let types = catalog.types.values().map(|it| (it.id(), super::PG_TYPE, it.oid()));
     for (id, class, oid) in relations.chain(types) {
-        if view.depends_on.contains(&id) {
+        if !view.depends_on.contains(&id) {
+            continue;
+        }
+        let used = view.seen.get(&oid).map(|seen| &seen.used).filter(|used| !used.is_empty());
+        let Some(used) = used else {
             depend.add((PG_REWRITE, rule, 0), (class, oid, 0), "n")?;
+            continue;
+        };
+        for attnum in used {
+            depend.add((PG_REWRITE, rule, 0), (class, oid, *attnum), "n")?;
         }
     }
     Ok(())

@@ -287,7 +287,7 @@ impl Edit<'_> {
             .catalog
             .views
             .values()
-            .find(|view| view.depends_on.contains(&target.id) && reads(&view.query));
+            .find(|view| view.reads(target.id, table.oid, column.attnum));
         if let Some(view) = view {
             let message = "cannot alter type of a column used by a view or rule";
             let detail = format!(

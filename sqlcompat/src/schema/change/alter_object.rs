@@ -137,33 +137,6 @@ impl Edit<'_> {
             .collect()
     }
 
-    /// Views keep the names of columns as text, which a new name of one would break.
-    pub(super) fn refuse_if_viewed(&self, id: ObjectId, column: &str) -> Result<(), SqlError> {
-        let names = |text: &str| {
-            let mut used = super::expression::names_used(text).into_iter();
-            used.any(|name| name == column || name == "natural")
-        };
-        let mut views = self.catalog.views.values();
-        let Some(view) = views.find(|it| it.depends_on.contains(&id) && names(&it.query)) else {
-            return Ok(());
-        };
-        let view = &view.name;
-        Err(SqlError::unsupported(format!("renaming a column that the view \"{view}\" uses")))
-    }
-
-    /// Views keep the names of columns as text: a name without a table's before it might come to mean a new column.
-    pub(super) fn refuse_if_captured(&self, id: ObjectId, column: &str) -> Result<(), SqlError> {
-        let mut views = self.catalog.views.values();
-        let captures = |text: &str| super::expression::may_capture(text, column);
-        let Some(view) = views.find(|it| it.depends_on.contains(&id) && captures(&it.query)) else {
-            return Ok(());
-        };
-        let view = &view.name;
-        Err(SqlError::unsupported(format!(
-            "adding a column whose name the view \"{view}\" uses without a table's name"
-        )))
-    }
-
     /// Renames an output column of a view.
     pub(super) fn rename_view_column(
         &mut self,
@@ -175,9 +148,6 @@ impl Edit<'_> {
             return Err(super::edit::undefined_relation(name));
         };
         let id = view.id;
-        if view.materialized_in.is_some() {
-            return Err(SqlError::unsupported("renaming a column of a materialized view"));
-        }
         let Some(at) = view.columns.iter().position(|(it, ..)| it == old) else {
             let message = format!("column \"{old}\" does not exist");
             return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
@@ -186,7 +156,6 @@ impl Edit<'_> {
             let message = format!("column \"{new}\" of relation \"{}\" already exists", view.name);
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
         }
-        self.refuse_if_viewed(id, old)?;
         self.redefine(id, |definition: &mut ViewDefinition| {
             if let Some(column) = definition.columns.get_mut(at) {
                 new.clone_into(&mut column.name);

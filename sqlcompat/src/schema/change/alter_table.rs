@@ -146,7 +146,6 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
         }
         let (location, row_type) = (location(table), table.row_type_oid);
-        self.refuse_if_captured(target.id, &clause.name)?;
         let column = self.new_column(&target.name, clause)?;
         refuse_member_of_itself(&self.catalog, column.data_type.0, (row_type, &target.name))?;
         let id = self.create_column(target, &column)?;
@@ -474,7 +473,6 @@ impl Edit<'_> {
                 format!("column \"{new}\" of relation \"{}\" already exists", target.name);
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
         }
-        self.refuse_if_viewed(target.id, old)?;
         self.rename(column.id, None, new);
         Ok(())
     }

@@ -274,9 +274,7 @@ impl Edit<'_> {
             return format!("schema {}", it.name);
         }
         // A multirange type goes by its range type.
-        let multirange =
-            |it: &UserType| matches!(it, UserType::Range(range) if range.is_multirange());
-        let named = |it: &&UserType| it.id() == id && !multirange(it);
+        let named = |it: &&UserType| it.id() == id && !it.is_multirange();
         if let Some(it) = catalog.types.values().find(named) {
             let types = Types::new(catalog, &self.statement.search_path);
             return format!("type {}", types.format(it.oid()));
@@ -348,8 +346,10 @@ impl Edit<'_> {
                 let Some(table) = catalog.tables.values().find(|table| table.id == *on) else {
                     continue;
                 };
-                for column in expression::columns_used(&view.query, &table.columns) {
-                    found.add(view.id, column.id, false);
+                for column in &table.columns {
+                    if view.reads(table.id, table.oid, column.attnum) {
+                        found.add(view.id, column.id, false);
+                    }
                 }
             }
         }
@@ -465,8 +465,7 @@ impl Found<'_, '_> {
             self.callers_in(table, &called);
         }
         for view in catalog.views.values() {
-            let text = view.query.as_str();
-            for on in expression::functions_of_query(text, &self.edit.context()) {
+            for on in expression::functions_of_view(view, &self.edit.context()) {
                 called.get(&on).into_iter().for_each(|on| self.add(view.id, *on, false));
             }
         }

@@ -16,7 +16,7 @@ use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse;
 use crate::parse::utility::SourceText;
-use crate::schema::catalog::{Column, Table};
+use crate::schema::catalog::{Column, Table, View};
 
 /// An expression with the place of it in the statement, if it is written there, and in the schema, if not by its scope.
 #[derive(Clone, Copy)]
@@ -159,14 +159,15 @@ pub(super) fn canonical_over(
     canonical(text, scope, expected, cx)
 }
 
-/// The user's functions that a query calls; none if it cannot be bound.
-pub(super) fn functions_of_query(text: &str, cx: &BindContext<'_>) -> BTreeSet<Oid> {
+/// The user's functions that a view's query calls; none if it cannot be bound.
+pub(super) fn functions_of_view(view: &View, cx: &BindContext<'_>) -> BTreeSet<Oid> {
+    let text = view.query.as_str();
     let statement = parse::split(text).ok().and_then(|mut it| it.pop());
     let Some(parse::StatementAst::Sql(ast)) = statement.map(|it| it.ast) else {
         return BTreeSet::new();
     };
     let Statement::Query(query) = *ast else { return BTreeSet::new() };
-    bind_query(&query, text, cx).map(|it| it.functions).unwrap_or_default()
+    bind_query(&query, text, Some(view), cx).map(|it| it.functions).unwrap_or_default()
 }
 
 /// Binds an expression over a table's columns.
@@ -265,22 +266,6 @@ pub(in crate::schema) fn columns_used<'a>(text: &str, columns: &'a [Column]) -> 
 pub(super) fn mismatched_types(error: &SqlError) -> Option<(&str, &str)> {
     let types = error.message.strip_prefix("expression is of type ")?;
     types.strip_suffix(" is expected")?.split_once(" where type ")
-}
-
-/// The names in a text, folded.
-pub(super) fn names_used(text: &str) -> Vec<String> {
-    tokens(text).iter().filter_map(word_name).collect()
-}
-
-/// Whether a query's text names something so without a qualifier, or joins by whatever names there are.
-pub(super) fn may_capture(text: &str, name: &str) -> bool {
-    let tokens = tokens(text);
-    tokens.iter().enumerate().any(|(at, token)| {
-        let Some(found) = word_name(token) else { return false };
-        let before = at.checked_sub(1).and_then(|at| tokens.get(at));
-        let labels = before.and_then(word_name).is_some_and(|word| word == "as");
-        found == "natural" || found == name && before != Some(&Token::Period) && !labels
-    })
 }
 
 /// Whether an expression calls a function whose value changes from row to row.

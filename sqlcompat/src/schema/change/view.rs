@@ -12,10 +12,12 @@ use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::utility::{CreateTableAs, CreateView, ObjectName};
 use crate::parse::{self, StatementAst};
+use crate::schema::catalog::View;
 use crate::schema::definition::{ViewColumn, ViewDefinition};
 use crate::schema::lookup::Relation;
 use crate::schema::physical::{self, GENERATION, HIDDEN_KEY, quote};
 use crate::schema::row::{ObjectId, ObjectKind};
+use crate::schema::seen::SeenRelation;
 use crate::schema::stored_text::{NameRole, NameUse};
 
 impl Edit<'_> {
@@ -23,21 +25,21 @@ impl Edit<'_> {
     ///
     /// # Errors
     /// As for [`Edit::query`]; 55000 for a materialized view that has none yet.
-    fn query_for_rows(&self, text: &str) -> Result<LoweredQuery, SqlError> {
-        let query = self.query(text)?;
+    fn query_for_rows(&self, text: &str, of: Option<&View>) -> Result<LoweredQuery, SqlError> {
+        let query = self.query(text, of)?;
         query.unpopulated.as_deref().map_or(Ok(()), |name| Err(unpopulated(name)))?;
         Ok(query)
     }
 
-    /// Binds the text of a query.
-    fn query(&self, text: &str) -> Result<LoweredQuery, SqlError> {
+    /// Binds the text of a query, that of a view if there is one already.
+    fn query(&self, text: &str, of: Option<&View>) -> Result<LoweredQuery, SqlError> {
         let statements = parse::split(text)?;
         let [statement] = statements.as_slice() else {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at end of input"));
         };
         let bound = match &statement.ast {
             StatementAst::Sql(sql) => match &**sql {
-                Statement::Query(query) => bind_query(query, &statement.text, &self.context()),
+                Statement::Query(query) => bind_query(query, &statement.text, of, &self.context()),
                 _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error in query")),
             },
             StatementAst::Utility(_) => {
@@ -60,7 +62,7 @@ impl Edit<'_> {
         if expanded == **query {
             return Ok(None);
         }
-        let again = self.query(&expanded.to_string());
+        let again = self.query(&expanded.to_string(), None);
         Ok(again.ok().filter(|again| again.columns == bound.columns))
     }
 
@@ -74,8 +76,10 @@ impl Edit<'_> {
         if !self.claim_relation_name(namespace.1, name, ast.if_not_exists)? {
             return Ok("CREATE TABLE AS");
         }
-        let query =
-            if ast.no_data { self.query(&ast.query)? } else { self.query_for_rows(&ast.query)? };
+        let query = match ast.no_data {
+            true => self.query(&ast.query, None)?,
+            false => self.query_for_rows(&ast.query, None)?,
+        };
         let columns = output_columns(&query, &ast.columns)?;
         let options = storage_option::set(&[], &ast.options, Owner::NewTable)?;
         let target = self.create_table_row(namespace, (name, name), ast.on_commit, options)?;
@@ -121,15 +125,16 @@ impl Edit<'_> {
             return Ok("CREATE MATERIALIZED VIEW");
         }
         let query = if ast.materialized && !ast.no_data {
-            self.query_for_rows(&ast.query)?
+            self.query_for_rows(&ast.query, None)?
         } else {
-            self.query(&ast.query)?
+            self.query(&ast.query, None)?
         };
         let columns = output_columns(&query, &ast.columns)?;
         let kept = match self.without_stars(&query)? {
             Some(expanded) => expanded,
             None => query.clone(),
         };
+        let seen = self.seen_columns(&kept);
         let names: Vec<_> = kept.names.into_iter().filter_map(|name| self.by_id(name)).collect();
         let mut depends_on: Vec<i64> = names.iter().map(|name| name.of).collect();
         depends_on.sort_unstable();
@@ -141,6 +146,7 @@ impl Edit<'_> {
         let definition = ViewDefinition {
             query: kept.text,
             names,
+            seen,
             columns: columns
                 .iter()
                 .map(|(name, data_type)| ViewColumn {
@@ -214,11 +220,44 @@ impl Edit<'_> {
         Ok(view.id)
     }
 
+    /// The columns that a query's relations have at present, and which of them it reads.
+    fn seen_columns(&self, query: &LoweredQuery) -> Vec<SeenRelation> {
+        let mut relations: Vec<Oid> =
+            query.names.iter().filter(|it| it.role != NameRole::Type).map(|it| it.of).collect();
+        relations.sort_unstable();
+        relations.dedup();
+        let seen = |oid: &Oid| {
+            let (id, columns): (_, Vec<(i16, i64, &String)>) =
+                match self.catalog.relation_by_oid(*oid)? {
+                    Relation::Table(table) => {
+                        let columns = table.columns.iter();
+                        (table.id, columns.map(|it| (it.attnum, it.id.0, &it.name)).collect())
+                    }
+                    Relation::View(view) => {
+                        let columns = (1i16..).zip(&view.columns);
+                        let columns = columns.map(|(at, (name, ..))| (at, i64::from(at), name));
+                        (view.id, columns.collect())
+                    }
+                    Relation::Sequence(_) | Relation::Index(..) => return None,
+                };
+            let used = columns.iter().filter(|(at, ..)| query.used.contains(&(*oid, *at)));
+            Some(SeenRelation {
+                of: id.0,
+                used: used.map(|(_, id, _)| *id).collect(),
+                columns: columns.into_iter().map(|(_, id, name)| (id, name.clone())).collect(),
+            })
+        };
+        relations.iter().filter_map(seen).collect()
+    }
+
     /// A name with the id of its object in place of the OID.
     fn by_id(&self, name: NameUse<Oid>) -> Option<NameUse<i64>> {
         let NameUse { start, end, role, of } = name;
         let id = match role {
-            NameRole::Type => self.catalog.types.get(&of)?.id(),
+            NameRole::Type => match self.catalog.types.get(&of) {
+                Some(found) => found.id(),
+                None => self.catalog.tables.values().find(|it| it.row_type_oid == of)?.id,
+            },
             NameRole::Relation | NameRole::AliasedRelation => {
                 match self.catalog.relation_by_oid(of)? {
                     Relation::Table(table) => table.id,
@@ -237,9 +276,9 @@ impl Edit<'_> {
         name: &ObjectName,
         no_data: bool,
     ) -> Result<(), SqlError> {
-        let (table, text) = match self.relation(name)? {
+        let (view, table) = match self.relation(name)? {
             Some(Relation::View(view)) => match &view.materialized_in {
-                Some(table) => (table.clone(), view.query.clone()),
+                Some(table) => (view.clone(), table.clone()),
                 None => return Err(not_materialized(name)),
             },
             Some(_) => return Err(not_materialized(name)),
@@ -247,14 +286,10 @@ impl Edit<'_> {
         };
         self.after(format!("DELETE FROM main.{}", quote(&table)));
         if no_data {
-            let Some(Relation::View(view)) = self.relation(name)? else {
-                return Err(not_materialized(name));
-            };
-            let id = view.id;
-            self.redefine(id, |definition: &mut ViewDefinition| definition.generation = None);
+            self.redefine(view.id, |definition: &mut ViewDefinition| definition.generation = None);
             return Ok(());
         }
-        let query = self.query_for_rows(&text)?;
+        let query = self.query_for_rows(&view.query, Some(&view))?;
         self.fill_materialized(name, &query)
     }
 

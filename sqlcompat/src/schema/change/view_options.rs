@@ -36,16 +36,21 @@ impl Edit<'_> {
         });
         let all: Vec<StorageOption> = options.iter().cloned().chain(clause).collect();
         let kept = storage_option::set(&[], &all, Owner::View)?;
-        self.require_checkable(&all, query)?;
+        self.require_checkable(&all, query, None)?;
         Ok(kept)
     }
 
     /// A check option needs a view that is updatable.
-    fn require_checkable(&self, options: &[StorageOption], query: &str) -> Result<(), SqlError> {
+    fn require_checkable(
+        &self,
+        options: &[StorageOption],
+        query: &str,
+        of: Option<&View>,
+    ) -> Result<(), SqlError> {
         if !options.iter().any(|it| it.name == CHECK_OPTION) {
             return Ok(());
         }
-        let reason = match updatability(query, &self.context())? {
+        let reason = match updatability(query, of, &self.context())? {
             Err(reason) => reason,
             Ok(found) if found.columns.iter().any(Result::is_ok) => return Ok(()),
             Ok(_) => "Views that have no updatable columns are not automatically updatable.",
@@ -67,7 +72,7 @@ impl Edit<'_> {
         let view = self.altered_view(name)?;
         let options = if set {
             let kept = storage_option::set(&view.options, options, Owner::View)?;
-            self.require_checkable(options, &view.query)?;
+            self.require_checkable(options, &view.query, Some(&view))?;
             kept
         } else {
             storage_option::reset(&view.options, options)?

@@ -11,6 +11,7 @@ use crate::schema::catalog::{Column, ColumnGeneration};
 use crate::schema::change::expression;
 use crate::schema::definition::{self, ColumnDefinition, ColumnNames};
 use crate::schema::row::ObjectId;
+use crate::schema::seen::{Seen, SeenColumns, SeenRelation};
 use crate::schema::stored_text::{NameUse, StoredText};
 
 impl Linker<'_> {
@@ -50,6 +51,22 @@ impl Linker<'_> {
             Some(NameUse { start, end, role, of: oid })
         };
         StoredText { text, names: names.into_iter().filter_map(linked).collect() }
+    }
+
+    /// What a view sees, by OIDs and attribute numbers. Columns that are gone are left out.
+    pub(super) fn seen(&self, seen: Vec<SeenRelation>) -> Seen {
+        let linked = |SeenRelation { of, columns, used }: SeenRelation| {
+            let oid = *self.oids.get(&ObjectId(of))?;
+            let is_table = self.catalog.tables.contains_key(&oid);
+            let attnum = |id: i64| match is_table {
+                true => self.columns.get(&ObjectId(id)).map(|(_, attnum)| *attnum),
+                false => i16::try_from(id).ok(),
+            };
+            let names = columns.into_iter().filter_map(|(id, name)| Some((attnum(id)?, name)));
+            let used = used.into_iter().filter_map(attnum).collect();
+            Some((oid, SeenColumns { names: names.collect(), used }))
+        };
+        seen.into_iter().filter_map(linked).collect()
     }
 
     /// A text over a table in the names that its columns have; `None` if one that it names is gone.
