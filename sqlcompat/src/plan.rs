@@ -159,6 +159,8 @@ pub enum WriteVerb {
     Select,
     /// `SELECT n`: a query that locks rows.
     Lock,
+    /// `CALL`.
+    Call,
 }
 
 /// A [`SessionStatement::Maintenance`].

@@ -27,7 +27,11 @@ impl SqliteEngine {
         let [step] = write.steps.as_slice() else { return Ok(None) };
         let is_plain = match write.verb {
             WriteVerb::Insert | WriteVerb::Update | WriteVerb::Delete => true,
-            WriteVerb::Merge | WriteVerb::Truncate | WriteVerb::Select | WriteVerb::Lock => false,
+            WriteVerb::Merge
+            | WriteVerb::Truncate
+            | WriteVerb::Select
+            | WriteVerb::Lock
+            | WriteVerb::Call => false,
         };
         let is_plain = is_plain
             && write.kept.is_empty()

@@ -170,6 +170,7 @@ impl<E: Engine> Session<E> {
             WriteVerb::Delete => RowTag::Known("DELETE", count),
             WriteVerb::Merge => RowTag::Known("MERGE", count),
             WriteVerb::Truncate => RowTag::Bare("TRUNCATE TABLE"),
+            WriteVerb::Call => RowTag::Bare("CALL"),
             WriteVerb::Select | WriteVerb::Lock => RowTag::Counted("SELECT"),
         };
         Ran::Rows(RowSource::Stored(StoredRows::new(returned.rows)), tag)
@@ -289,6 +290,7 @@ fn verb_name(verb: WriteVerb) -> &'static str {
         WriteVerb::Truncate => "TRUNCATE TABLE",
         WriteVerb::Select => "SELECT",
         WriteVerb::Lock => "SELECT FOR UPDATE",
+        WriteVerb::Call => "CALL",
     }
 }
 
@@ -300,6 +302,7 @@ pub(super) fn write_tag(verb: WriteVerb, count: u64) -> String {
         WriteVerb::Delete => format!("DELETE {count}"),
         WriteVerb::Merge => format!("MERGE {count}"),
         WriteVerb::Truncate => "TRUNCATE TABLE".to_owned(),
+        WriteVerb::Call => "CALL".to_owned(),
         WriteVerb::Select | WriteVerb::Lock => format!("SELECT {count}"),
     }
 }

@@ -7,6 +7,7 @@ use sqlparser::ast::{BinaryOperator, CastKind, Expr, Ident, ObjectName, ObjectNa
 use sqlparser::tokenizer::{Location, Span};
 
 use super::context::{BindContext, Parameters};
+use super::effects::Effect;
 use super::resolve::Types;
 use super::scope::{CteEntry, Scope};
 use super::sql_function::{Frame, TableQuery};
@@ -72,6 +73,12 @@ pub(crate) struct Binder<'a> {
     pub(crate) called: BTreeSet<Oid>,
     /// Functions whose bodies are being bound, innermost last.
     pub(crate) frames: Vec<Frame>,
+    /// The next call is that of a procedure.
+    pub(crate) expect_procedure: bool,
+    /// The calls that are being bound run once each: functions that write may be among them.
+    pub(crate) admits_effects: bool,
+    /// What the functions that are called do before the statement's query.
+    pub(crate) effects: Vec<Effect<'a>>,
     /// No queries may come of what is bound: SQLite admits none in conditions and indexes of tables.
     pub(crate) queryless: bool,
     /// Physical name of the table that the statement writes, which no alias may be.
@@ -135,6 +142,9 @@ impl<'a> Binder<'a> {
             table_function_query: None,
             called: BTreeSet::new(),
             frames: Vec::new(),
+            expect_procedure: false,
+            admits_effects: false,
+            effects: Vec::new(),
             queryless: false,
             target_name: String::new(),
             row_locks: false,

@@ -75,7 +75,11 @@ pub(crate) fn plan_sql(
         }
         Statement::Query(query) => {
             let mut binder = Binder::new(cx, text);
+            binder.admits_effects = super::effects::is_plain_call(query);
             let bound = binder.subquery(query)?;
+            if !binder.effects.is_empty() {
+                return super::effects::plan(binder, &bound);
+            }
             let columns = Some(binder.result_columns(&bound.columns));
             let step = binder.lowered(|lowering| lowering.query(&bound))?;
             let kind = if binder.row_locks { locking(step) } else { PlanKind::Query(step) };

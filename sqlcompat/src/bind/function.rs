@@ -33,6 +33,7 @@ struct Written<'e> {
     filter: Option<Expr>,
     over: Option<&'e WindowType>,
     in_from: bool,
+    procedure: bool,
     at: At,
 }
 
@@ -51,6 +52,7 @@ impl<'e> Written<'e> {
             filter: None,
             over: None,
             in_from: false,
+            procedure: false,
             at,
         }
     }
@@ -112,6 +114,7 @@ impl<'a> Binder<'a> {
         } = function;
         let at = self.start_of(name);
         let in_from = std::mem::take(&mut self.expect_table_function);
+        let procedure = std::mem::take(&mut self.expect_procedure);
         if !matches!(parameters, FunctionArguments::None) || null_treatment.is_some() {
             return Err(SqlError::unsupported("this form of function call").at(at.position()));
         }
@@ -137,7 +140,13 @@ impl<'a> Binder<'a> {
         {
             return Ok(special);
         }
-        let shape = Shape { within_group, filter: filter.as_deref(), over: over.as_ref(), in_from };
+        let shape = Shape {
+            within_group,
+            filter: filter.as_deref(),
+            over: over.as_ref(),
+            in_from,
+            procedure,
+        };
         self.written_call(schema, local, list, &shape, at)
     }
 
@@ -308,9 +317,11 @@ impl<'a> Binder<'a> {
             filter: None,
             over: shape.over,
             in_from: shape.in_from,
+            procedure: shape.procedure,
             at,
         };
-        let result = self.write_arguments(&mut written, args, clauses, shape);
+        let result = self
+            .without_effects(|binder| binder.write_arguments(&mut written, args, clauses, shape));
         self.leave_call(outer);
         result?;
         self.resolve_call(written)
@@ -478,6 +489,7 @@ impl<'a> Binder<'a> {
                 within_group: written.within_group,
                 filter: written.filter.is_some(),
                 over: written.over.is_some(),
+                procedure: written.procedure,
             },
         };
         let resolved = match resolve_function(self.types, &call) {
@@ -586,6 +598,12 @@ impl<'a> Binder<'a> {
         function: &ResolvedFunction<'a>,
         user: &'a Function,
     ) -> Result<Expr, SqlError> {
+        let query = written.arguments.iter().find(|it| it.any(&mut |it| it.query().is_some()));
+        if let Some(query) = query.filter(|_| written.procedure) {
+            let message = "cannot use subquery in CALL argument";
+            let position = query.at.before().position();
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(position));
+        }
         let mut given = Vec::with_capacity(written.arguments.len());
         for (index, argument) in written.arguments.into_iter().enumerate() {
             let target = function.arguments.get(index).copied().unwrap_or(Oid::ANY);
@@ -772,6 +790,7 @@ struct Shape<'e> {
     filter: Option<&'e ast::Expr>,
     over: Option<&'e WindowType>,
     in_from: bool,
+    procedure: bool,
 }
 
 /// The type of a name that reads the clock.

@@ -24,6 +24,7 @@ mod data_type;
 mod delete;
 pub mod deparse;
 mod domain;
+mod effects;
 mod expression;
 mod from;
 mod function;
@@ -67,6 +68,7 @@ mod window;
 pub use context::{BindContext, Parameters, plan};
 pub use copied_rows::plan_filtered_insert;
 pub use current_of::plan_cursor;
+pub use effects::plan_call;
 pub use scalar::{
     LoweredQuery, LoweredScalar, ScalarScope, SchemaPlace, bind_expression_in, bind_query,
     bind_scalar_expression,

@@ -24,6 +24,7 @@
 use sqlparser::ast;
 
 use super::binder::Binder;
+use super::effects::{BodyStatement, Effect};
 use super::from::{output_columns, subquery_columns};
 use super::query::plain_query;
 use super::resolve::ResolvedFunction;
@@ -219,13 +220,13 @@ impl<'a> Binder<'a> {
         if is_null_call(function, &arguments) {
             return Ok(Expr::new(Node::Literal(Datum::Null), type_oid));
         }
-        let Some(statement) = last_statement(function)? else {
+        let statements = statements(function)?;
+        if statements.is_empty() {
             return Ok(Expr::new(Node::Literal(Datum::Null), type_oid));
-        };
-        let query = body_query(function, &statement)?;
-        let bare = is_bare(query);
-        let arguments = self.arguments(function, arguments, bare);
-        let bound = self.function_body(function, &arguments.values, &statement, shape)?;
+        }
+        let bare = is_bare_body(&statements);
+        let mut arguments = self.arguments(function, arguments, bare);
+        let bound = self.function_body(function, &mut arguments, &statements, shape)?;
         let inside = |expr: &Expr| expr.any(&mut |it| matches!(it.node, Node::Aggregate(_)));
         let windows = !arguments.values.iter().any(inside);
         let Arguments { values, given, cte } = arguments;
@@ -364,13 +365,9 @@ impl<'a> Binder<'a> {
         arguments: Vec<Expr>,
     ) -> Result<Query, SqlError> {
         self.refuse_query(function)?;
-        let Some(statement) = last_statement(function)? else {
-            let message = format!("the body of function \"{}\" is no query", function.name);
-            return Err(SqlError::new(SqlState::INTERNAL_ERROR, message));
-        };
-        body_query(function, &statement)?;
-        let arguments = self.arguments(function, arguments, false);
-        let mut bound = self.function_body(function, &arguments.values, &statement, shape)?;
+        let statements = statements(function)?;
+        let mut arguments = self.arguments(function, arguments, false);
+        let mut bound = self.function_body(function, &mut arguments, &statements, shape)?;
         if function.strict {
             let conditions = arguments.values.iter().filter(|it| !is_known(it)).cloned();
             let mut conditions: Vec<Expr> =
@@ -514,14 +511,7 @@ impl<'a> Binder<'a> {
 
     /// A column of the only row of a CTE, as a value.
     fn read_of_cte(&mut self, sql_name: &str, columns: &[OutputColumn], index: u16) -> Expr {
-        let qualifier = self.fresh_qualifier();
-        let id = self.relations.add(Relation {
-            alias: String::new(),
-            qualifier,
-            columns: output_columns(columns),
-            source: Source::Cte(sql_name.to_owned()),
-            optional: false,
-        });
+        let id = self.relation_of_cte(sql_name, columns);
         let item = self.column(id, index, At(0));
         let (type_oid, typmod) = (item.type_oid, item.typmod);
         let column = self.output_column(&item, String::new());
@@ -535,19 +525,20 @@ impl<'a> Binder<'a> {
     fn function_body(
         &mut self,
         function: &Function,
-        values: &[Expr],
-        statement: &ParsedStatement,
+        arguments: &mut Arguments,
+        statements: &[ParsedStatement],
         shape: &Shape,
     ) -> Result<Query, SqlError> {
-        let query = body_query(function, statement)?;
-        let outer = self.enter_function(function, values);
-        // What the view around sees is none of the function's.
-        let within = self.within.take();
-        let bound = self.in_other_text(|binder| {
-            let bound = binder.subquery(query)?;
-            binder.fit_result(bound, shape)
-        });
-        self.within = within;
+        let bodies = statements.iter().map(BodyStatement::of).collect::<Result<Vec<_>, _>>()?;
+        let writes = bodies.iter().any(|it| matches!(it, BodyStatement::Modification(_)));
+        if writes || self.admits_effects && bodies.len() > 1 {
+            self.prepare_effects(function, arguments, writes)?;
+        }
+        let outer = self.enter_function(function, &arguments.values);
+        // What the view around sees, and is said to read, is none of the function's.
+        let (within, noted) = (self.within.take(), self.noted.take());
+        let bound = self.in_other_text(|binder| binder.statements(function, &bodies, shape));
+        (self.within, self.noted) = (within, noted);
         self.leave_function(outer);
         bound.map_err(|error| {
             if error.context.is_some() {
@@ -556,6 +547,81 @@ impl<'a> Binder<'a> {
             let name = &function.name;
             SqlError { position: None, ..error }
                 .with_context(format!("SQL function \"{name}\" during startup"))
+        })
+    }
+
+    /// Arguments of a body that has effects are computed before all of them.
+    fn prepare_effects(
+        &mut self,
+        function: &Function,
+        arguments: &mut Arguments,
+        writes: bool,
+    ) -> Result<(), SqlError> {
+        let computed = arguments.cte.iter().filter_map(|cte| items_of(&cte.query)).flatten();
+        let of_rows = |it: &Expr| {
+            matches!(it.node, Node::Column(..) | Node::WholeRow(_) | Node::Aggregate(_))
+        };
+        if arguments.values.iter().chain(computed).any(|it| it.any(&mut |it| of_rows(it))) {
+            let what = format!("a call of function \"{}\" for each of several rows", function.name);
+            return Err(SqlError::unsupported(what));
+        }
+        let value = |it: &Expr| matches!(&it.node, Node::Literal(it) if *it != Datum::Null);
+        if writes && function.strict && !arguments.values.iter().all(value) {
+            let what =
+                format!("a call of function \"{}\", which is STRICT and writes", function.name);
+            return Err(SqlError::unsupported(format!(
+                "{what}, with other arguments than literals"
+            )));
+        }
+        if let Some(cte) = arguments.cte.take_if(|_| self.admits_effects) {
+            self.effects.push(Effect::Arguments(Box::new(cte)));
+        }
+        Ok(())
+    }
+
+    /// The statements of a body: what the last one yields.
+    fn statements(
+        &mut self,
+        function: &Function,
+        statements: &[BodyStatement<'_>],
+        shape: &Shape,
+    ) -> Result<Query, SqlError> {
+        let Some((last, before)) = statements.split_last() else {
+            let message = format!("the body of function \"{}\" is no query", function.name);
+            return Err(SqlError::new(SqlState::INTERNAL_ERROR, message));
+        };
+        for statement in before {
+            self.effect(function, statement)?;
+        }
+        let bound = match last {
+            BodyStatement::Query(query) => self.without_effects(|binder| binder.subquery(query))?,
+            BodyStatement::Modification(statement) => {
+                match self.modifying_statement(function, statement)? {
+                    Some((sql_name, columns)) => self.rows_of_cte(&sql_name, &columns),
+                    None if matches!(shape, Shape::Void) => nothing(),
+                    None => return Err(self.no_result(shape.type_oid())),
+                }
+            }
+        };
+        self.fit_result(bound, shape)
+    }
+
+    /// All rows of a CTE.
+    fn rows_of_cte(&mut self, sql_name: &str, columns: &[OutputColumn]) -> Query {
+        let id = self.relation_of_cte(sql_name, columns);
+        let items = (0u16..).zip(columns).map(|(index, _)| self.column(id, index, At(0)));
+        let select = plain_select(items.collect(), vec![FromItem::Relation(id)]);
+        plain_query(Body::Select(select), columns.to_vec())
+    }
+
+    fn relation_of_cte(&mut self, sql_name: &str, columns: &[OutputColumn]) -> RelationId {
+        let qualifier = self.fresh_qualifier();
+        self.relations.add(Relation {
+            alias: String::new(),
+            qualifier,
+            columns: output_columns(columns),
+            source: Source::Cte(sql_name.to_owned()),
+            optional: false,
         })
     }
 
@@ -663,6 +729,12 @@ impl<'a> Binder<'a> {
         let shown = shown.collect();
         let select = plain_select(items, vec![FromItem::Relation(id)]);
         plain_query(Body::Select(select), shown)
+    }
+
+    /// 42P13: a body does not return what it should, for its last statement returns nothing.
+    fn no_result(&self, type_oid: Oid) -> SqlError {
+        let detail = "Function's final statement must be SELECT or INSERT/UPDATE/DELETE RETURNING.";
+        self.mismatch(type_oid, detail.to_owned())
     }
 
     fn mismatch(&self, type_oid: Oid, detail: String) -> SqlError {
@@ -793,29 +865,36 @@ pub fn check_function(
     let statements = statements(function)?;
     let polymorphic = function.arguments.iter().any(|it| super::resolve::is_polymorphic(*it));
     let is_void = function.result == Oid::VOID;
-    let Some((last, others)) = statements.split_last() else {
-        return if is_void || polymorphic { Ok(()) } else { Err(no_result(function, cx)) };
+    let Some((last, before)) = statements.split_last() else {
+        if is_void || polymorphic {
+            return Ok(());
+        }
+        return Err(Binder::new(cx, "").no_result(function.result));
     };
-    if let Some(other) = others.first() {
-        let what = "a function of several statements in LANGUAGE SQL";
-        return Err(SqlError::unsupported(what).at(Some(other.offset_chars + 1)));
-    }
-    let query = match &last.ast {
-        StatementAst::Sql(ast) => match &**ast {
-            ast::Statement::Query(query) => query,
-            _ => return Err(unsupported_body()),
-        },
-        StatementAst::Utility(_) if is_void => return Err(unsupported_body()),
-        StatementAst::Utility(_) => return Err(no_result(function, cx)),
-    };
-    if super::modifying_with::is_modifying(query) {
-        return Err(unsupported_body());
-    }
-    if polymorphic {
-        return Ok(());
+    if let (StatementAst::Utility(_), false) = (&last.ast, is_void) {
+        return Err(Binder::new(cx, "").no_result(function.result));
     }
     let cx = super::context::BindContext { parameters: super::Parameters::None, ..*cx };
-    let mut binder = Binder::new(&cx, &last.text);
+    for statement in before {
+        check_statement(function, statement, &cx, None)?;
+    }
+    check_statement(function, last, &cx, Some(()))
+}
+
+/// Checks one statement of a body; the last one also for what it returns.
+fn check_statement(
+    function: &Function,
+    statement: &ParsedStatement,
+    cx: &super::context::BindContext<'_>,
+    last: Option<()>,
+) -> Result<(), SqlError> {
+    let place = |error| parse::split::shift(error, statement.offset_chars);
+    let body = BodyStatement::of(statement).map_err(place)?;
+    if function.arguments.iter().any(|it| super::resolve::is_polymorphic(*it)) {
+        return Ok(());
+    }
+    let mut binder = Binder::new(cx, &statement.text);
+    binder.admits_effects = true;
     let values: Vec<Expr> = function
         .inputs()
         .map(|it| {
@@ -825,24 +904,18 @@ pub fn check_function(
         .collect();
     let columns: Vec<(&str, Oid)> = function.out_columns().collect();
     let columns = if function.result == Oid::RECORD { columns } else { Vec::new() };
-    let shape = binder.shape(function.result, &columns);
+    let shape = match last {
+        Some(()) => binder.shape(function.result, &columns),
+        None => Shape::Void,
+    };
     let outer = binder.enter_function(function, &values);
-    let bound = binder.subquery(query).and_then(|bound| binder.fit_result(bound, &shape));
+    let bound = binder.statements(function, &[body], &shape);
     binder.leave_function(outer);
-    let bound = bound.map_err(|error| parse::split::shift(error, last.offset_chars))?;
-    binder.lowered(|lowering| lowering.query(&bound)).map(drop)
-}
-
-fn no_result(function: &Function, cx: &super::context::BindContext<'_>) -> SqlError {
-    let binder = Binder::new(cx, "");
-    binder.mismatch(
-        function.result,
-        "Function's final statement must be SELECT or INSERT/UPDATE/DELETE RETURNING.".to_owned(),
-    )
-}
-
-fn unsupported_body() -> SqlError {
-    SqlError::unsupported("a function in LANGUAGE SQL whose body is no SELECT")
+    let bound = bound.map_err(place)?;
+    if binder.effects.is_empty() {
+        return binder.lowered(|lowering| lowering.query(&bound)).map(drop);
+    }
+    super::effects::plan(binder, &bound).map(drop)
 }
 
 /// The statements of a body.
@@ -850,26 +923,15 @@ fn statements(function: &Function) -> Result<Vec<ParsedStatement>, SqlError> {
     parse::split(&function.body)
 }
 
-/// The statement whose rows a function returns.
-fn last_statement(function: &Function) -> Result<Option<ParsedStatement>, SqlError> {
-    let mut statements = statements(function)?;
-    let last = statements.pop();
-    if statements.is_empty() { Ok(last) } else { Err(unsupported_body()) }
+/// Whether a body is one SELECT of nothing but expressions.
+fn is_bare_body(statements: &[ParsedStatement]) -> bool {
+    let [only] = statements else { return false };
+    matches!(BodyStatement::of(only), Ok(BodyStatement::Query(query)) if is_bare(query))
 }
 
-/// The query that a body is.
-fn body_query<'s>(
-    function: &Function,
-    statement: &'s ParsedStatement,
-) -> Result<&'s ast::Query, SqlError> {
-    let StatementAst::Sql(ast) = &statement.ast else { return Err(unsupported_body()) };
-    let ast::Statement::Query(query) = &**ast else { return Err(unsupported_body()) };
-    if super::modifying_with::is_modifying(query) {
-        let name = &function.name;
-        let what = format!("function \"{name}\", whose body writes,");
-        return Err(SqlError::unsupported(what));
-    }
-    Ok(query)
+/// A query without columns and rows of a body that returns nothing.
+fn nothing() -> Query {
+    plain_query(Body::Select(plain_select(Vec::new(), Vec::new())), Vec::new())
 }
 
 /// Whether a body is nothing but expressions: a SELECT without any clause.

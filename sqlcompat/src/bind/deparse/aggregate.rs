@@ -63,6 +63,7 @@ impl Deparser<'_> {
             within_group: (!within_group.is_empty()).then_some(within_group.len()),
             filter: filter.is_some(),
             over: over.is_some(),
+            procedure: false,
         };
         let call =
             FunctionCall { name: &local, arguments: &found, shape, ..FunctionCall::default() };

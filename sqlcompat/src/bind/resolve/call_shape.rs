@@ -18,7 +18,12 @@ pub(super) fn check(
     routine: Routine<'_>,
     spread: usize,
 ) -> Result<(), SqlError> {
+    if call.shape.procedure && routine.kind() != FunctionKind::Procedure {
+        let message = format!("{} is not a procedure", signature(types, call));
+        return Err(wrong(message).with_hint("To call a function, use SELECT."));
+    }
     match routine.kind() {
+        FunctionKind::Procedure if call.shape.procedure => plain(call),
         FunctionKind::Plain => plain(call),
         FunctionKind::Window => window(call),
         FunctionKind::Procedure => {
@@ -37,7 +42,8 @@ fn wrong(message: String) -> SqlError {
 }
 
 fn plain(call: &FunctionCall<'_>) -> Result<(), SqlError> {
-    let CallShape { star, distinct, ordered, within_group, filter, over } = call.shape;
+    let CallShape { star, distinct, ordered, within_group, filter, over, procedure: _ } =
+        call.shape;
     let name = written_name(call);
     let clauses = [
         (star, format!("{name}(*)")),
@@ -59,7 +65,8 @@ fn plain(call: &FunctionCall<'_>) -> Result<(), SqlError> {
 }
 
 fn window(call: &FunctionCall<'_>) -> Result<(), SqlError> {
-    let CallShape { star, distinct, ordered, within_group, filter, over } = call.shape;
+    let CallShape { star, distinct, ordered, within_group, filter, over, procedure: _ } =
+        call.shape;
     let name = written_name(call);
     if !over {
         let message = format!("window function {name} requires an OVER clause");
@@ -94,7 +101,8 @@ fn over_clauses(distinct: bool, ordered: bool) -> Result<(), SqlError> {
 }
 
 fn normal_aggregate(call: &FunctionCall<'_>) -> Result<(), SqlError> {
-    let CallShape { star, distinct, ordered, within_group, filter: _, over } = call.shape;
+    let CallShape { star, distinct, ordered, within_group, filter: _, over, procedure: _ } =
+        call.shape;
     let name = written_name(call);
     if within_group.is_some() {
         let message =

@@ -45,6 +45,8 @@ pub struct CallShape {
     pub filter: bool,
     /// `OVER …`.
     pub over: bool,
+    /// `CALL`.
+    pub procedure: bool,
 }
 
 /// What a call means.
@@ -134,7 +136,9 @@ pub fn resolve_function<'a>(
     let chosen = match exact {
         Some(exact) => exact.clone(),
         None => {
-            if let Some(target) = as_cast(types, call) {
+            if !call.shape.procedure
+                && let Some(target) = as_cast(types, call)
+            {
                 return Ok(ResolvedCall::Cast(target));
             }
             match choose(types, call.arguments, candidates) {
@@ -367,6 +371,12 @@ pub(super) fn written_name(call: &FunctionCall<'_>) -> String {
 
 /// 42883 for a call that no function fits.
 pub(super) fn missing(types: Types<'_>, call: &FunctionCall<'_>) -> SqlError {
+    if call.shape.procedure {
+        let message = format!("procedure {} does not exist", signature(types, call));
+        let hint = "No procedure matches the given name and argument types. You might need to add \
+                    explicit type casts.";
+        return SqlError::new(SqlState::UNDEFINED_FUNCTION, message).with_hint(hint);
+    }
     let message = format!("function {} does not exist", signature(types, call));
     let hint = if call.shape.ordered {
         "No aggregate function matches the given name and argument types. Perhaps you misplaced ORDER BY; \

@@ -298,3 +298,16 @@ pub(super) fn alter_routine(cursor: &mut Cursor<'_>, kind: RoutineKind) -> Parse
     };
     ddl(DdlStatement::AlterRoutine(routine, change))
 }
+
+/// What follows `CALL`.
+pub(super) fn call(cursor: &mut Cursor<'_>) -> Parsed {
+    let position = cursor.position();
+    let start = cursor.mark();
+    cursor.object_name()?;
+    if !cursor.is_symbol(&Token::LParen) {
+        return Err(cursor.syntax_error());
+    }
+    cursor.return_to(start);
+    let text = cursor.rest()?;
+    Ok(UtilityAst::Call(SourceText { text, position }))
+}

@@ -96,6 +96,8 @@ pub enum UtilityAst {
         /// Text of the explained statement.
         statement: String,
     },
+    /// `CALL`: the call, and where it stands.
+    Call(SourceText),
     /// `SET CONSTRAINTS`.
     SetConstraints {
         /// The constraints; none for all.
@@ -191,7 +193,7 @@ fn production(word: &str) -> Option<Production> {
         "comment" => comment::comment,
         "refresh" => view::refresh,
         "do" => block::block,
-        "call" => |_| unsupported("CALL"),
+        "call" => function::call,
         "grant" => |_| unsupported("GRANT"),
         "revoke" => |_| unsupported("REVOKE"),
         "reassign" => |_| unsupported("REASSIGN OWNED"),

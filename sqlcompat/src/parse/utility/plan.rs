@@ -56,6 +56,7 @@ pub fn plan(ast: &UtilityAst, cx: &BindContext<'_>) -> Result<Plan, SqlError> {
             let (exclusive, nowait) = (*exclusive, *nowait);
             PlanKind::Session(SessionStatement::LockTable { exclusive, nowait })
         }
+        UtilityAst::Call(call) => return bind::plan_call(call, cx),
         UtilityAst::Maintenance(ast) => PlanKind::Session(super::maintained::plan(ast, cx)?),
         UtilityAst::Ddl(ddl) => PlanKind::Schema(Box::new(schema::bind_ddl(
             ddl,

@@ -66,6 +66,10 @@ impl Edit<'_> {
         };
         let mut has_default = false;
         let mut has_variadic = false;
+        let is_out = |it: &ParameterClause| it.mode == ParameterMode::Out;
+        if ast.kind == RoutineKind::Procedure && ast.parameters.iter().any(is_out) {
+            return Err(SqlError::unsupported("an OUT parameter of a procedure"));
+        }
         for (index, clause) in ast.parameters.iter().enumerate() {
             let type_oid = self.parameter_type(clause, ast.kind)?;
             let is_input = !matches!(clause.mode, ParameterMode::Out | ParameterMode::Table);
