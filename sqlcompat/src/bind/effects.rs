@@ -226,7 +226,11 @@ impl<'a> Binder<'a> {
         statement: &Statement,
     ) -> Result<Option<(String, Vec<OutputColumn>)>, SqlError> {
         self.require_effects(function)?;
-        let part = self.without_effects(|binder| binder.modification(statement))?;
+        let part = self.without_effects(|binder| binder.modification(statement));
+        // The next statement sees nothing of this one's names.
+        self.scopes.clear();
+        self.ctes.clear();
+        let part = part?;
         let sql_name = format!("w{}", self.fresh());
         let columns = part.returning.as_ref().map(|it| it.columns.clone());
         self.effects.push(Effect::Modification(sql_name.clone(), Box::new(part)));

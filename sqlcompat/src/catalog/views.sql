@@ -367,13 +367,13 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l 
     LEFT JOIN pg_type t ON t.oid = p.prorettype AND p.prokind <> 'p' LEFT JOIN pg_namespace nt ON nt.oid = t.typnamespace
     JOIN "information_schema.information_schema_catalog_name" d
 
-@ information_schema.parameters: specific_catalog, specific_schema, specific_name, ordinal_position, parameter_mode, is_result, as_locator, parameter_name, data_type, udt_catalog, udt_schema, udt_name, dtd_identifier
+@ information_schema.parameters: specific_catalog, specific_schema, specific_name, ordinal_position, parameter_mode, is_result, as_locator, parameter_name, data_type, udt_catalog, udt_schema, udt_name, dtd_identifier, parameter_default
 SELECT d.catalog_name, n.nspname, p.proname || '_' || p.oid, e.key + 1,
     CASE coalesce(p.proargmodes ->> e.key, 'i') WHEN 'o' THEN 'OUT' WHEN 'b' THEN 'INOUT' WHEN 't' THEN 'OUT' ELSE 'IN' END,
     'NO', 'NO', nullif(p.proargnames ->> e.key, ''),
     CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN 'ARRAY' WHEN t.typnamespace = 11 THEN pg_format_type(t.oid, NULL)
         ELSE 'USER-DEFINED' END,
-    d.catalog_name, nt.nspname, t.typname, e.key + 1
+    d.catalog_name, nt.nspname, t.typname, e.key + 1, pg_pg_get_function_arg_default(p.oid, e.key + 1)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     JOIN json_each(coalesce(p.proallargtypes, p.proargtypes)) e
     JOIN pg_type t ON t.oid = e.value JOIN pg_namespace nt ON nt.oid = t.typnamespace
