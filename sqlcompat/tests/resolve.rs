@@ -31,6 +31,7 @@ fn catalog() -> Catalog {
         namespace: PUBLIC,
         name: "mood".to_owned(),
         labels: Vec::new(),
+        renamed: Default::default(),
     };
     catalog.types.insert(MOOD, UserType::Enum(mood));
     let domains =

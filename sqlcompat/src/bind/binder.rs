@@ -13,10 +13,14 @@ use super::scope::{CteEntry, Scope};
 use super::sql_function::{Frame, TableQuery};
 use super::tree::{At, RelationId, Relations};
 use super::view_target::WrittenView;
+use crate::catalog::Names;
+use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::plan::{CatalogReads, CurrentRow};
-use crate::schema::{NameRole, NameUse, View, name_end};
+use crate::schema::{NameRole, NameUse, View, literal_end, name_end};
+use crate::types::codec::decode_text;
+use crate::types::{ObjectClass, TypeContext, TypeNames};
 
 /// Characters between two [`Binder::marks`].
 const MARK_CHARS: usize = 256;
@@ -27,6 +31,9 @@ pub(crate) const BIND_DEPTH_MAX: usize = 120;
 /// Deepest nesting of queries that is bound, of which each takes several times the stack of an expression; deeper is refused
 /// with 54001.
 pub(crate) const QUERY_DEPTH_MAX: usize = 32;
+
+/// First OID of user types.
+const FIRST_USER_OID: u32 = 16_384;
 
 /// Highest number of a parameter, as in the protocol.
 const PARAMETER_MAX: u32 = 65_535;
@@ -413,7 +420,38 @@ impl<'a> Binder<'a> {
         let Some(rest) = self.text_from(at) else { return };
         let start = self.text.len() - rest.len();
         let Some(end) = name_end(self.text, start) else { return };
-        noted.borrow_mut().names.push(NameUse { start, end, role, of });
+        noted.borrow_mut().names.push(NameUse { start, end, role, of, label: None });
+    }
+
+    /// Notes that the string at a place names an object of the user's, being a literal of this type.
+    pub(crate) fn note_constant(&self, at: At, type_oid: Oid, value: &str) {
+        let Some(noted) = &self.noted else { return };
+        let catalog = self.cx.catalog;
+        let names = Names::new(catalog, self.cx.search_path);
+        let found = match type_oid {
+            Oid::REGCLASS => names
+                .object_oid(ObjectClass::Relation, value)
+                .filter(|oid| catalog.relation_by_oid(*oid).is_some())
+                .map(|oid| (NameRole::RelationConstant, oid, None)),
+            Oid::REGTYPE => names
+                .object_oid(ObjectClass::Type, value)
+                .filter(|oid| catalog.types.get(oid).is_some_and(|it| !it.is_multirange()))
+                .map(|oid| (NameRole::TypeConstant, oid, None)),
+            other if other.0 < FIRST_USER_OID || !catalog.holds_enum(other) => None,
+            other => catalog.type_by_oid(other).and_then(|(found, is_array)| {
+                let cx = TypeContext { settings: self.cx.settings, names: catalog, now_us: 0 };
+                let Ok(Datum::Text(stored)) = decode_text(other, -1, value, &cx) else {
+                    return None;
+                };
+                let role = if is_array { NameRole::LabelArray } else { NameRole::Label };
+                Some((role, found.oid(), Some(stored)))
+            }),
+        };
+        let Some((role, of, label)) = found else { return };
+        let Some(rest) = self.text_from(at) else { return };
+        let start = self.text.len() - rest.len();
+        let Some(end) = literal_end(self.text, start) else { return };
+        noted.borrow_mut().names.push(NameUse { start, end, role, of, label });
     }
 
     /// Notes that the text itself, not that of a view in it, reads a column.

@@ -135,7 +135,15 @@ impl Binder<'_> {
         typmod: i32,
     ) -> Result<Expr, SqlError> {
         let mut coerced = Vec::with_capacity(elements.len());
+        // Untyped elements have become texts by now; what they name is settled when they are read as literals.
+        let names = self.types.is_enum(element) || matches!(element, Oid::REGCLASS | Oid::REGTYPE);
         for it in elements {
+            let it = match it.node {
+                Node::Literal(Datum::Text(text)) if names && it.type_oid == Oid::TEXT => {
+                    Expr { node: Node::Unknown(text), type_oid: Oid::UNKNOWN, ..it }
+                }
+                node => Expr { node, ..it },
+            };
             let nested = matches!(it.node, Node::Array(_));
             let goal = if nested { target } else { element };
             coerced.push(self.coerce(it, goal, typmod, CastContext::Explicit)?);
@@ -209,6 +217,7 @@ impl Binder<'_> {
         at: At,
     ) -> Result<Expr, SqlError> {
         let (base, base_typmod) = self.types.base_with_typmod(target, typmod);
+        self.note_constant(at, base, &text);
         if self.is_session_dependent(base, &text) {
             self.check_object_name(base, &text, at)?;
             let argument = Expr::text(text).at(at);

@@ -89,6 +89,8 @@ pub struct LoweredScalar {
     pub immutable: bool,
     /// Whether it is a literal, so that SQLite may keep it as a DEFAULT.
     pub constant: bool,
+    /// The names of the user's types, and constants that name something of the user's, in the text, in order.
+    pub names: Vec<NameUse<Oid>>,
     /// The user's functions that it calls.
     pub functions: BTreeSet<Oid>,
 }
@@ -147,6 +149,7 @@ pub fn bind_expression_in(
     let cx = BindContext { parameters: Parameters::None, ..*cx };
     let mut binder = Binder::new(&cx, text);
     binder.queryless = matches!(scope, ScalarScope::Table { .. });
+    binder.noted = Some(RefCell::default());
     binder.enter_scalar_scope(scope)?;
     let clause = place.plural();
     let rules = CallRules {
@@ -163,13 +166,15 @@ pub fn bind_expression_in(
         None => bound,
     };
     binder.refuse_parameters()?;
+    let names = binder.take_noted().names;
     let constant = is_constant(&bound);
     let (type_oid, typmod) = (bound.type_oid, bound.typmod);
     let mut lowering = Lowering::new(binder.types, &binder.relations);
     lowering.unqualified = true;
     lowering.expr(&bound)?;
     let (sql, immutable) = (lowering.out, !lowering.volatile);
-    Ok(LoweredScalar { sql, type_oid, typmod, immutable, constant, functions: binder.called })
+    let functions = binder.called;
+    Ok(LoweredScalar { sql, type_oid, typmod, immutable, constant, names, functions })
 }
 
 /// Binds a query that defines a view or fills a table; `within` is the view whose text it is, once there is one. It must not
@@ -195,10 +200,7 @@ pub fn bind_query(
     binder.within = within;
     let bound = binder.subquery(query)?;
     binder.refuse_parameters()?;
-    let noted = binder.noted.take().map(RefCell::into_inner).unwrap_or_default();
-    let Noted { mut names, columns: used } = noted;
-    names.sort_by_key(|name| name.start);
-    names.dedup_by_key(|name| name.start);
+    let Noted { names, columns: used } = binder.take_noted();
     let step = binder.lowered(|lowering| lowering.query(&bound))?;
     let columns = binder.result_columns(&bound.columns);
     Ok(LoweredQuery {
@@ -214,6 +216,14 @@ pub fn bind_query(
 }
 
 impl Binder<'_> {
+    /// What was noted, in the order of the text.
+    fn take_noted(&mut self) -> Noted {
+        let mut noted = self.noted.take().map(RefCell::into_inner).unwrap_or_default();
+        noted.names.sort_by_key(|name| name.start);
+        noted.names.dedup_by_key(|name| name.start);
+        noted
+    }
+
     /// Brings the names of a schema expression into scope.
     fn enter_scalar_scope(&mut self, scope: ScalarScope<'_>) -> Result<(), SqlError> {
         let (alias, columns) = match scope {

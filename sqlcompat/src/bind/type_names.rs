@@ -42,6 +42,14 @@ impl TypeNames for BinderNames<'_> {
         }
     }
 
+    fn enum_stored(&self, type_oid: Oid, shown: &str) -> Option<String> {
+        self.catalog.enum_stored(type_oid, shown)
+    }
+
+    fn enum_shown(&self, type_oid: Oid, stored: &str) -> Option<String> {
+        self.catalog.enum_shown(type_oid, stored)
+    }
+
     fn enum_position(&self, type_oid: Oid, label: &str) -> Option<usize> {
         self.labels(type_oid)?.iter().position(|(_, found)| found == label)
     }

@@ -555,6 +555,14 @@ impl TypeNames for Names<'_> {
         self.catalog.shape(type_oid)
     }
 
+    fn enum_stored(&self, type_oid: Oid, shown: &str) -> Option<String> {
+        self.catalog.enum_stored(type_oid, shown)
+    }
+
+    fn enum_shown(&self, type_oid: Oid, stored: &str) -> Option<String> {
+        self.catalog.enum_shown(type_oid, stored)
+    }
+
     fn enum_position(&self, type_oid: Oid, label: &str) -> Option<usize> {
         self.catalog.enum_position(type_oid, label)
     }

@@ -376,7 +376,9 @@ impl<'a> Lowering<'a> {
                 self.out.push_str(" AS TEXT)");
                 Ok(())
             }
-            _ if self.types.is_enum(base) => self.expr(inner),
+            _ if self.types.is_enum(base) && !self.types.has_renamed_labels(base) => {
+                self.expr(inner)
+            }
             _ => {
                 self.volatile = true;
                 self.out.push_str("pg_out(");

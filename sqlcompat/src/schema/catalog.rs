@@ -483,8 +483,25 @@ pub struct EnumType {
     pub namespace: Oid,
     /// Name.
     pub name: String,
-    /// Labels in order, each with the OID of its `pg_enum` row.
+    /// Labels in order as values store them, each with the OID of its `pg_enum` row.
     pub labels: Vec<(Oid, String)>,
+    /// The new names of those that were renamed, by what is stored.
+    pub renamed: BTreeMap<String, String>,
+}
+
+impl EnumType {
+    /// The present name of a label.
+    #[must_use]
+    pub fn shown<'l>(&'l self, stored: &'l str) -> &'l str {
+        self.renamed.get(stored).map_or(stored, String::as_str)
+    }
+
+    /// The label that has this name at present, as values store it.
+    #[must_use]
+    pub fn stored(&self, shown: &str) -> Option<&str> {
+        let mut labels = self.labels.iter().map(|(_, label)| label.as_str());
+        labels.find(|label| self.shown(label) == shown)
+    }
 }
 
 /// A domain.

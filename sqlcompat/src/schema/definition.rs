@@ -438,9 +438,12 @@ pub(super) struct RangeDefinition {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct TypeDefinition {
-    /// Labels of an enum in order.
+    /// Labels of an enum in order, as values store them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) labels: Vec<String>,
+    /// The present names of those that were renamed: what is stored stays.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) renamed: BTreeMap<String, String>,
     /// Base type of a domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) base: Option<TypeReference>,

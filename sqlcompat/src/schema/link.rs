@@ -66,6 +66,7 @@ impl Catalog {
         linker.namespaces();
         linker.types();
         linker.relation_names();
+        linker.domain_texts();
         linker.tables();
         linker.generated_columns();
         linker.constraints();
@@ -296,6 +297,7 @@ impl<'a> Linker<'a> {
                 namespace,
                 name,
                 labels,
+                renamed: definition.renamed.clone(),
             });
         }
         let checks = definition.checks.iter().map(|(name, expression)| CheckConstraint {
@@ -502,7 +504,7 @@ impl<'a> Linker<'a> {
             }),
             _ => None,
         };
-        let default = definition.default.clone().or(drawn);
+        let default = definition.default.as_deref().map(|text| self.named(text)).or(drawn);
         Column {
             id,
             attnum,
@@ -743,7 +745,8 @@ impl<'a> Linker<'a> {
             let Some((namespace, name)) = self.names.get(&row.id).cloned() else { continue };
             let definition: ViewDefinition = definition::read(&row.definition);
             let defaults = (1i16..).zip(&definition.columns);
-            let defaults = defaults.filter_map(|(attnum, it)| Some((attnum, it.default.clone()?)));
+            let defaults = defaults
+                .filter_map(|(attnum, it)| Some((attnum, self.named(it.default.as_deref()?))));
             let defaults = defaults.collect();
             let columns = definition.columns.into_iter().map(|column| {
                 let (oid, typmod) = self.resolve_type(&column.data_type)?;

@@ -13,7 +13,8 @@
 //! - `catalog`: [`Catalog`], all live objects; `link` makes it from rows, `usable` leaves out what cannot be carried out, `lookup`
 //!   finds things in it.
 //! - `function`: functions, which are bodies to be expanded where they are called.
-//! - `stored_text`: the text of a view, whose names mean the same for good; `seen`: the columns that it was written for.
+//! - `stored_text`: the text of a view, whose names mean the same for good; `seen`: the columns that it was written for;
+//!   `marked_text`: the same for texts of expressions.
 //! - `physical`: SQLite names.
 //! - `statement`: [`SchemaStatement`], DDL from binding to [`SchemaChange`]; `change`: what each statement changes.
 //! - `materialize`: from one catalog to another in SQLite DDL; `table_sql`: SQLite's text of a table; `storage`: of a type.
@@ -25,6 +26,7 @@ mod definition;
 mod function;
 mod link;
 mod lookup;
+mod marked_text;
 mod materialize;
 pub mod physical;
 mod row;
@@ -55,7 +57,7 @@ pub use statement::{
 pub(crate) use storage::builtin_collation;
 pub use storage::{StorageForm, storage_form};
 pub use stored_text::{NameRole, NameUse, Qualify, StoredText};
-pub(crate) use stored_text::{last_part, name_end};
+pub(crate) use stored_text::{last_part, literal_end, name_end};
 pub use usable::{Unusable, UnusableKind};
 pub use violation::{
     ForeignKeySide, ViolatedKey, check_violation, constraint_error, constraint_error_with_values,

@@ -14,11 +14,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, UserType};
 use super::lookup::Relation;
+use super::physical::quote_literal;
 use super::seen::{Seen, SeenColumns};
 use crate::builtin::quote_identifier;
+use crate::datum::DatumRef;
 use crate::oid::Oid;
+use crate::settings::FormatSettings;
+use crate::types::TypeContext;
+use crate::types::codec::to_text;
 
 /// What a name in a text stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +35,18 @@ pub enum NameRole {
     AliasedRelation,
     /// A type.
     Type,
+    /// A relation, by its name in a string: a constant of type `regclass`.
+    RelationConstant,
+    /// A type, by its name in a string: a constant of type `regtype`.
+    TypeConstant,
+    /// A label of an enum, or a row with some in it, in a string.
+    Label,
+    /// An array of such, in a string.
+    LabelArray,
 }
 
 /// A name in a text: where it is, with its qualifiers, and what it is the name of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameUse<T> {
     /// Where it starts, in bytes.
     pub start: usize,
@@ -41,8 +54,11 @@ pub struct NameUse<T> {
     pub end: usize,
     /// What it stands for.
     pub role: NameRole,
-    /// The object.
+    /// The object; for labels, their type, or that of the array's elements.
     pub of: T,
+    /// The value with labels in it, as it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 /// A text with the names in it settled.
@@ -86,7 +102,9 @@ impl StoredText {
             shown.push_str(&name);
             done = found.end;
             let own = last_part(written);
-            let list = seen.get(&found.of).and_then(|seen| column_list(catalog, found.of, seen));
+            let is_item = matches!(found.role, NameRole::Relation | NameRole::AliasedRelation);
+            let seen = seen.get(&found.of).filter(|_| is_item);
+            let list = seen.and_then(|seen| column_list(catalog, found.of, seen));
             match found.role {
                 NameRole::Relation if own != last_part(&name) || list.is_some() => {
                     shown.push_str(" AS ");
@@ -101,7 +119,13 @@ impl StoredText {
                         continue;
                     }
                 }
-                NameRole::Relation | NameRole::AliasedRelation | NameRole::Type => {}
+                NameRole::Relation
+                | NameRole::AliasedRelation
+                | NameRole::Type
+                | NameRole::RelationConstant
+                | NameRole::TypeConstant
+                | NameRole::Label
+                | NameRole::LabelArray => {}
             }
             shown.push_str(&list.unwrap_or_default());
         }
@@ -145,13 +169,25 @@ fn alias_of(text: &str) -> (&str, bool) {
 
 /// The name of an object, qualified where asked for.
 fn present_name(catalog: &Catalog, of: &NameUse<Oid>, qualify: Qualify<'_>) -> Option<String> {
+    if let NameRole::Label | NameRole::LabelArray = of.role {
+        let is_array = of.role == NameRole::LabelArray;
+        return shown_value(catalog, catalog.types.get(&of.of)?, is_array, of.label.as_deref()?);
+    }
+    if let NameRole::RelationConstant | NameRole::TypeConstant = of.role {
+        let role = match of.role {
+            NameRole::TypeConstant => NameRole::Type,
+            _ => NameRole::Relation,
+        };
+        let name = NameUse { role, ..of.clone() };
+        return present_name(catalog, &name, qualify).map(|name| quote_literal(&name));
+    }
     let (namespace, name) = match of.role {
         NameRole::Type => match catalog.types.get(&of.of) {
             Some(found) => (found.namespace(), found.name()),
             // The row type of a table goes by the table's name.
             None => relation_name(catalog, of.of)?,
         },
-        NameRole::Relation | NameRole::AliasedRelation => relation_name(catalog, of.of)?,
+        _ => relation_name(catalog, of.of)?,
     };
     let visible = match qualify {
         Qualify::Always => false,
@@ -169,6 +205,41 @@ fn present_name(catalog: &Catalog, of: &NameUse<Oid>, qualify: Qualify<'_>) -> O
         return Some(name);
     }
     Some(format!("{}.{name}", quote_identifier(catalog.namespace_name(namespace))))
+}
+
+/// A stored value of a type, or of the array over it, as a string with present labels.
+pub(super) fn shown_value(
+    catalog: &Catalog,
+    of: &UserType,
+    is_array: bool,
+    stored: &str,
+) -> Option<String> {
+    let oid = if is_array { of.array_oid() } else { of.oid() };
+    let settings = FormatSettings::default();
+    let cx = TypeContext { settings: &settings, names: catalog, now_us: 0 };
+    let shown = to_text(oid, DatumRef::Text(stored), &cx).ok()?;
+    Some(quote_literal(&shown))
+}
+
+/// A name with the id of its object in place of the OID.
+pub(super) fn by_id(catalog: &Catalog, name: &NameUse<Oid>) -> Option<NameUse<i64>> {
+    let relation = || match catalog.relation_by_oid(name.of)? {
+        Relation::Table(table) => Some(table.id),
+        Relation::View(view) => Some(view.id),
+        Relation::Sequence(sequence) => Some(sequence.id),
+        Relation::Index(..) => None,
+    };
+    let id = match name.role {
+        NameRole::Type | NameRole::TypeConstant | NameRole::Label | NameRole::LabelArray => {
+            match catalog.types.get(&name.of) {
+                Some(found) => found.id(),
+                None => catalog.tables.values().find(|it| it.row_type_oid == name.of)?.id,
+            }
+        }
+        NameRole::Relation | NameRole::AliasedRelation | NameRole::RelationConstant => relation()?,
+    };
+    let NameUse { start, end, role, ref label, .. } = *name;
+    Some(NameUse { start, end, role, of: id.0, label: label.clone() })
 }
 
 /// The relation that an unqualified name finds.
@@ -213,6 +284,19 @@ pub(crate) fn name_end(text: &str, start: usize) -> Option<usize> {
         let length = identifier_bytes(part)?;
         end = text.len() - part.len() + length;
     }
+}
+
+/// The end of the string that starts at `start` of a text; `None` if none does, or one with escapes.
+#[must_use]
+pub(crate) fn literal_end(text: &str, start: usize) -> Option<usize> {
+    let inner = text.get(start..)?.strip_prefix('\'')?;
+    let mut characters = inner.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        if c == '\'' && characters.next_if(|(_, next)| *next == '\'').is_none() {
+            return Some(start + at + 2);
+        }
+    }
+    None
 }
 
 /// The length of the identifier that a text starts with.

@@ -60,12 +60,21 @@ pub trait TypeNames {
         let _ = type_oid;
         None
     }
-    /// Position of `label` in the enum, from 0.
+    /// The label of the enum that has this name at present, as values store it.
+    fn enum_stored(&self, type_oid: Oid, shown: &str) -> Option<String> {
+        self.enum_position(type_oid, shown).map(|_| shown.to_owned())
+    }
+    /// The present name of a label, if it is another than what values store.
+    fn enum_shown(&self, type_oid: Oid, stored: &str) -> Option<String> {
+        let _ = (type_oid, stored);
+        None
+    }
+    /// Position of a label, as it is stored, in the enum, from 0.
     fn enum_position(&self, type_oid: Oid, label: &str) -> Option<usize> {
         let _ = (type_oid, label);
         None
     }
-    /// The label at `position` of the enum.
+    /// The label at `position` of the enum, as it is stored.
     fn enum_label(&self, type_oid: Oid, position: usize) -> Option<String> {
         let _ = (type_oid, position);
         None
@@ -148,6 +157,16 @@ impl TypeNames for Catalog {
         let view = self.views.values().find(|it| it.row_type_oid == type_oid)?;
         let columns = view.columns.iter().map(|(_, oid, typmod)| (*oid, *typmod));
         Some(TypeShape::Composite(columns.collect()))
+    }
+
+    fn enum_stored(&self, type_oid: Oid, shown: &str) -> Option<String> {
+        let UserType::Enum(it) = self.types.get(&type_oid)? else { return None };
+        it.stored(shown).map(str::to_owned)
+    }
+
+    fn enum_shown(&self, type_oid: Oid, stored: &str) -> Option<String> {
+        let UserType::Enum(it) = self.types.get(&type_oid)? else { return None };
+        it.renamed.get(stored).cloned()
     }
 
     fn enum_position(&self, type_oid: Oid, label: &str) -> Option<usize> {

@@ -144,18 +144,15 @@ fn decode_text_other(
         return Ok(Datum::Text(Array::parse(text, element, typmod, cx)?.to_storage()));
     }
     match cx.names.shape(type_oid) {
-        Some(TypeShape::Enum) => {
-            check_label(type_oid, text, cx)?;
-            Ok(Datum::Text(text.to_owned()))
-        }
+        Some(TypeShape::Enum) => stored_label(type_oid, text, cx).map(Datum::Text),
         Some(TypeShape::Composite(fields)) => record::parse(text, &fields, cx).map(Datum::Text),
         _ => Err(unsupported_type(type_oid, cx)),
     }
 }
 
-fn check_label(type_oid: Oid, label: &str, cx: &TypeContext) -> Result<(), SqlError> {
-    if cx.names.enum_position(type_oid, label).is_some() {
-        return Ok(());
+fn stored_label(type_oid: Oid, label: &str, cx: &TypeContext) -> Result<String, SqlError> {
+    if let Some(stored) = cx.names.enum_stored(type_oid, label) {
+        return Ok(stored);
     }
     Err(SqlError::new(
         SqlState::INVALID_TEXT_REPRESENTATION,
@@ -594,8 +591,14 @@ fn text_of_shape(
     if !std::ptr::fn_addr_eq(encode, text_other as Encoder) {
         return encode(type_oid, DatumRef::Text(stored), cx, out);
     }
-    out.extend_from_slice(stored.as_bytes());
+    put_label(type_oid, stored, cx, out);
     Ok(())
+}
+
+/// Appends a label of an enum, by its present name.
+fn put_label(type_oid: Oid, stored: &str, cx: &TypeContext, out: &mut Vec<u8>) {
+    let shown = cx.names.enum_shown(type_oid, stored);
+    out.extend_from_slice(shown.as_deref().unwrap_or(stored).as_bytes());
 }
 
 /// Binary forms of the less common types.
@@ -651,7 +654,7 @@ fn binary_of_shape(
     match cx.names.shape(type_oid) {
         Some(TypeShape::Composite(fields)) => record::encode_binary(stored, &fields, cx, out),
         Some(TypeShape::Enum) => {
-            out.extend_from_slice(stored.as_bytes());
+            put_label(type_oid, stored, cx, out);
             Ok(())
         }
         _ => {

@@ -14,7 +14,7 @@ use crate::bind::resolve::select_common_type;
 use crate::builtin::{self, quote_identifier};
 use crate::error::SqlError;
 use crate::oid::Oid;
-use crate::schema::{Column, Relation, SeenColumns, last_part};
+use crate::schema::{Column, NameRole, NameUse, Relation, SeenColumns, last_part};
 
 /// Columns that a join is indented by within its query.
 const JOIN: usize = 4;
@@ -93,11 +93,37 @@ impl Deparser<'_> {
                 self.claim_item(table_with_joins, claimed)?;
                 continue;
             }
-            let name = written_name(factor)?;
+            let name = match self.renamed_relation(factor) {
+                Some(name) => name,
+                None => written_name(factor)?,
+            };
             let shown = self.claim(&name, claimed);
             claimed.push(shown);
         }
         Ok(())
+    }
+
+    /// The present name of a relation that the view's text calls by a former one, where it has no alias.
+    fn renamed_relation(&self, factor: &TableFactor) -> Option<String> {
+        let TableFactor::Table { name, alias: Some(alias), args: None, .. } = factor else {
+            return None;
+        };
+        let (schema, local) = self.names.qualified(name).ok()?;
+        let found = self.cx.catalog.relation(self.cx.search_path, schema.as_deref(), &local)?;
+        let oid = match found {
+            Relation::Table(table) => table.oid,
+            Relation::View(view) => view.oid,
+            Relation::Sequence(_) | Relation::Index(..) => return None,
+        };
+        let former = quote_identifier(&fold(&alias.name));
+        let stored = &self.view?.stored;
+        let unaliased = |it: &NameUse<Oid>| {
+            let written = stored.text.get(it.start..it.end).unwrap_or_default();
+            it.role == NameRole::Relation
+                && it.of == oid
+                && last_part(written).to_lowercase() == former.to_lowercase()
+        };
+        (local != alias.name.value && stored.names.iter().any(unaliased)).then_some(local)
     }
 
     /// Writes ` FROM …` and brings its names into the innermost level.

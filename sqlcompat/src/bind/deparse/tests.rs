@@ -29,6 +29,7 @@ fn catalog() -> Catalog {
         namespace: PUBLIC,
         name: "mood".to_owned(),
         labels: labels.iter().map(|label| (Oid(0), (*label).to_owned())).collect(),
+        renamed: Default::default(),
     };
     catalog.types.insert(MOOD, UserType::Enum(mood));
     let posint = DomainType {

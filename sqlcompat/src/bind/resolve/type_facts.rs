@@ -235,6 +235,12 @@ impl<'a> Types<'a> {
         self.info(oid).is_some_and(|info| info.kind == TypeKind::Enum)
     }
 
+    /// Whether labels of an enum are called otherwise than its values store them.
+    #[must_use]
+    pub fn has_renamed_labels(self, oid: Oid) -> bool {
+        matches!(self.catalog.types.get(&oid), Some(UserType::Enum(it)) if !it.renamed.is_empty())
+    }
+
     /// Values of the type are labels of the user's enums, or have some in them: arrays and composite types of the user's own.
     #[must_use]
     pub fn holds_enum(self, oid: Oid) -> bool {

@@ -138,7 +138,7 @@ fn insert_enum(connection: &Connection, it: &EnumType) -> rusqlite::Result<()> {
         "INSERT OR IGNORE INTO pg_enum(oid, enumtypid, enumsortorder, enumlabel) VALUES (?1, ?2, ?3, ?4)",
     )?;
     for ((oid, label), position) in it.labels.iter().zip(1_i64..) {
-        labels.execute(params![oid.0, it.oid.0, position, label])?;
+        labels.execute(params![oid.0, it.oid.0, position, it.shown(label)])?;
     }
     Dependencies::new(connection)?.in_namespace(PG_TYPE, it.oid, it.namespace)
 }

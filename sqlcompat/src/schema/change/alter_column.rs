@@ -111,7 +111,7 @@ impl Edit<'_> {
         let text = text.map(|text| self.checked_default(&text.text, &column.name, data_type));
         let text = text.transpose()?;
         let mut definition: ColumnDefinition = self.definition(column.id);
-        self.set_drawn(&mut definition, text);
+        self.set_drawn(&mut definition, text, data_type);
         self.redefine(column.id, |stored: &mut ColumnDefinition| *stored = definition);
         Ok(())
     }
@@ -184,6 +184,13 @@ impl Edit<'_> {
         self.check_default_fits(column, data_type)?;
         self.follow_identity(column, data_type.0)?;
         self.refuse_if_typed_elsewhere(target, column)?;
+        if let Some(user) = self.column_using(table.row_type_oid) {
+            let message = format!(
+                "cannot alter table \"{}\" because column \"{user}\" uses its row type",
+                target.name
+            );
+            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
         let old_form = storage_form(&self.catalog, column.type_oid);
         let new_form = storage_form(&self.catalog, data_type.0);
         let same = old_form == new_form;

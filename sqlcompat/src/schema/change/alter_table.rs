@@ -241,6 +241,13 @@ impl Edit<'_> {
             Err(error) => return Err(error),
         };
         let id = column.id;
+        if let Some(column) = self.column_using(table.row_type_oid) {
+            // A stored row is the list of its fields.
+            return Err(SqlError::unsupported(format!(
+                "dropping a column of table \"{}\", whose rows column \"{column}\" stores,",
+                target.name
+            )));
+        }
         if table.key.contains(&column.attnum) {
             return Err(SqlError::unsupported(format!(
                 "dropping column \"{name}\" of the primary key that table \"{}\" was created with",

@@ -126,12 +126,19 @@ impl Edit<'_> {
         Ok(())
     }
 
-    /// A column, as `table.column`, that holds values of the type: by itself or inside of others.
+    /// A column, as `table.column`, that stores values of the type: by itself or inside of others.
     pub(super) fn column_using(&self, type_oid: Oid) -> Option<String> {
         let holds = |oid: Oid| contains(&self.catalog, oid, type_oid);
-        self.catalog.tables.values().find_map(|table| {
+        let table = self.catalog.tables.values().find_map(|table| {
             let column = table.columns.iter().find(|column| holds(column.type_oid))?;
             Some(format!("{}.{}", table.name, column.name))
+        });
+        let mut views = self.catalog.views.values().filter(|it| it.materialized_in.is_some());
+        table.or_else(|| {
+            views.find_map(|view| {
+                let (name, ..) = view.columns.iter().find(|(_, oid, _)| holds(*oid))?;
+                Some(format!("{}.{name}", view.name))
+            })
         })
     }
 }

@@ -141,7 +141,7 @@ impl Edit<'_> {
         };
         if let Some(text) = &column.default {
             let text = self.checked_default(text, &column.name, column.data_type)?;
-            self.set_drawn(&mut definition, Some(text));
+            self.set_drawn(&mut definition, Some(text), column.data_type);
         }
         // A generated column has no values of its own: it is never the same as one with values that another node makes.
         let identity = match column.generated {
@@ -181,7 +181,12 @@ impl Edit<'_> {
 
     /// Sets the default of a column. One that draws from a sequence and does nothing else is kept as that sequence, which may
     /// get another name.
-    pub(super) fn set_drawn(&self, definition: &mut ColumnDefinition, text: Option<String>) {
+    pub(super) fn set_drawn(
+        &self,
+        definition: &mut ColumnDefinition,
+        text: Option<String>,
+        data_type: (Oid, i32),
+    ) {
         let drawn = text.as_deref().and_then(expression::drawn_sequence);
         let sequence = drawn.and_then(|name| {
             let (schema, name) = match name.split_once('.') {
@@ -201,7 +206,13 @@ impl Edit<'_> {
             }
         });
         definition.sequence = sequence.map(|id| id.0);
-        definition.default = text.filter(|_| sequence.is_none());
+        let text = text.filter(|_| sequence.is_none());
+        definition.default = text.map(|text| self.settled_default(&text, data_type));
+    }
+
+    /// A default as the schema keeps it.
+    pub(super) fn settled_default(&self, text: &str, data_type: (Oid, i32)) -> String {
+        expression::settled(text, ScalarScope::Nothing, Some(data_type), &self.context())
     }
 
     /// One more than the largest ordinal of the table's columns, dropped ones too.
@@ -267,6 +278,7 @@ impl Edit<'_> {
             }
             let text = expression::canonical_over(&table, text, expected, &self.context());
             let names = expression::column_names([text.as_str()], &table.columns);
+            let text = expression::settled_over(&table, &text, expected, &self.context());
             self.redefine(column.id, |definition: &mut ColumnDefinition| {
                 definition.generated = Some(text);
                 definition.names = names;

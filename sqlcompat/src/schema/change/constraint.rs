@@ -127,7 +127,7 @@ impl Edit<'_> {
             constraint_type: ConstraintType::Check,
             columns: used.iter().map(|column| column.id.0).collect(),
             names: expression::column_names([text.as_str()], &table.columns),
-            expression: Some(text),
+            expression: Some(expression::settled_over(table, &text, None, &self.context())),
             not_valid: clause.not_valid,
             no_inherit: clause.no_inherit,
             ..ConstraintDefinition::default()

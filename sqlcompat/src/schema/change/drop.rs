@@ -14,10 +14,11 @@ use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::utility::{DropKind, ObjectName};
 use crate::schema::catalog::{Catalog, ColumnGeneration, Table, UserType, View};
-use crate::schema::definition::ColumnDefinition;
+use crate::schema::definition::{ColumnDefinition, ConstraintDefinition, IndexDefinition};
 use crate::schema::function::Function;
 use crate::schema::link::temporary_id;
 use crate::schema::lookup::Relation;
+use crate::schema::marked_text::objects;
 use crate::schema::row::ObjectId;
 use crate::schema::table_sql::SchemaContext;
 use crate::schema::usable::UnusableKind;
@@ -406,6 +407,13 @@ impl Found<'_, '_> {
         self.dependents.push(dependent);
     }
 
+    /// Records that an object depends on what a text of it names.
+    fn add_named(&mut self, id: ObjectId, text: Option<&str>) {
+        for on in objects(text.unwrap_or_default()) {
+            self.add(id, ObjectId(on), false);
+        }
+    }
+
     fn table(&mut self, table: &Table, catalog: &Catalog) {
         let column_id = |attnum: &i16| table.column(*attnum).map(|column| column.id);
         for column in &table.columns {
@@ -416,6 +424,10 @@ impl Found<'_, '_> {
             if let Some(sequence) = definition.sequence {
                 self.add_default(column.id, ObjectId(sequence));
             }
+            for on in objects(definition.default.as_deref().unwrap_or_default()) {
+                self.add_default(column.id, ObjectId(on));
+            }
+            self.add_named(column.id, definition.generated.as_deref());
             if let ColumnGeneration::Stored(text) = &column.generation {
                 for used in expression::columns_used(text, &table.columns) {
                     self.add(column.id, used.id, false);
@@ -428,6 +440,8 @@ impl Found<'_, '_> {
             }
         }
         for check in &table.checks {
+            let definition: ConstraintDefinition = self.edit.definition(check.id);
+            self.add_named(check.id, definition.expression.as_deref());
             for used in expression::columns_used(&check.expression, &table.columns) {
                 self.add(check.id, used.id, true);
             }
@@ -437,6 +451,11 @@ impl Found<'_, '_> {
             for on in keys.filter_map(column_id) {
                 self.add(index.id, on, true);
             }
+            let definition: IndexDefinition = self.edit.definition(index.id);
+            let texts = definition.keys.iter().map(|key| key.expression.as_deref());
+            texts
+                .chain([definition.predicate.as_deref()])
+                .for_each(|it| self.add_named(index.id, it));
             let texts = index.keys.iter().filter_map(|key| key.expression.as_ref());
             for text in texts.chain(&index.predicate) {
                 for used in expression::columns_used(text, &table.columns) {

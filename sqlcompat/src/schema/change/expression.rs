@@ -17,6 +17,7 @@ use crate::oid::Oid;
 use crate::parse;
 use crate::parse::utility::SourceText;
 use crate::schema::catalog::{Column, Table, View};
+use crate::schema::marked_text;
 
 /// An expression with the place of it in the statement, if it is written there, and in the schema, if not by its scope.
 #[derive(Clone, Copy)]
@@ -146,6 +147,30 @@ pub(super) fn canonical(
         Ok(written) if bind(&written, scope, expected, cx).is_ok() => written,
         Ok(_) | Err(_) => text.to_owned(),
     }
+}
+
+/// A text as the schema keeps it: with marks in place of what it names besides columns.
+pub(super) fn settled(
+    text: &str,
+    scope: ScalarScope<'_>,
+    expected: Option<(Oid, i32)>,
+    cx: &BindContext<'_>,
+) -> String {
+    match bind(text, scope, expected, cx) {
+        Ok(bound) => marked_text::marked(text, &bound.names, cx.catalog),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// [`settled`] over a table's columns.
+pub(super) fn settled_over(
+    table: &Table,
+    text: &str,
+    expected: Option<(Oid, i32)>,
+    cx: &BindContext<'_>,
+) -> String {
+    let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
+    settled(text, scope, expected, cx)
 }
 
 /// [`canonical`] over a table's columns.

@@ -74,8 +74,15 @@ impl Edit<'_> {
         }
         let texts = keys.iter().filter_map(|key| key.expression.as_deref());
         let texts = texts.chain(predicate.as_deref());
+        let names = expression::column_names(texts, &table.columns);
+        let settled = |text: String| expression::settled_over(&table, &text, None, &self.context());
+        let keys = keys
+            .into_iter()
+            .map(|key| KeyDefinition { expression: key.expression.map(settled), ..key });
+        let keys = keys.collect();
+        let predicate = predicate.map(settled);
         let definition = IndexDefinition {
-            names: expression::column_names(texts, &table.columns),
+            names,
             unique: ast.unique,
             method: ast.method.clone(),
             keys,

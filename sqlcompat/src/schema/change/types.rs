@@ -6,10 +6,9 @@ use crate::bind::ScalarScope;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::utility::{AlterDomain, AlterType, CreateDomain, ObjectName, TypeName};
-use crate::schema::catalog::UserType;
+use crate::schema::catalog::{EnumType, UserType};
 use crate::schema::definition::TypeDefinition;
-use crate::schema::row::{ObjectId, ObjectKind};
-use crate::schema::table_sql::location;
+use crate::schema::row::ObjectKind;
 
 /// Longest label of an enum in bytes.
 const LABEL_BYTES_MAX: usize = 63;
@@ -93,7 +92,10 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
         }
         let default = match &ast.default {
-            Some(text) => Some(self.checked_default(text, &ast.name.name, data_type)?),
+            Some(text) => {
+                let text = self.checked_default(text, &ast.name.name, data_type)?;
+                Some(self.settled_default(&text, data_type))
+            }
             None => None,
         };
         let mut definition = TypeDefinition {
@@ -105,6 +107,7 @@ impl Edit<'_> {
         for (constraint, text) in &ast.checks {
             let name = &ast.name.name;
             self.add_domain_check(&mut definition, name, data_type, constraint.as_deref(), text)?;
+            self.settle_last_check(&mut definition, data_type);
         }
         self.create(ObjectKind::Type, namespace.0, &ast.name.name, &definition);
         Ok("CREATE DOMAIN")
@@ -141,6 +144,14 @@ impl Edit<'_> {
         Ok(())
     }
 
+    /// Gives the condition that was added last the form that the schema keeps.
+    fn settle_last_check(&self, definition: &mut TypeDefinition, (base, typmod): (Oid, i32)) {
+        if let Some((_, text)) = definition.checks.last_mut() {
+            let scope = ScalarScope::DomainValue(base, typmod);
+            *text = expression::settled(text, scope, Some((Oid::BOOL, -1)), &self.context());
+        }
+    }
+
     /// The user type that a statement alters.
     pub(super) fn user_type(&self, name: &ObjectName) -> Result<&UserType, SqlError> {
         let path = &self.statement.search_path;
@@ -165,12 +176,17 @@ impl Edit<'_> {
             let message = format!("\"{}\" is not an enum", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         };
-        let id = found.id;
-        let mut labels: Vec<String> = found.labels.iter().map(|(_, it)| it.clone()).collect();
+        let mut found = found.clone();
+        let position = |label: &str| {
+            found.labels.iter().position(|(_, it)| found.shown(it) == label).ok_or_else(|| {
+                let message = format!("\"{label}\" is not an existing enum label");
+                SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+            })
+        };
         match change {
             AlterType::AddValue { label, if_not_exists, neighbour } => {
                 check_label(label)?;
-                if labels.contains(label) {
+                if found.stored(label).is_some() {
                     if !if_not_exists {
                         return Err(label_exists(label));
                     }
@@ -179,59 +195,29 @@ impl Edit<'_> {
                     return Ok(());
                 }
                 let at = match neighbour {
-                    None => labels.len(),
-                    Some((neighbour, before)) => {
-                        label_position(&labels, neighbour)? + usize::from(!before)
-                    }
+                    None => found.labels.len(),
+                    Some((neighbour, before)) => position(neighbour)? + usize::from(!before),
                 };
-                labels.insert(at, label.clone());
+                found.add(at, label);
             }
             AlterType::RenameValue(old, new) => {
                 check_label(new)?;
-                let at = label_position(&labels, old)?;
-                if labels.contains(new) {
+                let at = position(old)?;
+                if found.stored(new).is_some() {
                     return Err(label_exists(new));
                 }
-                self.rename_stored_label(id, old, new);
-                if let Some(label) = labels.get_mut(at) {
-                    label.clone_from(new);
-                }
+                let stored = found.labels[at].1.clone();
+                found.renamed.insert(stored, new.clone());
+                found.renamed.retain(|stored, shown| stored != shown);
             }
             AlterType::Attributes(_) | AlterType::RenameAttribute(..) => return Ok(()),
         }
-        self.redefine(id, |definition: &mut TypeDefinition| definition.labels = labels);
+        let EnumType { id, labels, renamed, .. } = found;
+        self.redefine(id, |definition: &mut TypeDefinition| {
+            definition.labels = labels.into_iter().map(|(_, label)| label).collect();
+            definition.renamed = renamed;
+        });
         Ok(())
-    }
-
-    /// Values are stored as labels, so a renamed label is renamed in the rows too. Rows that refer to each other by it match
-    /// again once all are renamed.
-    fn rename_stored_label(&mut self, id: ObjectId, old: &str, new: &str) {
-        use crate::schema::physical::{quote, quote_literal};
-        let (old, new) = (quote_literal(old), quote_literal(new));
-        let mut updates = Vec::new();
-        for table in self.catalog.tables.values() {
-            for column in &table.columns {
-                let (base, _) = self.catalog.base_type(column.type_oid, -1);
-                let Some((found, is_array)) = self.catalog.type_by_oid(base) else { continue };
-                if found.id() != id {
-                    continue;
-                }
-                let name = quote(&column.physical_name);
-                let update = format!("UPDATE {}", location(table));
-                updates.push(if is_array {
-                    let replaced = format!("pg_array_replace({name}, {old}, {new}, {base})");
-                    format!("{update} SET {name} = {replaced} WHERE {name} IS NOT NULL")
-                } else {
-                    format!("{update} SET {name} = {new} WHERE {name} = {old} COLLATE BINARY")
-                });
-            }
-        }
-        if updates.is_empty() {
-            return;
-        }
-        self.after("PRAGMA defer_foreign_keys = ON".to_owned());
-        updates.into_iter().for_each(|sql| self.after(sql));
-        self.after("PRAGMA defer_foreign_keys = OFF".to_owned());
     }
 
     /// `ALTER DOMAIN`.
@@ -245,6 +231,7 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         };
         let (id, data_type) = (domain.id, (domain.base_type, domain.typmod));
+        let checks = domain.checks.clone();
         let mut definition: TypeDefinition = self.definition(id);
         let find = |definition: &TypeDefinition, constraint: &str| {
             let found = definition.checks.iter().position(|(it, _)| it == constraint);
@@ -259,7 +246,10 @@ impl Edit<'_> {
         match change {
             AlterDomain::Default(text) => {
                 definition.default = match text {
-                    Some(text) => Some(self.checked_default(text, &name.name, data_type)?),
+                    Some(text) => {
+                        let text = self.checked_default(text, &name.name, data_type)?;
+                        Some(self.settled_default(&text, data_type))
+                    }
                     None => None,
                 };
             }
@@ -274,11 +264,12 @@ impl Edit<'_> {
                 if let (Some((_, text)), false) = (definition.checks.last(), not_valid) {
                     self.refuse_stored_values(id, data_type, text)?;
                 }
+                self.settle_last_check(&mut definition, data_type);
             }
             AlterDomain::Validate(constraint) => {
-                let at = find(&definition, constraint)?;
-                if let Some((_, text)) = definition.checks.get(at) {
-                    self.refuse_stored_values(id, data_type, text)?;
+                find(&definition, constraint)?;
+                if let Some(check) = checks.iter().find(|it| it.name == *constraint) {
+                    self.refuse_stored_values(id, data_type, &check.expression)?;
                 }
             }
             AlterDomain::DropConstraint(constraint, if_exists) => {
@@ -315,9 +306,16 @@ fn label_exists(label: &str) -> SqlError {
     SqlError::new(SqlState::DUPLICATE_OBJECT, format!("enum label \"{label}\" already exists"))
 }
 
-fn label_position(labels: &[String], label: &str) -> Result<usize, SqlError> {
-    labels.iter().position(|it| it == label).ok_or_else(|| {
-        let message = format!("\"{label}\" is not an existing enum label");
-        SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
-    })
+impl EnumType {
+    /// Adds a label. What values store of it is its name, with a number if another label that was renamed is stored so.
+    fn add(&mut self, at: usize, label: &str) {
+        let taken = |stored: &str| self.labels.iter().any(|(_, it)| it == stored);
+        let numbered = (1..).map(|number: u32| format!("{label}\u{1}{number}"));
+        let mut candidates = std::iter::once(label.to_owned()).chain(numbered);
+        let Some(stored) = candidates.find(|stored| !taken(stored)) else { return };
+        if stored != label {
+            self.renamed.insert(stored.clone(), label.to_owned());
+        }
+        self.labels.insert(at, (Oid(0), stored));
+    }
 }

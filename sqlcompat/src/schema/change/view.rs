@@ -18,7 +18,7 @@ use crate::schema::lookup::Relation;
 use crate::schema::physical::{self, GENERATION, HIDDEN_KEY, quote};
 use crate::schema::row::{ObjectId, ObjectKind};
 use crate::schema::seen::SeenRelation;
-use crate::schema::stored_text::{NameRole, NameUse};
+use crate::schema::stored_text::{NameRole, by_id};
 
 impl Edit<'_> {
     /// Binds the text of a query whose rows are wanted now.
@@ -135,7 +135,8 @@ impl Edit<'_> {
             None => query.clone(),
         };
         let seen = self.seen_columns(&kept);
-        let names: Vec<_> = kept.names.into_iter().filter_map(|name| self.by_id(name)).collect();
+        let names: Vec<_> =
+            kept.names.iter().filter_map(|name| by_id(&self.catalog, name)).collect();
         let mut depends_on: Vec<i64> = names.iter().map(|name| name.of).collect();
         depends_on.sort_unstable();
         depends_on.dedup();
@@ -248,26 +249,6 @@ impl Edit<'_> {
             })
         };
         relations.iter().filter_map(seen).collect()
-    }
-
-    /// A name with the id of its object in place of the OID.
-    fn by_id(&self, name: NameUse<Oid>) -> Option<NameUse<i64>> {
-        let NameUse { start, end, role, of } = name;
-        let id = match role {
-            NameRole::Type => match self.catalog.types.get(&of) {
-                Some(found) => found.id(),
-                None => self.catalog.tables.values().find(|it| it.row_type_oid == of)?.id,
-            },
-            NameRole::Relation | NameRole::AliasedRelation => {
-                match self.catalog.relation_by_oid(of)? {
-                    Relation::Table(table) => table.id,
-                    Relation::View(view) => view.id,
-                    Relation::Sequence(sequence) => sequence.id,
-                    Relation::Index(..) => return None,
-                }
-            }
-        };
-        Some(NameUse { start, end, role, of: id.0 })
     }
 
     /// `REFRESH MATERIALIZED VIEW`.

@@ -107,6 +107,7 @@ impl Edit<'_> {
         let text =
             text.map(|it| self.checked_default(it.text.as_str(), column, (type_oid, typmod)));
         let text = text.transpose()?;
+        let text = text.map(|text| self.settled_default(&text, (type_oid, typmod)));
         self.redefine(view.id, |definition: &mut ViewDefinition| {
             if let Some(column) = definition.columns.get_mut(at) {
                 column.default = text;
