@@ -13,7 +13,9 @@
 pub mod bind;
 pub mod builtin;
 pub mod catalog;
+pub mod conditions;
 pub mod datum;
+pub mod do_block;
 pub mod error;
 pub mod functions;
 pub mod lower;

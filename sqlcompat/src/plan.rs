@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::error::SqlState;
+use crate::do_block::DoBlock;
 use crate::oid::Oid;
 use crate::parse::ParsedStatement;
 use crate::schema::SchemaStatement;
@@ -278,13 +278,8 @@ pub enum SessionStatement {
     DeferConstraints,
     /// `SET CONSTRAINTS … IMMEDIATE`: these tables' deferred foreign keys are checked, by the tables' OIDs.
     CheckConstraints(Vec<Oid>),
-    /// `DO`: a block of one statement, after whose failure with one of the states nothing else happens.
-    Do {
-        /// Text of the statement.
-        statement: String,
-        /// The states.
-        ignored: Vec<SqlState>,
-    },
+    /// `DO`.
+    Do(Box<DoBlock>),
     /// Maintenance that SQLite needs no or other care for: `VACUUM`, `ANALYZE`, `CHECKPOINT`, `REINDEX`, `CLUSTER`.
     Maintenance(MaintenanceStatement),
 }

@@ -145,12 +145,14 @@ fn converse(
             Ok(None) => {}
             Err(error) => return Err(protocol_violation(session, channel, &error)),
         }
-        session.flush(channel)?;
-        show_state(session, membership, settings);
         if membership.terminate.load(Ordering::SeqCst) {
+            // In place of what its last statement would have answered.
+            session.outbox().truncate(0);
             let message = "terminating connection due to administrator command";
             return Err(goodbye(session, channel, SqlState::ADMIN_SHUTDOWN, message));
         }
+        session.flush(channel)?;
+        show_state(session, membership, settings);
         let limit = idle_limit(session, settings, idle_since);
         let timeout = [limit.map(|(left, ..)| left), session.engine().wait_interval()];
         let before = clock::now();

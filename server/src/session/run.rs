@@ -71,7 +71,7 @@ impl<E: Engine> Session<E> {
                 }
                 let outcome = self.engine.change_schema(statement, parameters)?;
                 for notice in &outcome.notices {
-                    self.out.report(Severity::Notice, notice);
+                    self.tell(Severity::Notice, notice);
                 }
                 Ok(Ran::Done(outcome.tag))
             }
@@ -139,7 +139,7 @@ impl<E: Engine> Session<E> {
             self.engine.write(plan, write, parameters, &mut |row: &dyn Rows| returned.keep(row))?;
         for notice in &write.notices {
             let notice = SqlError::new(SqlState(*b"00000"), notice);
-            self.out.report(Severity::Notice, &notice);
+            self.tell(Severity::Notice, &notice);
         }
         Ok(Self::written(plan, write, count, returned))
     }

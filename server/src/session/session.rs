@@ -330,7 +330,15 @@ impl<E: Engine> Session<E> {
     }
 
     pub(super) fn warn(&mut self, state: SqlState, message: &str) {
-        self.out.report(Severity::Warning, &SqlError::new(state, message));
+        self.tell(Severity::Warning, &SqlError::new(state, message));
+    }
+
+    /// Sends a message beside the answer, if the client wants such.
+    pub(super) fn tell(&mut self, severity: Severity, message: &SqlError) {
+        let least = self.settings().raw("client_min_messages").unwrap_or_default();
+        if severity.is_sent(&least) {
+            self.out.report(severity, message);
+        }
     }
 
     /// Tells the client of changed settings, then that it may go on.

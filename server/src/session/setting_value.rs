@@ -160,6 +160,16 @@ pub(super) fn parse_bool(value: &str) -> Option<bool> {
     }
 }
 
+/// Levels of messages that are taken, though no hint offers them.
+fn hidden_level(row: &SettingRow, value: &str) -> Option<&'static str> {
+    let has_levels = row.enum_values.contains(&"debug5");
+    match value.to_ascii_lowercase().as_str() {
+        "debug" if has_levels => Some("debug2"),
+        "info" if has_levels => Some("info"),
+        _ => None,
+    }
+}
+
 fn parse_enum(row: &SettingRow, value: &str) -> Result<String, SqlError> {
     let known =
         |wanted: &str| row.enum_values.iter().find(|known| known.eq_ignore_ascii_case(wanted));
@@ -167,10 +177,12 @@ fn parse_enum(row: &SettingRow, value: &str) -> Result<String, SqlError> {
     // Enums with "on" and "off" also take the other spellings of a Boolean.
     let by_bool =
         || parse_bool(value).and_then(|value| known(if value { "on" } else { "off" }).copied());
-    by_name.or_else(by_bool).map(str::to_owned).ok_or_else(|| {
-        invalid_value(row.name, value)
-            .with_hint(format!("Available values: {}.", row.enum_values.join(", ")))
-    })
+    by_name.or_else(by_bool).or_else(|| hidden_level(row, value)).map(str::to_owned).ok_or_else(
+        || {
+            invalid_value(row.name, value)
+                .with_hint(format!("Available values: {}.", row.enum_values.join(", ")))
+        },
+    )
 }
 
 fn parse_integer(row: &SettingRow, value: &str) -> Result<String, SqlError> {

@@ -102,7 +102,7 @@ impl<E: Engine> Session<E> {
                 self.engine.check_deferred(tables)?;
                 done("SET CONSTRAINTS")
             }
-            SessionStatement::Do { statement, ignored } => self.run_do(statement, ignored),
+            SessionStatement::Do(block) => self.run_do(block),
             SessionStatement::Maintenance(statement) => self.run_maintenance(statement),
         }
     }

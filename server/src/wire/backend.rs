@@ -27,15 +27,36 @@ pub enum Severity {
     Warning,
     /// For information.
     Notice,
+    /// What was asked for; always sent.
+    Info,
+    /// For the server's log.
+    Log,
+    /// For whoever looks for a fault.
+    Debug,
 }
 
 impl Severity {
+    /// Whether a session sends messages of this severity under a setting of `client_min_messages`.
+    #[must_use]
+    pub fn is_sent(self, client_min_messages: &str) -> bool {
+        match self {
+            Self::Error | Self::Fatal | Self::Info => true,
+            Self::Warning => client_min_messages != "error",
+            Self::Notice => !["error", "warning"].contains(&client_min_messages),
+            Self::Log => client_min_messages == "log" || client_min_messages.starts_with("debug"),
+            Self::Debug => client_min_messages.starts_with("debug"),
+        }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Error => "ERROR",
             Self::Fatal => "FATAL",
             Self::Warning => "WARNING",
             Self::Notice => "NOTICE",
+            Self::Info => "INFO",
+            Self::Log => "LOG",
+            Self::Debug => "DEBUG",
         }
     }
 }
@@ -207,9 +228,11 @@ impl Outbox {
             Severity::Error | Severity::Fatal => {
                 PgWireBackendMessage::ErrorResponse(ErrorResponse::new(fields))
             }
-            Severity::Warning | Severity::Notice => {
-                PgWireBackendMessage::NoticeResponse(NoticeResponse::new(fields))
-            }
+            Severity::Warning
+            | Severity::Notice
+            | Severity::Info
+            | Severity::Log
+            | Severity::Debug => PgWireBackendMessage::NoticeResponse(NoticeResponse::new(fields)),
         });
     }
 

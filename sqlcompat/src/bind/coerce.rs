@@ -32,13 +32,6 @@ impl Binder<'_> {
         typmod: i32,
         context: CastContext,
     ) -> Result<Expr, SqlError> {
-        if let (Node::Array(elements), CastContext::Explicit, Some(element)) =
-            (&expr.node, context, self.types.base_element(target))
-        {
-            let (elements, base) = (elements.clone(), self.types.base_with_typmod(target, typmod));
-            let array = self.coerce_array_literal(elements, element, base.0, base.1)?;
-            return if base.0 == target { Ok(array) } else { self.check_domain(array, target) };
-        }
         if expr.is_unknown() {
             return self.coerce_unknown(expr, target, typmod, context);
         }
@@ -124,33 +117,6 @@ impl Binder<'_> {
             SqlState::DATATYPE_MISMATCH,
             format!("cannot convert type {source} to {target}"),
         )
-    }
-
-    /// `ARRAY[…]::type[]`: the elements are cast one by one, which gives untyped ones their type.
-    fn coerce_array_literal(
-        &mut self,
-        elements: Vec<Expr>,
-        element: Oid,
-        target: Oid,
-        typmod: i32,
-    ) -> Result<Expr, SqlError> {
-        let mut coerced = Vec::with_capacity(elements.len());
-        // Untyped elements have become texts by now; what they name is settled when they are read as literals.
-        let names = self.types.is_enum(element) || matches!(element, Oid::REGCLASS | Oid::REGTYPE);
-        for it in elements {
-            let it = match it.node {
-                Node::Literal(Datum::Text(text)) if names && it.type_oid == Oid::TEXT => {
-                    Expr { node: Node::Unknown(text), type_oid: Oid::UNKNOWN, ..it }
-                }
-                node => Expr { node, ..it },
-            };
-            let nested = matches!(it.node, Node::Array(_));
-            let goal = if nested { target } else { element };
-            coerced.push(self.coerce(it, goal, typmod, CastContext::Explicit)?);
-        }
-        let mut expr = Expr::new(Node::Array(coerced), target);
-        expr.typmod = typmod;
-        Ok(expr)
     }
 
     /// A literal or parameter of open type becomes one of `target`.

@@ -3,6 +3,7 @@
 use sqlparser::ast::{self, AccessExpr};
 
 use super::binder::Binder;
+use super::select::unparenthesized;
 use super::tree::{At, Expr, Node, Subscript, SubscriptIndex};
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
@@ -32,6 +33,45 @@ impl Binder<'_> {
             .at(at.position())
         })?;
         Ok(Expr { node: Node::Array(bound), type_oid: array, typmod, at })
+    }
+
+    /// `ARRAY[…]::type[]`: the type is known before the elements are, also those of the arrays inside; `None` for another
+    /// type.
+    pub(super) fn cast_array(
+        &mut self,
+        elements: &[ast::Expr],
+        target: (Oid, i32),
+        at: At,
+    ) -> Result<Option<Expr>, SqlError> {
+        let (array, typmod) = self.types.base_with_typmod(target.0, target.1);
+        let Some(element) = self.types.element(array) else { return Ok(None) };
+        let cast = self.array_of_type(elements, element, (array, typmod))?.at(at);
+        if array == target.0 { Ok(Some(cast)) } else { self.check_domain(cast, target.0).map(Some) }
+    }
+
+    fn array_of_type(
+        &mut self,
+        elements: &[ast::Expr],
+        element: Oid,
+        array: (Oid, i32),
+    ) -> Result<Expr, SqlError> {
+        let mut bound = Vec::with_capacity(elements.len());
+        for it in elements {
+            bound.push(match unparenthesized(it) {
+                ast::Expr::Array(inner) => {
+                    let at = self.expr_start(it);
+                    self.array_of_type(&inner.elem, element, array)?.at(at)
+                }
+                _ => self.expr(it)?,
+            });
+        }
+        let nested = bound.iter().any(|it| self.types.sub_element(it.type_oid).is_some());
+        let goal = if nested { array.0 } else { element };
+        let cast = |it| self.coerce(it, goal, array.1, CastContext::Explicit);
+        let cast = bound.into_iter().map(cast).collect::<Result<_, _>>()?;
+        let mut whole = Expr::new(Node::Array(cast), array.0);
+        whole.typmod = array.1;
+        Ok(whole)
     }
 
     /// `ROW(…)` and `(a, b)`.

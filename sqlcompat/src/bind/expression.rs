@@ -8,6 +8,7 @@ use sqlparser::ast::{self, BinaryOperator, DateTimeField, UnaryOperator, ValueWi
 use super::binder::Binder;
 use super::data_type::interval_typmod;
 use super::literal::number_text;
+use super::select::unparenthesized;
 use super::tree::{At, Call, Expr, Node};
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
@@ -37,12 +38,7 @@ impl Binder<'_> {
                 {
                     return Err(SqlError::unsupported("this form of CAST"));
                 }
-                self.cast(operand, data_type).map_err(|mut error| {
-                    if error.state == SqlState::CANNOT_COERCE && error.position.is_some() {
-                        error.position = self.cast_place(kind, operand).or(error.position);
-                    }
-                    error
-                })
+                self.placed_cast(kind, operand, data_type)
             }
             Ast::TypedString(ast::TypedString { data_type, value, uses_odbc_syntax: _ }) => {
                 self.typed_string(data_type, value)
@@ -243,9 +239,33 @@ impl Binder<'_> {
         self.prefix_operator(name, operand, at)
     }
 
-    /// `operand::type` and `CAST(operand AS type)`.
-    fn cast(&mut self, operand: &ast::Expr, data_type: &ast::DataType) -> Result<Expr, SqlError> {
-        let (target, typmod) = self.data_type(data_type)?;
+    /// `operand::type` and `CAST(operand AS type)`, with the place of what cannot be cast.
+    fn placed_cast(
+        &mut self,
+        kind: &ast::CastKind,
+        operand: &ast::Expr,
+        data_type: &ast::DataType,
+    ) -> Result<Expr, SqlError> {
+        let target = self.data_type(data_type)?;
+        if let ast::Expr::Array(array) = unparenthesized(operand) {
+            let at = self.expr_start(operand);
+            if let Some(cast) = self.cast_array(&array.elem, target, at)? {
+                return Ok(cast);
+            }
+        }
+        self.cast(operand, target).map_err(|mut error| {
+            if error.state == SqlState::CANNOT_COERCE && error.position.is_some() {
+                error.position = self.cast_place(kind, operand).or(error.position);
+            }
+            error
+        })
+    }
+
+    fn cast(
+        &mut self,
+        operand: &ast::Expr,
+        (target, typmod): (Oid, i32),
+    ) -> Result<Expr, SqlError> {
         let bound = self.expr(operand)?;
         if bound.at.0 == 0 && bound.type_oid != target {
             let at = self.expr_start(operand);
