@@ -20,6 +20,8 @@ pub(crate) struct Conflict<'a> {
     index: Option<ConflictIndex>,
     /// `DO UPDATE SET`; `None` for `DO NOTHING`.
     pub(crate) update: Option<ConflictUpdate<'a>>,
+    /// RETURNING tells which rows were changed, by their `xmax`: they are to be noted.
+    pub(crate) told: bool,
 }
 
 /// Keys of a unique index, and its condition.
@@ -84,7 +86,7 @@ impl<'a> Binder<'a> {
                 Some((assigned, filter))
             }
         };
-        Ok(Some(Conflict { columns, index, update }))
+        Ok(Some(Conflict { columns, index, update, told: false }))
     }
 
     /// The unique index that a conflict target of expressions, or with a condition, means.
@@ -150,6 +152,7 @@ impl<'a> Binder<'a> {
         let mut excluded = self.relations.get(target.relation).clone();
         "excluded".clone_into(&mut excluded.alias);
         "excluded".clone_into(&mut excluded.qualifier);
+        excluded.columns.retain(|column| !column.system);
         if let Some(view) = self.written_view_of(target) {
             excluded.columns = view.columns_over("excluded", self)?;
         }
@@ -237,7 +240,7 @@ impl Lowering<'_> {
         table: &Table,
         conflict: Option<&Conflict<'_>>,
     ) -> Result<(), SqlError> {
-        let Some(Conflict { columns, index, update }) = conflict else { return Ok(()) };
+        let Some(Conflict { columns, index, update, told }) = conflict else { return Ok(()) };
         self.out.push_str(" ON CONFLICT");
         if let Some((keys, predicate)) = index {
             self.unqualified = true;
@@ -262,8 +265,41 @@ impl Lowering<'_> {
             return Ok(());
         };
         self.out.push_str(" DO UPDATE SET ");
-        self.assignments(table, assignments)?;
+        if *told {
+            self.told_assignments(table, assignments)?;
+        } else {
+            self.assignments(table, assignments)?;
+        }
         self.filter(filter.as_ref())
+    }
+
+    /// Assignments of which the first, or that to the integer key, notes the row by the number that it has afterwards.
+    fn told_assignments(
+        &mut self,
+        table: &Table,
+        assignments: &[(&Column, Expr)],
+    ) -> Result<(), SqlError> {
+        let key = table.integer_key().map(|key| key.attnum);
+        let moved = assignments.iter().position(|(column, _)| Some(column.attnum) == key);
+        let name = quote_identifier(&table.physical_name);
+        for (index, assignment) in assignments.iter().enumerate() {
+            let separator = if index > 0 { ", " } else { "" };
+            let (column, value) = assignment;
+            self.push(format_args!("{separator}{} = ", quote_identifier(&column.physical_name)));
+            let notes = index == moved.unwrap_or(0);
+            self.out.push_str(match (notes, moved) {
+                (true, Some(_)) => "trellis_locked_as(",
+                (true, None) => "trellis_locked(",
+                (false, _) => "",
+            });
+            self.stored_value(table, column, value)?;
+            match (notes, moved) {
+                (true, Some(_)) => self.out.push(')'),
+                (true, None) => self.push(format_args!(", {name}.rowid)")),
+                (false, _) => {}
+            }
+        }
+        Ok(())
     }
 }
 

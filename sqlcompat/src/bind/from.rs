@@ -14,6 +14,7 @@ use super::join::all_of;
 use super::scope::{ScopeColumn, ScopeRelation};
 use super::tree::{
     At, ColumnSql, FromItem, OutputColumn, Query, Relation, RelationColumn, RelationId, Source,
+    SystemColumn,
 };
 use crate::builtin;
 use crate::catalog::live_name;
@@ -494,6 +495,7 @@ pub(crate) fn table_relation(table: &schema::Table) -> Relation {
         })
         .collect();
     columns.push(table_oid_column(table.oid));
+    columns.extend(system_columns(table));
     Relation {
         alias: table.name.clone(),
         qualifier: String::new(),
@@ -506,6 +508,23 @@ pub(crate) fn table_relation(table: &schema::Table) -> Relation {
 /// A table's name in SQLite, qualified and quoted.
 pub(crate) fn table_sql(table: &schema::Table) -> String {
     format!("\"{}\".{}", table.database(), quote_identifier(&table.physical_name))
+}
+
+/// The system columns of a table besides `tableoid`.
+fn system_columns(table: &schema::Table) -> impl Iterator<Item = RelationColumn> {
+    let exact = table.hidden_key.is_none();
+    let columns = [
+        ("ctid", SystemColumn::TupleId { exact }, Oid::TID),
+        ("xmax", SystemColumn::Deleter, Oid::XID),
+        ("xmin", SystemColumn::Unknown("xmin"), Oid::XID),
+        ("cmin", SystemColumn::Unknown("cmin"), Oid::CID),
+        ("cmax", SystemColumn::Unknown("cmax"), Oid::CID),
+    ];
+    columns.into_iter().map(|(name, column, type_oid)| RelationColumn {
+        not_null: true,
+        system: true,
+        ..plain_column(name.to_owned(), ColumnSql::System(column), type_oid)
+    })
 }
 
 fn table_oid_column(oid: Oid) -> RelationColumn {

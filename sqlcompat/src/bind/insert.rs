@@ -93,8 +93,11 @@ impl<'a> Binder<'a> {
         let scope = self.scopes.pop();
         let rows = self.insert_rows(target, columns, source, overriding)?;
         self.scopes.extend(scope);
-        let conflict = self.on_conflict(target, parts.on)?;
+        let mut conflict = self.on_conflict(target, parts.on)?;
         let returning = self.returning(parts.returning, target)?;
+        if let (Some(conflict), Some(returning)) = (&mut conflict, &returning) {
+            conflict.told = self.reads_deleter(returning, target);
+        }
         let change = Change::Insert(Box::new(rows), conflict.map(Box::new));
         let checks = self.checks(target);
         Ok(Modification { target, change, ctes, returning, checks })

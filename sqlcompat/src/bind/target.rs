@@ -6,7 +6,7 @@ use super::binder::{Binder, Uses};
 use super::changes::{self, CHANGES};
 use super::from::{system_relation, table_relation, table_sql, undefined_table};
 use super::scope::Scope;
-use super::tree::{At, Expr, Node, OutputColumn, RelationId, Source};
+use super::tree::{At, ColumnSql, Expr, Node, OutputColumn, RelationId, Source, SystemColumn};
 use super::view_target::WrittenColumn;
 use crate::builtin::CastContext;
 use crate::datum::Datum;
@@ -305,6 +305,20 @@ impl<'a> Binder<'a> {
         Ok(Some(Returning { items, columns, foreign, uses }))
     }
 
+    /// Whether a RETURNING reads `xmax` of the target.
+    pub(super) fn reads_deleter(&self, returning: &Returning, target: Target<'_>) -> bool {
+        let columns = &self.relations.get(target.relation).columns;
+        let deleter = ColumnSql::System(SystemColumn::Deleter);
+        let place = columns.iter().position(|column| column.sql == deleter);
+        let mut found = false;
+        for item in &returning.items {
+            item.visit_columns(&self.relations, &mut |relation, index| {
+                found |= relation == target.relation && index.map(usize::from) == place;
+            });
+        }
+        found && place.is_some()
+    }
+
     /// Adds the columns of some relations that an expression reads, queries inside of it included.
     pub(crate) fn read_of(
         &self,
@@ -316,13 +330,15 @@ impl<'a> Binder<'a> {
             if !of.contains(&relation) {
                 return;
             }
+            let whole = index.is_none();
             let columns = match index {
                 Some(index) => index..index + 1,
                 None => 0..u16::try_from(self.relations.get(relation).columns.len()).unwrap_or(0),
             };
             for index in columns {
-                let system = self.relations.get(relation).columns[usize::from(index)].system;
-                if !system && !found.contains(&(relation, index)) {
+                let column = &self.relations.get(relation).columns[usize::from(index)];
+                let made = whole || !matches!(column.sql, ColumnSql::System(_));
+                if !(column.system && made) && !found.contains(&(relation, index)) {
                     found.push((relation, index));
                 }
             }

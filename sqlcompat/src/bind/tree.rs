@@ -600,6 +600,22 @@ pub enum ColumnSql {
     JsonElement(usize),
     /// A field of the rows of a type that a function yields.
     RowField(usize, Oid),
+    /// A system column of a table that is made from the row's number.
+    System(SystemColumn),
+}
+
+/// The system columns of a user's table besides `tableoid`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemColumn {
+    /// `ctid`: 48 bits of the row's number. `exact` where the number is a key of the user's, which need not fit.
+    TupleId {
+        /// A number that does not fit is refused, not cut.
+        exact: bool,
+    },
+    /// `xmax`: 0 in all rows that can be seen, but for what ON CONFLICT DO UPDATE returns, whose rows were locked first.
+    Deleter,
+    /// `xmin`, `cmin`, `cmax`: SQLite does not keep who wrote a row.
+    Unknown(&'static str),
 }
 
 /// Where a relation's rows come from.

@@ -6,6 +6,7 @@
 //! # Bounds
 //! [`BYTES_MAX`] for all rows of a statement together; more is refused with 53200.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Call, Rows, SetReturningFunction};
@@ -14,6 +15,9 @@ use crate::error::{SqlError, SqlState};
 
 /// Most bytes of rows that one statement keeps: 256 MiB.
 const BYTES_MAX: usize = 256 << 20;
+
+/// What the number of a locked row counts for.
+const LOCKED_ROW_BYTES: usize = 16;
 
 /// Columns of the narrow table.
 const NARROW: usize = 64;
@@ -28,7 +32,19 @@ type StepRows = Arc<Vec<Vec<Datum>>>;
 struct Kept {
     /// By index of the step.
     steps: Vec<StepRows>,
+    /// Numbers of the rows that ON CONFLICT DO UPDATE has locked, where RETURNING tells.
+    locked: BTreeSet<i64>,
     bytes: usize,
+}
+
+impl Kept {
+    fn require_room(&self) -> Result<(), SqlError> {
+        if self.bytes <= BYTES_MAX {
+            return Ok(());
+        }
+        let detail = format!("The parts of a statement may pass on {BYTES_MAX} bytes of rows.");
+        Err(SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory").with_detail(detail))
+    }
 }
 
 /// The rows that a statement keeps; clones share them.
@@ -54,15 +70,29 @@ impl KeptRows {
         };
         let mut kept = self.lock();
         kept.bytes += size_of_val(&row[..]) + row.iter().map(value).sum::<usize>();
-        if kept.bytes > BYTES_MAX {
-            let detail = format!("The parts of a statement may pass on {BYTES_MAX} bytes of rows.");
-            return Err(SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory").with_detail(detail));
-        }
+        kept.require_room()?;
         if kept.steps.len() <= step {
             kept.steps.resize_with(step + 1, Arc::default);
         }
         Arc::make_mut(&mut kept.steps[step]).push(row);
         Ok(())
+    }
+
+    /// Notes a row that ON CONFLICT DO UPDATE changes.
+    ///
+    /// # Errors
+    /// 53200 above the bound.
+    pub(super) fn lock_row(&self, number: i64) -> Result<(), SqlError> {
+        let mut kept = self.lock();
+        if kept.locked.insert(number) {
+            kept.bytes += LOCKED_ROW_BYTES;
+        }
+        kept.require_room()
+    }
+
+    /// Whether a row has been noted.
+    pub(super) fn is_locked(&self, number: i64) -> bool {
+        self.lock().locked.contains(&number)
     }
 
     fn rows(&self, step: usize) -> StepRows {

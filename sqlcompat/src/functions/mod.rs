@@ -64,6 +64,7 @@ mod regex;
 mod series;
 mod statistics;
 mod system;
+mod system_column;
 mod system_definition;
 mod system_information;
 mod system_pretty;
@@ -124,6 +125,7 @@ pub(crate) const SCALAR_TABLES: &[&[&[ScalarFunction]]] = &[
         regex::FUNCTIONS,
         system::ASKED,
         system::FUNCTIONS,
+        system_column::FUNCTIONS,
         text::FUNCTIONS,
     ],
     compare::COMPARISONS,

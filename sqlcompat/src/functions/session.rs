@@ -244,6 +244,7 @@ impl SessionContext {
         let host = Arc::clone(&lock(&other.0.host));
         *lock(&self.0.host) = wrap(host);
         *lock(&self.0.random) = Arc::clone(&lock(&other.0.random));
+        self.0.kept.clear();
     }
 
     /// Asks the host.

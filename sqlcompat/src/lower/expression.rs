@@ -8,7 +8,7 @@ use super::literal::{quote_identifier, write_datum};
 use crate::bind::resolve::Types;
 use crate::bind::tree::{
     Call, ColumnSql, DomainCheck, ELEMENT, Expr, Extreme, Let, Negated, Node, Quantified, Quantity,
-    Query, RelationId, Relations, Subscript, SubscriptIndex,
+    Query, RelationId, Relations, Source, Subscript, SubscriptIndex, SystemColumn,
 };
 use crate::datum::Datum;
 use crate::error::SqlError;
@@ -321,6 +321,20 @@ impl<'a> Lowering<'a> {
         let column = &relation.columns[usize::from(index)];
         match &column.sql {
             ColumnSql::Constant(text) => self.out.push_str(text),
+            ColumnSql::System(system) => {
+                // A table as it was has its rows in two places, by other numbers.
+                let kept = match &relation.source {
+                    Source::Table(_, oid) => self.snapshot.contains_key(oid),
+                    _ => false,
+                };
+                let (name, qualifier) =
+                    (&relation.columns[usize::from(index)].name, &relation.qualifier);
+                if kept {
+                    self.push(format_args!("trellis_unknown_system_column('{name}', 0)"));
+                } else {
+                    self.system_column(*system, &quote_identifier(qualifier));
+                }
+            }
             ColumnSql::Name(name) => {
                 if !relation.qualifier.is_empty() && !self.unqualified {
                     self.out.push_str(&quote_identifier(&relation.qualifier));
@@ -340,6 +354,20 @@ impl<'a> Lowering<'a> {
                 self.push(format_args!("pg_row_field({qualifier}.value, {row_type}, {position})"));
             }
         }
+    }
+
+    /// A system column, made from the number of the row. An optional relation's row that is not there has neither.
+    fn system_column(&mut self, column: SystemColumn, qualifier: &str) {
+        let call = match column {
+            SystemColumn::TupleId { exact: true } => "trellis_tuple_id(",
+            SystemColumn::TupleId { exact: false } => "trellis_hidden_tuple_id(",
+            SystemColumn::Deleter => "trellis_deleter(",
+            SystemColumn::Unknown(name) => {
+                self.push(format_args!("trellis_unknown_system_column('{name}', "));
+                ""
+            }
+        };
+        self.push(format_args!("{call}{qualifier}.rowid)"));
     }
 
     /// Text to a type, by its input function.
