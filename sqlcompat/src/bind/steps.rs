@@ -261,6 +261,9 @@ impl<'a> Steps<'a> {
         if checked_late {
             after.reads.extend(&part.checks.reads);
         }
+        if let Some(returning) = &part.returning {
+            after.reads.extend(&returning.uses.tables);
+        }
         let rest = &after;
         self.keep_what_follows(part, rest)?;
         let late = part.returning.as_ref().is_some_and(|it| is_late(it, table.oid));
