@@ -80,6 +80,7 @@ impl SqliteEngine {
     ) -> Result<SchemaOutcome, SqlError> {
         let catalog = Arc::clone(&self.schema.catalog);
         let change = statement.apply(&catalog, &mut Evaluator(self))?;
+        self.prepare_catalog(&change.reads)?;
         for step in &change.before {
             self.run_schema_step(step)?;
         }

@@ -12,7 +12,9 @@ use trellis_sqlcompat::bind::{self, BindContext, Parameters};
 use trellis_sqlcompat::catalog::Attachment;
 use trellis_sqlcompat::functions::{self, SessionContext, SessionState};
 use trellis_sqlcompat::parse::{self, ParsedStatement};
-use trellis_sqlcompat::plan::{Plan, PlanKind, SessionStatement, Step, WritePlan, WriteVerb};
+use trellis_sqlcompat::plan::{
+    CatalogReads, Plan, PlanKind, SessionStatement, Step, WritePlan, WriteVerb,
+};
 use trellis_sqlcompat::schema::{Catalog, SchemaRow, SchemaStatement};
 use trellis_sqlcompat::{Datum, Oid, SqlError, SqlState};
 
@@ -172,11 +174,12 @@ impl SqliteEngine {
             self.snapshot_frames = self.database.store.log_frames();
         }
         self.open_snapshot()?;
-        self.prepare_catalog(plan)
+        self.prepare_catalog(&plan.reads)
     }
 
-    fn prepare_catalog(&mut self, plan: &Plan) -> Result<(), SqlError> {
-        if plan.reads.image {
+    /// Puts in place what of the catalog a statement reads.
+    pub(super) fn prepare_catalog(&mut self, reads: &CatalogReads) -> Result<(), SqlError> {
+        if reads.image {
             let options = self.database.image_options();
             let image = self.schema.image(&options).map_err(|error| schema::internal(&error))?;
             let attachment = &mut self.attachment;
@@ -184,7 +187,7 @@ impl SqliteEngine {
                 .with(|sqlite| attachment.attach(sqlite, &image))
                 .map_err(|error| schema::internal(&error))?;
         }
-        for name in &plan.reads.live {
+        for name in &reads.live {
             let Some(rows) = live::rows(name, &self.database, &self.settings) else { continue };
             self.connection
                 .with(|sqlite| trellis_sqlcompat::catalog::fill_live(sqlite, name, rows))
@@ -444,7 +447,7 @@ impl Engine for SqliteEngine {
         if write.verb == WriteVerb::Lock {
             self.note_lock();
         }
-        self.prepare_catalog(plan)?;
+        self.prepare_catalog(&plan.reads)?;
         self.draws.clear();
         let written = if write.steps.len() == 1 {
             self.run_steps(write, parameters, visit)

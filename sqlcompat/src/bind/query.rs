@@ -72,12 +72,35 @@ impl Binder<'_> {
             if let Some(of) = of {
                 self.require_locked(of, bound)?;
             }
+            self.refuse_locked_view(of.as_ref(), bound)?;
             // One lease locks all rows. Who has it finds none locked by others, so there are none to skip.
             if matches!(nonblock, Some(ast::NonBlock::Nowait)) {
                 return Err(SqlError::unsupported("NOWAIT"));
             }
         }
         self.row_locks = true;
+        Ok(())
+    }
+
+    /// Refuses to lock the rows of a materialized view.
+    fn refuse_locked_view(
+        &self,
+        of: Option<&ast::ObjectName>,
+        bound: &Query,
+    ) -> Result<(), SqlError> {
+        let of = of.map(|of| self.qualified(of)).transpose()?.map(|(_, name)| name);
+        let Body::Select(select) = &bound.body else { return Ok(()) };
+        let mut relations = Vec::new();
+        select.from.iter().for_each(|item| item.relations(&mut relations));
+        for relation in relations.into_iter().map(|it| self.relations.get(it)) {
+            let Source::Table(_, oid) = &relation.source else { continue };
+            let Some(view) = self.cx.catalog.views.get(oid) else { continue };
+            if of.as_ref().is_none_or(|of| *of == relation.alias) {
+                let name = &view.name;
+                let message = format!("cannot lock rows in materialized view \"{name}\"");
+                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+            }
+        }
         Ok(())
     }
 

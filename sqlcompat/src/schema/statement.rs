@@ -18,6 +18,7 @@ use crate::bind::{BindContext, Parameters};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::parse::utility::DdlStatement;
+use crate::plan::CatalogReads;
 use crate::settings::FormatSettings;
 
 /// A bound DDL statement.
@@ -47,6 +48,8 @@ pub struct SchemaChange {
     pub rows: Vec<SchemaRow>,
     /// Rows to upsert into the session's temporary schema, by id.
     pub temporary: Vec<SchemaRow>,
+    /// What of the catalog the steps read, to be put in place before they run.
+    pub reads: CatalogReads,
     /// Steps on the old tables.
     pub before: Vec<SchemaStep>,
     /// Steps on the new tables.

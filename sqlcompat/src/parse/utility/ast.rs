@@ -166,6 +166,8 @@ pub enum DdlStatement {
         name: ObjectName,
         /// `WITH NO DATA`.
         no_data: bool,
+        /// `CONCURRENTLY`.
+        concurrently: bool,
     },
 }
 

@@ -95,5 +95,5 @@ pub(super) fn refresh(cursor: &mut Cursor<'_>) -> Parsed {
         let message = "REFRESH options CONCURRENTLY and WITH NO DATA cannot be used together";
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
     }
-    Ok(UtilityAst::Ddl(Box::new(DdlStatement::RefreshView { name, no_data })))
+    Ok(UtilityAst::Ddl(Box::new(DdlStatement::RefreshView { name, no_data, concurrently })))
 }

@@ -13,14 +13,14 @@ use crate::parse::utility::{
     AlterTable, AlterTableAction, ColumnClause, ConstraintClause, ConstraintKind, Deferral,
     DropKind,
 };
-use crate::schema::catalog::{Column, Table};
+use crate::schema::catalog::{Column, Table, UserType};
 use crate::schema::definition::{
     ColumnDefinition, ConstraintDefinition, StoredValue, TableDefinition,
 };
 use crate::schema::lookup::Relation;
 use crate::schema::physical::quote;
 use crate::schema::row::ObjectId;
-use crate::schema::statement::RefusedKey;
+use crate::schema::statement::{RefusedKey, SchemaStep};
 use crate::schema::table_sql::location;
 use crate::schema::usable::UnusableKind;
 
@@ -146,11 +146,15 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
         }
         let (location, row_type) = (location(table), table.row_type_oid);
-        let column = self.new_column(&target.name, clause)?;
+        let mut column = self.new_column(&target.name, clause)?;
         refuse_member_of_itself(&self.catalog, column.data_type.0, (row_type, &target.name))?;
         let id = self.create_column(target, &column)?;
         self.relink();
         self.check_generated(target, std::slice::from_ref(&column))?;
+        let keyed = |it: &ConstraintClause| matches!(it.kind, ConstraintKind::PrimaryKey(_));
+        if clause.constraints.iter().any(keyed) {
+            column.not_null = true;
+        }
         self.fill_column(target, id, &column, &location)?;
         for constraint in &clause.constraints {
             let named = Some(clause.name.as_str());
@@ -172,7 +176,13 @@ impl Edit<'_> {
         location: &str,
     ) -> Result<(), SqlError> {
         let linked = self.column_of(target, &column.name)?;
+        let domain = match self.catalog.types.get(&linked.type_oid) {
+            Some(UserType::Domain(domain)) => Some(domain),
+            Some(UserType::Enum(_) | UserType::Composite(_) | UserType::Range(_)) | None => None,
+        };
         let text = linked.default.as_ref().map(|default| default.expression.clone());
+        let text = text.or_else(|| domain?.default.clone());
+        let admits_all = domain.is_none_or(|it| !it.not_null && it.checks.is_empty());
         let generated = column.generated.is_some();
         let from_sequence = column.serial || column.identity.is_some();
         let text = match (text, from_sequence) {
@@ -184,6 +194,13 @@ impl Edit<'_> {
             if column.not_null && !generated {
                 let error = contains_null(&target.name, &column.name);
                 self.refuse_before(format!("SELECT 1 FROM {location} LIMIT 1"), error);
+            } else if !generated && !admits_all {
+                // What the domain says of NULL matters only if there is a row to hold it.
+                let scope = ScalarScope::Nothing;
+                let null =
+                    expression::bind("NULL", scope, Some(column.data_type), &self.context())?;
+                let sql = format!("SELECT {} FROM {location} LIMIT 1", null.sql);
+                self.change.before.push(SchemaStep::Run(sql));
             }
             return Ok(());
         };

@@ -140,8 +140,8 @@ fn change(edit: &mut Edit<'_>, ddl: &DdlStatement) -> Result<String, SqlError> {
             edit.comment(target, text.clone())?;
             "COMMENT".to_owned()
         }
-        DdlStatement::RefreshView { name, no_data } => {
-            edit.refresh_view(name, *no_data)?;
+        DdlStatement::RefreshView { name, no_data, concurrently } => {
+            edit.refresh_view(name, *no_data, *concurrently)?;
             "REFRESH MATERIALIZED VIEW".to_owned()
         }
     })

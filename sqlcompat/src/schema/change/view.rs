@@ -7,6 +7,7 @@ use super::edit::{Edit, undefined_relation};
 use super::storage_option::{self, Owner};
 use crate::bind::deparse::expand_stars;
 use crate::bind::{LoweredQuery, bind_query, unpopulated};
+use crate::builtin::quote_identifier;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
@@ -107,6 +108,7 @@ impl Edit<'_> {
         let into = format!("{}.{}", table.database(), quote(&table.physical_name));
         let hidden = quote(table.hidden_key.as_deref().unwrap_or_default());
         let sql = insert_query(&into, &hidden, &names, &query.sql);
+        self.change.reads = query.reads;
         self.change.counted = Some(self.change.after.len());
         self.after(sql);
         Ok("SELECT")
@@ -256,9 +258,11 @@ impl Edit<'_> {
         &mut self,
         name: &ObjectName,
         no_data: bool,
+        concurrently: bool,
     ) -> Result<(), SqlError> {
         let (view, table) = match self.relation(name)? {
             Some(Relation::View(view)) => match &view.materialized_in {
+                Some(_) if concurrently => return Err(self.refuse_concurrent_refresh(view)),
                 Some(table) => (view.clone(), table.clone()),
                 None => return Err(not_materialized(name)),
             },
@@ -272,6 +276,21 @@ impl Edit<'_> {
         }
         let query = self.query_for_rows(&view.query, Some(&view))?;
         self.fill_materialized(name, &query)
+    }
+
+    /// 55000, or 0A000 without rows: rows are told apart by a unique index, and a materialized view has none here.
+    fn refuse_concurrent_refresh(&self, view: &View) -> SqlError {
+        if view.generation.is_none() {
+            let what = "CONCURRENTLY cannot be used when the materialized view is not populated";
+            return SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, what);
+        }
+        let schema = quote_identifier(self.catalog.namespace_name(view.namespace));
+        let name = quote_identifier(&view.name);
+        let message = format!("cannot refresh materialized view \"{schema}.{name}\" concurrently");
+        SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).with_hint(
+            "Create a unique index with no WHERE clause on one or more columns of the \
+             materialized view.",
+        )
     }
 
     /// Adds the step that fills the table of a materialized view.
@@ -292,6 +311,7 @@ impl Edit<'_> {
         self.redefine(id, |definition: &mut ViewDefinition| {
             definition.generation = Some(generation);
         });
+        self.change.reads = query.reads.clone();
         self.after(format!(
             "INSERT INTO main.{} ({}) SELECT trellis_unique_id(), {generation}, * FROM ({})",
             quote(&table),
