@@ -44,6 +44,7 @@ mod output_name;
 mod query;
 mod range_constructor;
 mod record_shape;
+mod recursion;
 pub mod resolve;
 mod row_function;
 mod scalar;

@@ -6,12 +6,11 @@ use super::binder::Binder;
 use super::resolve::{
     require_equality, require_ordering, select_common_type, select_common_typmod,
 };
-use super::scope::{Barred, CallRules, CteEntry, Scope};
+use super::scope::{CallRules, CteEntry, Scope};
 use super::search_cycle::{Added, Decorated, decorated};
-use super::select::{first_aggregate, unparenthesized};
+use super::select::unparenthesized;
 use super::tree::{
-    At, Body, Cte, Expr, OutputColumn, Query, RelationId, SetKind, SetOperation, SortBy, SortKey,
-    Source,
+    At, Body, Cte, Expr, OutputColumn, Query, SetKind, SetOperation, SortBy, SortKey,
 };
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};
@@ -118,7 +117,11 @@ impl Binder<'_> {
         Err(SqlError::new(SqlState::UNDEFINED_TABLE, message).at(self.start_of(of).position()))
     }
 
-    fn body(&mut self, body: &SetExpr, order_by: &[ast::OrderByExpr]) -> Result<Query, SqlError> {
+    pub(super) fn body(
+        &mut self,
+        body: &SetExpr,
+        order_by: &[ast::OrderByExpr],
+    ) -> Result<Query, SqlError> {
         match body {
             SetExpr::Select(select) => self.select(select, order_by),
             SetExpr::Query(query) => self.nested(|binder| binder.query(query)),
@@ -441,7 +444,7 @@ impl Binder<'_> {
         Ok(Cte { sql_name, query: bound, recursive: used.is_some(), materialized })
     }
 
-    fn plain_cte(
+    pub(super) fn plain_cte(
         &mut self,
         query: &ast::Query,
         names: &[String],
@@ -450,191 +453,6 @@ impl Binder<'_> {
         let mut bound = self.subquery(query)?;
         rename(&mut bound.columns, names, name)?;
         Ok(bound)
-    }
-
-    /// A CTE under `WITH RECURSIVE`: if it refers to itself, its first part gives the columns that the second sees.
-    fn recursive_cte(
-        &mut self,
-        (name, at): (&str, At),
-        sql_name: &str,
-        decorated: &Decorated<'_>,
-        names: &[String],
-    ) -> Result<(Query, Option<Added>), SqlError> {
-        let query = &*decorated.cte.query;
-        let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } =
-            &*query.body
-        else {
-            let barred = Barred::NoUnion(at);
-            let bound = self.barring(name, barred, |it| it.plain_cte(query, names, (name, at)))?;
-            return Ok((bound, None));
-        };
-        let outer_ctes = self.ctes.len();
-        let inner = match &query.with {
-            Some(with) => self.barring(name, Barred::Subquery, |binder| binder.with(with))?,
-            None => Vec::new(),
-        };
-        let mut first = self.barring(name, Barred::NonRecursiveTerm, |binder| {
-            binder.nested(|binder| binder.body(left, &[]))
-        })?;
-        self.settle_unknown(&mut first)?;
-        let mut columns = first.columns.clone();
-        rename(&mut columns, names, (name, at))?;
-        for column in &mut columns {
-            column.origin = None;
-            column.not_null = false;
-        }
-        let added = self.added_columns(decorated, &mut columns)?;
-        let entry = CteEntry {
-            name: name.to_owned(),
-            sql_name: sql_name.to_owned(),
-            columns: columns.clone(),
-            records: Vec::new(),
-            uses: (0, At(0)),
-            barred: None,
-            hidden: added.count(),
-            has_rows: true,
-        };
-        self.ctes.push(entry.clone());
-        let right_at = self.start_of(&**right);
-        let second = self.nested(|binder| binder.body(right, &[]));
-        let used = self.ctes.iter().rev().find(|it| it.sql_name == sql_name);
-        let (uses, used_at) = used.map_or((0, At(0)), |it| it.uses);
-        self.ctes.truncate(outer_ctes);
-        let mut second = second?;
-        if uses == 0 {
-            return Ok((self.plain_cte(query, names, (name, at))?, None));
-        }
-        self.refuse_recursive_aggregate(&second, sql_name)?;
-        self.refuse_misplaced_recursion(&second, &entry, (uses, used_at))?;
-        self.refuse_ordered_recursion(query)?;
-        let all = *set_quantifier == SetQuantifier::All;
-        let own = columns.len() - added.count();
-        second = self.fit_recursive(name, &columns[..own], second)?;
-        if !decorated.is_plain() {
-            self.add_to_first(&added, &mut first)?;
-            self.add_to_second(&added, &entry, &mut second)?;
-            first.columns.extend_from_slice(&columns[own..]);
-        }
-        let mut bound = self.combine(SetKind::Union, "UNION", all, first, second, right_at)?;
-        bound.columns = columns;
-        bound.ctes = inner;
-        Ok((bound, Some(added)))
-    }
-
-    /// Runs `inner` where a WITH query of this name may not be referred to.
-    fn barring<T>(
-        &mut self,
-        name: &str,
-        barred: Barred,
-        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
-    ) -> Result<T, SqlError> {
-        let at = self.ctes.len();
-        self.ctes.push(CteEntry {
-            name: name.to_owned(),
-            sql_name: String::new(),
-            columns: Vec::new(),
-            records: Vec::new(),
-            uses: (0, At(0)),
-            barred: Some(barred),
-            hidden: 0,
-            has_rows: true,
-        });
-        let result = inner(self);
-        if at < self.ctes.len() {
-            self.ctes.remove(at);
-        }
-        result
-    }
-
-    /// 0A000 for what PostgreSQL has not of a recursion: an order, a count of rows, locks.
-    fn refuse_ordered_recursion(&self, query: &ast::Query) -> Result<(), SqlError> {
-        let (limit, offset) = limit_and_offset(query.limit_clause.as_ref())?;
-        let key = order_keys(query.order_by.as_ref())?.first();
-        let count = query.fetch.as_ref().map(|fetch| fetch.quantity.as_ref());
-        let found = [
-            key.map(|key| ("ORDER BY", Some(&key.expr))),
-            offset.map(|offset| ("OFFSET", Some(offset))),
-            limit.map(Some).or(count).map(|limit| ("LIMIT", limit)),
-            query.locks.first().map(|_| ("FOR UPDATE/SHARE", None)),
-        ];
-        let Some((clause, expr)) = found.into_iter().flatten().next() else { return Ok(()) };
-        let message = format!("{clause} in a recursive query is not implemented");
-        Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
-            .at(expr.and_then(|expr| self.expr_start(expr).position())))
-    }
-
-    /// The recursion may be read once, and not on the optional side of an outer join.
-    fn refuse_misplaced_recursion(
-        &self,
-        part: &Query,
-        entry: &CteEntry,
-        (uses, at): (usize, At),
-    ) -> Result<(), SqlError> {
-        let Body::Select(select) = &part.body else { return Ok(()) };
-        let mut relations = Vec::new();
-        select.from.iter().for_each(|item| item.relations(&mut relations));
-        relations.retain(|id| matches!(&self.relations.get(*id).source, Source::Cte(name) if *name == entry.sql_name));
-        let place = match &relations[..] {
-            // With SEARCH or CYCLE that is an error of theirs.
-            [] if entry.hidden > 0 => return Ok(()),
-            [] => return Err(SqlError::unsupported("a recursive reference inside of a subquery")),
-            [only] if self.relations.get(*only).optional => "within an outer join",
-            [_] if uses > 1 => "within a subquery",
-            [_] => return Ok(()),
-            _ => "more than once",
-        };
-        let name = &entry.name;
-        let message = format!("recursive reference to query \"{name}\" must not appear {place}");
-        Err(SqlError::new(SqlState::INVALID_RECURSION, message).at(at.position()))
-    }
-
-    /// The part that reads the recursion may not aggregate it.
-    fn refuse_recursive_aggregate(&self, part: &Query, sql_name: &str) -> Result<(), SqlError> {
-        let Body::Select(select) = &part.body else { return Ok(()) };
-        let mut relations = Vec::new();
-        select.from.iter().for_each(|item| item.relations(&mut relations));
-        let reads = |id: &RelationId| matches!(&self.relations.get(*id).source, Source::Cte(name) if name == sql_name);
-        let found = select.items.iter().chain(&select.having).find_map(first_aggregate);
-        match found {
-            Some(at) if relations.iter().any(reads) => Err(SqlError::new(
-                SqlState::INVALID_RECURSION,
-                "aggregate functions are not allowed in a recursive query's recursive term",
-            )
-            .at(at.position())),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// The second part of a recursion must yield the first part's types as they are.
-    fn fit_recursive(
-        &mut self,
-        name: &str,
-        columns: &[OutputColumn],
-        mut second: Query,
-    ) -> Result<Query, SqlError> {
-        for (index, column) in columns.iter().enumerate() {
-            let Some(found) = second.columns.get(index) else { break };
-            let found = found.type_oid;
-            if found == Oid::UNKNOWN {
-                self.coerce_output(&mut second, index, column.type_oid, -1, CastContext::Implicit)?;
-                continue;
-            }
-            let common = select_common_type(self.types, &[column.type_oid, found], "UNION")?;
-            if common != column.type_oid {
-                let (first, overall) =
-                    (self.types.format(column.type_oid), self.types.format(common));
-                return Err(SqlError::new(
-                    SqlState::DATATYPE_MISMATCH,
-                    format!(
-                        "recursive query \"{name}\" column {} has type {first} in non-recursive \
-                         term but type {overall} overall",
-                        index + 1
-                    ),
-                )
-                .with_hint("Cast the output of the non-recursive term to the correct type."));
-            }
-        }
-        Ok(second)
     }
 }
 
@@ -741,7 +559,7 @@ impl<'e> Clauses<'e> {
 }
 
 /// The counts of `LIMIT` and `OFFSET`.
-fn limit_and_offset(
+pub(super) fn limit_and_offset(
     clause: Option<&LimitClause>,
 ) -> Result<(Option<&ast::Expr>, Option<&ast::Expr>), SqlError> {
     match clause {
@@ -846,7 +664,7 @@ pub(crate) fn rename(
     Ok(())
 }
 
-fn order_keys(order_by: Option<&ast::OrderBy>) -> Result<&[ast::OrderByExpr], SqlError> {
+pub(super) fn order_keys(order_by: Option<&ast::OrderBy>) -> Result<&[ast::OrderByExpr], SqlError> {
     match order_by {
         None => Ok(&[]),
         Some(ast::OrderBy { kind: OrderByKind::Expressions(keys), interpolate: None }) => Ok(keys),
