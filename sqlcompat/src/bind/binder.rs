@@ -1,7 +1,7 @@
 //! The state of binding one statement.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{BinaryOperator, CastKind, Expr, Ident, ObjectName, ObjectNamePart, Spanned};
 use sqlparser::tokenizer::{Location, Span};
@@ -11,7 +11,7 @@ use super::effects::Effect;
 use super::resolve::Types;
 use super::scope::{CteEntry, Scope};
 use super::sql_function::{Frame, TableQuery};
-use super::tree::{At, RelationId, Relations};
+use super::tree::{self, At, RelationId, Relations};
 use super::view_target::WrittenView;
 use crate::catalog::Names;
 use crate::datum::Datum;
@@ -56,6 +56,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) parameters: Vec<Oid>,
     /// Scopes, innermost last.
     pub(crate) scopes: Vec<Scope>,
+    /// The columns of the relations that aliases of USING stand for.
+    pub(crate) merged_columns: BTreeMap<RelationId, Vec<tree::Expr>>,
     /// CTEs in sight, innermost last.
     pub(crate) ctes: Vec<CteEntry>,
     /// System relations read.
@@ -137,6 +139,7 @@ impl<'a> Binder<'a> {
             relations: Relations::default(),
             parameters: cx.parameters.declared().iter().map(undeclared).collect(),
             scopes: Vec::new(),
+            merged_columns: BTreeMap::new(),
             ctes: Vec::new(),
             reads: CatalogReads::default(),
             depth: 0,

@@ -12,6 +12,19 @@ use super::walk::{query_expressions, query_relations};
 use crate::builtin::{self, AggregateKind};
 use crate::error::{SqlError, SqlState};
 
+/// `DISTINCT` and `ORDER BY` of a query, by its outputs.
+pub(crate) struct OuterClauses {
+    order_by: Vec<SortKey>,
+    distinct: DistinctOutputs,
+}
+
+/// `DISTINCT` by outputs.
+enum DistinctOutputs {
+    No,
+    Rows,
+    On(Vec<usize>),
+}
+
 impl Binder<'_> {
     /// Requires every column of this level to be grouped by, to be inside an aggregate, or to depend on a grouped primary
     /// key; and those of `more`, which are computed per group too.
@@ -137,27 +150,10 @@ impl Binder<'_> {
         };
         let mut select = select;
         let mut query = Query { body: Body::Values(Vec::new()), ..query };
-        let distinct = std::mem::replace(&mut select.distinct, Distinct::No);
-        if matches!(distinct, Distinct::On(_)) {
-            return Err(SqlError::unsupported("GROUPING SETS with DISTINCT ON"));
-        }
-        // Expressions that only ORDER BY has are outputs of the parts, which the query around them does not show.
         let outer_keys = query.order_by.iter().any(|key| matches!(key.by, SortBy::Expr(_)));
-        let wrapped = outer_keys || distinct == Distinct::Rows;
+        let wrapped = outer_keys || select.distinct != Distinct::No;
         let shown = query.columns.len();
-        let order_by = std::mem::take(&mut query.order_by);
-        let mut keys = Vec::with_capacity(order_by.len());
-        for key in order_by {
-            let by = match key.by {
-                SortBy::Output(index) => index,
-                SortBy::Expr(expr) => {
-                    query.columns.push(self.output_column(&expr, String::new()));
-                    select.items.push(expr);
-                    select.items.len() - 1
-                }
-            };
-            keys.push(SortKey { by: SortBy::Output(by), ..key });
-        }
+        let around = self.take_outer_clauses(&mut select, &mut query);
         let mut union: Option<Query> = None;
         for set in sets {
             let body = Body::Select(Box::new(one_grouping(&select, set)));
@@ -173,18 +169,45 @@ impl Binder<'_> {
         let mut union =
             union.ok_or_else(|| SqlError::unsupported("GROUPING SETS without a set"))?;
         if !wrapped {
-            union.order_by = keys;
+            union.order_by = around.order_by;
             return Ok(union);
         }
-        Ok(self.around_sets(union, distinct, keys, shown))
+        Ok(self.around_outputs(union, around, shown))
     }
 
-    /// A query of the first `shown` outputs of the united parts.
-    fn around_sets(
+    /// Takes `DISTINCT` and `ORDER BY` off a select, to be made of its outputs. Expressions that only they have become outputs,
+    /// which the query around does not show.
+    pub(crate) fn take_outer_clauses(
+        &self,
+        select: &mut Select,
+        query: &mut Query,
+    ) -> OuterClauses {
+        let mut output = |expr: Expr| {
+            if let Some(index) = select.items.iter().position(|item| *item == expr) {
+                return index;
+            }
+            query.columns.push(self.output_column(&expr, String::new()));
+            select.items.push(expr);
+            select.items.len() - 1
+        };
+        let order_by = std::mem::take(&mut query.order_by).into_iter().map(|key| match key.by {
+            SortBy::Output(_) => key,
+            SortBy::Expr(expr) => SortKey { by: SortBy::Output(output(expr)), ..key },
+        });
+        let order_by = order_by.collect();
+        let distinct = match std::mem::replace(&mut select.distinct, Distinct::No) {
+            Distinct::No => DistinctOutputs::No,
+            Distinct::Rows => DistinctOutputs::Rows,
+            Distinct::On(keys) => DistinctOutputs::On(keys.into_iter().map(output).collect()),
+        };
+        OuterClauses { order_by, distinct }
+    }
+
+    /// A query of the first `shown` outputs of another, with the clauses that were taken off it.
+    pub(crate) fn around_outputs(
         &mut self,
         union: Query,
-        distinct: Distinct,
-        keys: Vec<SortKey>,
+        clauses: OuterClauses,
         shown: usize,
     ) -> Query {
         let columns: Vec<_> = union.columns.iter().take(shown).cloned().collect();
@@ -199,7 +222,8 @@ impl Binder<'_> {
         let column = |index: usize| {
             self.column(id, u16::try_from(index).unwrap_or(u16::MAX), super::tree::At(0))
         };
-        let order_by = keys
+        let order_by = clauses
+            .order_by
             .into_iter()
             .map(|key| match key.by {
                 SortBy::Output(index) if index >= shown => {
@@ -208,6 +232,11 @@ impl Binder<'_> {
                 _ => key,
             })
             .collect();
+        let distinct = match clauses.distinct {
+            DistinctOutputs::No => Distinct::No,
+            DistinctOutputs::Rows => Distinct::Rows,
+            DistinctOutputs::On(keys) => Distinct::On(keys.into_iter().map(column).collect()),
+        };
         let select = Select {
             distinct,
             items: (0..shown).map(column).collect(),

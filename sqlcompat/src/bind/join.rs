@@ -3,11 +3,12 @@
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableWithJoins};
 
 use super::binder::Binder;
-use super::from::Names;
-use super::scope::ScopeColumn;
-use super::tree::{At, Expr, FromItem, Join, JoinKind, Node};
+use super::from::{Names, output_columns};
+use super::scope::{ScopeColumn, ScopeRelation};
+use super::tree::{At, Expr, FromItem, Join, JoinKind, Node, Relation, Source};
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
+use crate::parse::rewrite::JOIN_ALIAS;
 
 impl Binder<'_> {
     pub(crate) fn joined(&mut self, item: &TableWithJoins) -> Result<(FromItem, Names), SqlError> {
@@ -105,7 +106,17 @@ impl Binder<'_> {
                 for column in columns {
                     shared.push((self.qualified(column)?.1, self.start_of(column)));
                 }
-                self.using(kind, &shared, left, right)
+                let last = shared.last();
+                let alias =
+                    last.and_then(|(name, _)| Some(name.strip_prefix(JOIN_ALIAS)?.to_owned()));
+                shared.truncate(shared.len() - usize::from(alias.is_some()));
+                let (on, mut names) = self.using(kind, &shared, left, right)?;
+                if let Some(alias) = alias {
+                    let merged = self.merged_relation(alias, &names.columns[..shared.len()]);
+                    self.require_new_name(&names.relations, &merged)?;
+                    names.relations.push(merged);
+                }
+                Ok((on, names))
             }
             JoinConstraint::Natural => {
                 let shared: Vec<(String, At)> = left
@@ -159,6 +170,25 @@ impl Binder<'_> {
             _ => Some(Expr::new(Node::And(tests), Oid::BOOL)),
         };
         Ok((on, Names { relations, columns: merged }))
+    }
+
+    /// The relation that the alias of a USING stands for: it has the merged columns.
+    fn merged_relation(&mut self, alias: String, columns: &[ScopeColumn]) -> ScopeRelation {
+        let values: Vec<Expr> = columns.iter().map(|it| self.scope_column(it, At(0))).collect();
+        let outputs = columns.iter().zip(&values).map(|(column, value)| {
+            self.output_column(value, self.scope_column_name(column).to_owned())
+        });
+        let outputs: Vec<_> = outputs.collect();
+        let relation = Relation {
+            alias,
+            qualifier: String::new(),
+            columns: output_columns(&outputs),
+            source: Source::Given,
+            optional: false,
+        };
+        let id = self.relations.add(relation);
+        self.merged_columns.insert(id, values);
+        ScopeRelation { id, schema: None }
     }
 
     /// The value of a merged column.

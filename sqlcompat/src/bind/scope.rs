@@ -146,6 +146,10 @@ impl Binder<'_> {
 
     /// A column of a relation as an expression.
     pub(crate) fn column(&self, relation: RelationId, index: u16, at: At) -> Expr {
+        let merged = self.merged_columns.get(&relation);
+        if let Some(value) = merged.and_then(|values| values.get(usize::from(index))) {
+            return value.clone().at(at);
+        }
         let column = &self.relations.get(relation).columns[usize::from(index)];
         self.note_column(column.origin);
         Expr {
@@ -454,6 +458,10 @@ impl Binder<'_> {
 
     /// A relation as one value.
     pub(crate) fn whole_row(&self, relation: RelationId, at: At) -> Expr {
+        if self.merged_columns.contains_key(&relation) {
+            let fields = self.whole_row_fields(relation, at);
+            return Expr::new(Node::Row(fields), Oid::RECORD).at(at);
+        }
         let found = self.relations.get(relation);
         let plain: Vec<u16> = (0u16..)
             .zip(&found.columns)

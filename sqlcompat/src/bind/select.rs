@@ -101,6 +101,15 @@ impl Binder<'_> {
     ) -> Result<Query, SqlError> {
         let Body::Select(select) = &mut query.body else { return Ok(query) };
         let outer = sets.returning.map(Outer::Sets);
+        if windows && outer.is_none() && matches!(select.distinct, Distinct::On(_)) {
+            // The rows are numbered to find the first ones, which no window function may be inside of.
+            let shown = select.items.len();
+            let mut inner = (**select).clone();
+            let clauses = self.take_outer_clauses(&mut inner, &mut query);
+            query.body = Body::Select(Box::new(inner));
+            let inner = self.with_sets(query, sets, windows)?;
+            return Ok(self.around_outputs(inner, clauses, shown));
+        }
         let in_group = outer.filter(|outer| select.group_by.iter().any(|key| outer.is_in(key)));
         let by_row = |key: &SortKey, outer: Outer| match &key.by {
             SortBy::Output(index) => !outer.is_in(&select.items[*index]),
@@ -545,6 +554,17 @@ impl Binder<'_> {
                 "aggregate functions are not allowed in GROUP BY",
             )
             .at(call.position()));
+        }
+        let is_window =
+            |it: &Expr| matches!(&it.node, Node::Aggregate(call) if call.over.is_some());
+        let mut window = None;
+        key.any(&mut |it| {
+            window = window.or_else(|| is_window(it).then_some(it.at));
+            window.is_some()
+        });
+        if let Some(call) = window {
+            let message = "window functions are not allowed in GROUP BY";
+            return Err(SqlError::new(SqlState::WINDOWING_ERROR, message).at(call.position()));
         }
         require_equality(self.types, key.type_oid).map_err(|error| error.at(at.position()))?;
         Ok(keys.iter().position(|it| *it == key).unwrap_or_else(|| {

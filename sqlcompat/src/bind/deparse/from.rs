@@ -14,6 +14,7 @@ use crate::bind::resolve::select_common_type;
 use crate::builtin::{self, quote_identifier};
 use crate::error::SqlError;
 use crate::oid::Oid;
+use crate::parse::rewrite::JOIN_ALIAS;
 use crate::schema::{Column, NameRole, NameUse, Relation, SeenColumns, last_part};
 
 /// Columns that a join is indented by within its query.
@@ -194,6 +195,10 @@ impl Deparser<'_> {
     ) -> Result<Item, SqlError> {
         let shared = match constraint {
             JoinConstraint::Using(names) => {
+                let marked = names.last().and_then(|it| it.0.last()?.as_ident());
+                if marked.is_some_and(|it| it.value.starts_with(JOIN_ALIAS)) {
+                    return Err(SqlError::unsupported("an alias of USING in the text of a view"));
+                }
                 let names = names.iter().filter_map(|it| it.0.last()?.as_ident()).map(fold);
                 names.collect()
             }

@@ -5,8 +5,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::{
-    CONFLICT, CURRENT_OF, DEFAULT_VALUES, EXCLUDE, EXPAND, GROUP_DISTINCT, ROWS_FROM, is_word,
-    keyword_token, mark,
+    CONFLICT, CURRENT_OF, DEFAULT_VALUES, EXCLUDE, EXPAND, GROUP_DISTINCT, JOIN_ALIAS, ROWS_FROM,
+    is_word, keyword_token, mark,
 };
 use crate::parse::split::byte_offset;
 
@@ -180,12 +180,40 @@ pub(super) fn current_of(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -
         Some(Token::Word(word)) if after_where && word_at(rest, 1, "OF") => word,
         _ => return 0,
     };
-    let name = match cursor.quote_style {
-        Some(_) => cursor.value.clone(),
-        None => cursor.value.to_ascii_lowercase(),
-    };
+    let name = folded(cursor);
     out.push(TokenWithSpan { token: mark(&format!("{CURRENT_OF}{name}")), span: rest[0].span });
     3
+}
+
+/// `USING (a, b) AS j`: the alias as one more column under a mark.
+pub(super) fn join_alias(rest: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let closing = rest.iter().position(|it| it.token == Token::RParen);
+    let Some(close) = closing.filter(|_| word_at(rest, 0, "USING")) else { return 0 };
+    let is_list = rest.get(1..close).is_some_and(|list| {
+        list.iter().enumerate().all(|(at, it)| match at {
+            0 => it.token == Token::LParen,
+            at if at % 2 == 1 => matches!(it.token, Token::Word(_)),
+            _ => it.token == Token::Comma,
+        })
+    });
+    let alias = match rest.get(close + 2).map(|it| &it.token) {
+        Some(Token::Word(alias)) if is_list && close > 2 && word_at(rest, close + 1, "AS") => alias,
+        _ => return 0,
+    };
+    let span = rest[close + 2].span;
+    out.extend_from_slice(&rest[..close]);
+    out.push(TokenWithSpan { token: Token::Comma, span });
+    out.push(TokenWithSpan { token: mark(&format!("{JOIN_ALIAS}{}", folded(alias))), span });
+    out.push(rest[close].clone());
+    close + 3
+}
+
+/// A name as it is meant: in lower case unless it is quoted.
+fn folded(word: &Word) -> String {
+    match word.quote_style {
+        Some(_) => word.value.clone(),
+        None => word.value.to_ascii_lowercase(),
+    }
 }
 
 /// `substring(x SIMILAR p ESCAPE e)`: a call of three arguments.

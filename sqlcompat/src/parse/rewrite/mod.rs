@@ -20,6 +20,7 @@
 //! | `RANGE '1'::interval PRECEDING` | the first literal in parentheses |
 //! | `EXCLUDE TIES` in a window frame | one more key of `PARTITION BY` under [`EXCLUDE`] |
 //! | `ON CONFLICT (lower(a)) WHERE b` | one name under [`CONFLICT`] |
+//! | `JOIN u USING (a) AS j` | one more column under [`JOIN_ALIAS`] |
 //! | `WHERE CURRENT OF c` | one name under [`CURRENT_OF`] |
 //! | `substring(a SIMILAR b ESCAPE c)` | `substring(a, b, c)` |
 //! | `normalize(a, NFC)` | `normalize(a, 'NFC')` |
@@ -90,6 +91,8 @@ pub const VALUE: &str = "\0value";
 pub const DEFAULT_VALUES: &str = "\0default values";
 /// Begins the name that stands, as a condition, for `CURRENT OF`; the name of the cursor follows.
 pub const CURRENT_OF: &str = "\0current of ";
+/// Begins the last column of a USING that stands for the alias of its merged columns, which follows.
+pub const JOIN_ALIAS: &str = "\0join alias ";
 /// Stands, as the only item of a select list, for an empty one.
 pub const NO_ITEMS: &str = "\0nothing";
 
@@ -266,7 +269,10 @@ fn production(
         "DEFAULT" => clause::default_values(rest, out),
         "AS" => clause::unnamed_columns(rest, out),
         "DISTINCT" | "ALL" => clause::group_quantifier(word, rest, out),
-        "USING" => clause::merge_source(rest, out),
+        "USING" => match clause::join_alias(rest, out) {
+            0 => clause::merge_source(rest, out),
+            used => used,
+        },
         "CONFLICT" => clause::conflict(text, rest, out),
         "CURRENT" => clause::current_of(rest, out),
         "SUBSTRING" => clause::similar_substring(rest, out),
