@@ -14,6 +14,7 @@
 use std::cmp::Ordering;
 
 use super::call::{boolean, count, integer, text};
+use super::json::record::require_defined;
 use super::ordering;
 use super::{Call, Rows, ScalarFunction, SetReturningFunction};
 use crate::datum::{Datum, DatumRef};
@@ -513,7 +514,18 @@ fn larger(call: &Call, wanted: Ordering) -> Answer {
 }
 
 fn unnest(call: &Call) -> Result<Rows, SqlError> {
-    let (array, _) = read(call, 0, 1)?;
+    let (array, _) = read(call, 0, call.len().saturating_sub(1))?;
+    if call.len() > 2 {
+        // The columns that the query expects of records.
+        let defined = call.text(1)?;
+        call.session.with_types(|cx| {
+            let rows = array.elements.iter().filter_map(|item| match item {
+                Datum::Text(row) => Some(row),
+                _ => None,
+            });
+            rows.into_iter().try_for_each(|row| require_defined(row, defined, cx))
+        })?;
+    }
     Ok(Box::new(array.elements.into_iter().map(|item| Ok(vec![item]))))
 }
 

@@ -175,13 +175,18 @@ fn stored(columns: &[Column], fields: Vec<Datum>) -> Datum {
     Datum::Text(record::anonymous_to_storage(&fields))
 }
 
+/// 0A000: nothing tells the columns of the result.
+fn no_row_type(function: &str) -> SqlError {
+    let message = format!("could not determine row type for result of {function}");
+    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).with_hint(
+        "Provide a non-null record argument, or call the function in the FROM clause using a \
+         column definition list.",
+    )
+}
+
 fn to_record(call: &Call, function: &str) -> Answer {
     if call.len() < 2 {
-        let message = format!("could not determine row type for result of {function}");
-        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).with_hint(
-            "Provide a non-null record argument, or call the function in the FROM clause using a \
-             column definition list.",
-        ));
+        return Err(no_row_type(function));
     }
     let columns = definitions(call.text(1)?)?;
     let fields = call.session.with_types(|cx| row(call.text(0)?, &columns, &[], cx))?;
@@ -218,42 +223,132 @@ fn to_record_set(call: &Call, function: &str) -> Result<Rows, SqlError> {
     Ok(Box::new(found.into_iter().map(Ok)))
 }
 
-/// The type of the row argument, its columns, and the fields it has.
-fn given(
-    call: &Call,
-    function: &str,
-    cx: &TypeContext,
-) -> Result<(Vec<Column>, Vec<Datum>), SqlError> {
-    let type_oid = call.oid(call.len().saturating_sub(1))?;
-    let columns = columns_of(type_oid, cx).ok_or_else(|| {
-        let message = format!("first argument of {function} must be a row type");
-        SqlError::new(SqlState::DATATYPE_MISMATCH, message)
-    })?;
-    let fields = if call.is_null(0) {
-        Vec::new()
-    } else {
-        let found = record::fields(type_oid, call.text(0)?, cx)?;
-        found.into_iter().map(|(_, field)| field).collect()
-    };
-    Ok((columns, fields))
+/// The row that is to be populated.
+struct Given {
+    columns: Vec<Column>,
+    fields: Vec<Datum>,
+    /// It is of no named type.
+    anonymous: bool,
+    /// What the query expects of an anonymous row, if it says so.
+    expected: Option<Vec<Column>>,
 }
 
-fn named(columns: &[Column], fields: Vec<Datum>, cx: &TypeContext) -> Datum {
-    let types = columns.iter().map(|column| column.type_oid);
-    let fields: Vec<(Oid, Datum)> = types.zip(fields).collect();
-    Datum::Text(record::to_storage(&fields, cx))
+/// Where a call has its column definitions, if it is given any: behind the row, the JSON and, for `json`, a flag, and before
+/// the type of the row.
+fn definitions_at(call: &Call, function: &str) -> Option<usize> {
+    let at = if function.starts_with("jsonb") { 2 } else { 3 };
+    (call.len() > at + 1).then_some(at)
+}
+
+impl Given {
+    /// The first argument's columns, and the fields it has.
+    fn of(call: &Call, function: &str, cx: &TypeContext) -> Result<Self, SqlError> {
+        let type_oid = call.oid(call.len().saturating_sub(1))?;
+        if let Some(columns) = columns_of(type_oid, cx) {
+            let fields = if call.is_null(0) {
+                Vec::new()
+            } else {
+                let found = record::fields(type_oid, call.text(0)?, cx)?;
+                found.into_iter().map(|(_, field)| field).collect()
+            };
+            return Ok(Self { columns, fields, anonymous: false, expected: None });
+        }
+        if codec::base_type(type_oid, -1, cx).0 != Oid::RECORD {
+            let message = format!("first argument of {function} must be a row type");
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
+        }
+        let at = definitions_at(call, function);
+        let expected = at.map(|at| definitions(call.text(at)?)).transpose()?;
+        if call.is_null(0) {
+            let columns = expected.ok_or_else(|| no_row_type(function))?;
+            return Ok(Self { columns, fields: Vec::new(), anonymous: true, expected: None });
+        }
+        let found = record::fields(type_oid, call.text(0)?, cx)?;
+        let column = |(number, field): (usize, &(Oid, Datum))| Column {
+            name: format!("f{number}"),
+            ..anonymous(field)
+        };
+        let columns = (1..).zip(&found).map(column).collect();
+        let fields = found.into_iter().map(|(_, field)| field).collect();
+        Ok(Self { columns, fields, anonymous: true, expected })
+    }
+
+    /// The row with the members of an object in it.
+    fn populated(&self, raw: &str, cx: &TypeContext) -> Answer {
+        self.stored(row(raw, &self.columns, &self.fields, cx)?, cx)
+    }
+
+    fn stored(&self, fields: Vec<Datum>, cx: &TypeContext) -> Answer {
+        if let Some(expected) = &self.expected {
+            require_columns(&self.columns, expected, cx)?;
+        }
+        if self.anonymous {
+            return Ok(stored(&self.columns, fields));
+        }
+        let types = self.columns.iter().map(|column| column.type_oid);
+        let fields: Vec<(Oid, Datum)> = types.zip(fields).collect();
+        Ok(Datum::Text(record::to_storage(&fields, cx)))
+    }
+}
+
+/// 42804 unless the columns are those that the query expects.
+fn require_columns(
+    columns: &[Column],
+    expected: &[Column],
+    cx: &TypeContext,
+) -> Result<(), SqlError> {
+    let (returned, asked) = (columns.len(), expected.len());
+    let detail = if returned == asked {
+        let mut pairs = (1..).zip(columns.iter().zip(expected));
+        pairs.find(|(_, (column, it))| column.type_oid != it.type_oid).map(
+            |(number, (column, it))| {
+                format!(
+                    "Returned type {} at ordinal position {number}, but query expects {}.",
+                    record::format_type(column.type_oid, cx),
+                    record::format_type(it.type_oid, cx)
+                )
+            },
+        )
+    } else {
+        let plural = if returned == 1 { "attribute" } else { "attributes" };
+        Some(format!("Returned row contains {returned} {plural}, but query expects {asked}."))
+    };
+    let Some(detail) = detail else { return Ok(()) };
+    let message = "function return row and query-specified return row do not match";
+    Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).with_detail(detail))
+}
+
+/// Refuses a row that does not have the columns of the definitions that the binder passes.
+///
+/// # Errors
+/// 42804, as PostgreSQL says it.
+pub(in crate::functions) fn require_defined(
+    row: &str,
+    defined: &str,
+    cx: &TypeContext,
+) -> Result<(), SqlError> {
+    let found = record::fields(Oid::RECORD, row, cx)?;
+    let columns: Vec<Column> = found.iter().map(anonymous).collect();
+    require_columns(&columns, &definitions(defined)?, cx)
+}
+
+/// A column that has a type only.
+fn anonymous((type_oid, _): &(Oid, Datum)) -> Column {
+    Column { name: String::new(), type_oid: *type_oid, typmod: -1 }
 }
 
 fn populate(call: &Call, function: &str) -> Answer {
-    if call.is_null(0) && call.is_null(1) {
-        return Ok(Datum::Null);
+    if call.is_null(0) && call.is_null(1) && definitions_at(call, function).is_none() {
+        let type_oid = call.oid(call.len().saturating_sub(1))?;
+        let anonymous = type_oid == Oid::RECORD;
+        return if anonymous { Err(no_row_type(function)) } else { Ok(Datum::Null) };
     }
     call.session.with_types(|cx| {
-        let (columns, base) = given(call, function, cx)?;
+        let given = Given::of(call, function, cx)?;
         if call.is_null(1) {
-            return Ok(named(&columns, base, cx));
+            return given.stored(given.fields.clone(), cx);
         }
-        Ok(named(&columns, row(call.text(1)?, &columns, &base, cx)?, cx))
+        given.populated(call.text(1)?, cx)
     })
 }
 
@@ -262,8 +357,8 @@ fn populate_set(call: &Call, function: &str) -> Result<Rows, SqlError> {
         return Ok(Box::new(std::iter::empty()));
     }
     let found = call.session.with_types(|cx| {
-        let (columns, base) = given(call, function, cx)?;
-        let fields = |raw: &&str| Ok(vec![named(&columns, row(raw, &columns, &base, cx)?, cx)]);
+        let given = Given::of(call, function, cx)?;
+        let fields = |raw: &&str| Ok(vec![given.populated(raw, cx)?]);
         objects(call.text(1)?, function)?.iter().map(fields).collect::<Result<Vec<_>, SqlError>>()
     })?;
     Ok(Box::new(found.into_iter().map(Ok)))
