@@ -15,9 +15,10 @@ use super::binder::Binder;
 use super::from::output_columns;
 use super::query::plain_query;
 use super::tree::{
-    At, Body, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select, SortBy, SortKey,
-    Source, Window,
+    At, Body, Cte, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select, SortBy,
+    SortKey, Source, Window,
 };
+use crate::builtin::Volatility;
 use crate::error::SqlError;
 
 /// What only the outer layer computes.
@@ -27,6 +28,8 @@ pub(crate) enum Outer {
     Windows,
     /// The set-returning functions that are this relation.
     Sets(RelationId),
+    /// Volatile functions, which run once the rows are in order.
+    Volatile,
 }
 
 impl Outer {
@@ -36,6 +39,7 @@ impl Outer {
             (Self::Sets(sets), Node::Column(relation, _) | Node::WholeRow(relation)) => {
                 *relation == sets
             }
+            (Self::Volatile, Node::Call(call)) => call.row.volatility == Volatility::Volatile,
             _ => false,
         }
     }
@@ -172,6 +176,96 @@ impl Binder<'_> {
             having: None,
         };
         Ok(Query { body: Body::Select(Box::new(select)), ..query })
+    }
+
+    /// `WITH TIES` of a query that is ordered by window functions ranks rows by the outputs of a query inside: no window function
+    /// may be inside of another.
+    pub(crate) fn ties_of_windows(&mut self, mut query: Query) -> Query {
+        let Body::Select(select) = &query.body else { return query };
+        let by_window = query.order_by.iter().any(|key| match &key.by {
+            SortBy::Output(at) => Outer::Windows.is_in(&select.items[*at]),
+            SortBy::Expr(expr) => Outer::Windows.is_in(expr),
+        });
+        if !query.with_ties || !by_window {
+            return query;
+        }
+        let mut select = (**select).clone();
+        let shown = select.items.len();
+        let clauses = self.take_outer_clauses(&mut select, &mut query);
+        let Query { ctes, columns, limit, offset, with_ties, lateral, .. } = query;
+        let inner = plain_query(Body::Select(Box::new(select)), columns);
+        let outer = self.around_outputs(inner, clauses, shown);
+        Query { ctes, limit, offset, with_ties, lateral, ..outer }
+    }
+
+    /// Lets the volatile outputs of an ordered query be computed when its rows are in order, and for those that LIMIT leaves.
+    /// Those that are ordered by are computed before.
+    pub(crate) fn volatile_after_sort(&mut self, query: Query) -> Query {
+        let is_key = |at: usize| query.order_by.iter().any(|key| key.by == SortBy::Output(at));
+        let late: Vec<bool> = match &query.body {
+            Body::Select(select) if select.distinct == Distinct::No => {
+                let items = select.items.iter().enumerate();
+                items.map(|(at, item)| Outer::Volatile.is_in(item) && !is_key(at)).collect()
+            }
+            Body::Select(_) | Body::Values(_) | Body::SetOperation(_) => Vec::new(),
+        };
+        if query.order_by.is_empty() || !late.contains(&true) {
+            return query;
+        }
+        let Query { mut ctes, body, columns, order_by, limit, offset, with_ties, lateral } = query;
+        let Body::Select(mut select) = body else {
+            return Query { ctes, body, columns, order_by, limit, offset, with_ties, lateral };
+        };
+        let outer = Outer::Volatile;
+        let mut inner = Inner { id: self.inner_relation(), items: Vec::new(), outer };
+        let mut shown = std::mem::take(&mut select.items);
+        let mut places = vec![0; shown.len()];
+        for ((item, late), place) in shown.iter_mut().zip(&late).zip(&mut places) {
+            if *late {
+                inner.lift(item);
+                continue;
+            }
+            // Each is one of its own, even if another looks the same.
+            *place = inner.items.len();
+            inner.items.push(item.clone());
+            item.node = Node::Column(inner.id, u16::try_from(*place).unwrap_or(u16::MAX));
+        }
+        let order_by = order_by.into_iter().map(|key| match key.by {
+            SortBy::Output(at) => SortKey { by: SortBy::Output(places[at]), ..key },
+            SortBy::Expr(_) => key,
+        });
+        if inner.items.is_empty() {
+            inner.items.push(Expr::int4(1));
+        }
+        let Inner { id, items, .. } = inner;
+        let names = (1..=items.len()).map(|number| format!("c{number}"));
+        let outputs = items.iter().zip(names).map(|(item, name)| self.output_column(item, name));
+        let outputs: Vec<_> = outputs.collect();
+        let sorted = Query {
+            ctes: Vec::new(),
+            body: Body::Select(Box::new(Select { items, ..*select })),
+            columns: outputs,
+            order_by: order_by.collect(),
+            limit,
+            offset,
+            with_ties,
+            lateral,
+        };
+        let sql_name = format!("w{}", self.fresh());
+        let relation = self.relations.get_mut(id);
+        relation.columns = output_columns(&sorted.columns);
+        relation.source = Source::Cte(sql_name.clone());
+        ctes.push(Cte { sql_name, query: sorted, recursive: false, materialized: Some(true) });
+        let select = Select {
+            distinct: Distinct::No,
+            items: shown,
+            from: vec![FromItem::Relation(id)],
+            filter: None,
+            grouped: false,
+            group_by: Vec::new(),
+            having: None,
+        };
+        Query { ctes, lateral, ..plain_query(Body::Select(Box::new(select)), columns) }
     }
 
     /// Whether `DISTINCT ON` picks its rows before sets are made of them: where the order, too, is theirs.

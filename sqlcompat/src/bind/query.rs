@@ -43,7 +43,8 @@ impl Binder<'_> {
         if !clauses.locks.is_empty() {
             self.locks(&clauses.locks, &bound)?;
         }
-        Ok(bound)
+        let bound = self.ties_of_windows(bound);
+        Ok(self.volatile_after_sort(bound))
     }
 
     /// `FOR UPDATE` and its kin: the statement takes the write lease, which locks every row.
