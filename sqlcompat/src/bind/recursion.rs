@@ -92,7 +92,9 @@ impl Binder<'_> {
         if !all {
             (first, second) = self.move_out(first, second, sql_name);
         }
-        if !second.ctes.is_empty() || matches!(second.body, Body::SetOperation(_)) {
+        // With SEARCH or CYCLE that is an error of theirs.
+        let is_nested = !second.ctes.is_empty() || matches!(second.body, Body::SetOperation(_));
+        if is_nested && decorated.is_plain() {
             return Err(SqlError::unsupported("a recursive reference inside of a subquery"));
         }
         if !decorated.is_plain() {
