@@ -10,7 +10,7 @@ use super::scope::{CallRules, CteEntry, Scope};
 use super::search_cycle::{Added, Decorated, decorated};
 use super::select::unparenthesized;
 use super::tree::{
-    At, Body, Cte, Expr, OutputColumn, Query, SetKind, SetOperation, SortBy, SortKey,
+    At, Body, Cte, Expr, OutputColumn, Query, SetKind, SetOperation, SortBy, SortKey, Source,
 };
 use crate::builtin::CastContext;
 use crate::error::{SqlError, SqlState};

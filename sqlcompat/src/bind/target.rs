@@ -338,7 +338,8 @@ impl<'a> Binder<'a> {
             for index in columns {
                 let column = &self.relations.get(relation).columns[usize::from(index)];
                 let made = whole || !matches!(column.sql, ColumnSql::System(_));
-                if !(column.system && made) && !found.contains(&(relation, index)) {
+                let is_left_out = column.system && made || found.contains(&(relation, index));
+                if !is_left_out {
                     found.push((relation, index));
                 }
             }
