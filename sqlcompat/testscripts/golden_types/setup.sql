@@ -190,3 +190,5 @@ CREATE TABLE IF NOT EXISTS "tt_ev" (
     "d" TIMESTAMPTZ NOT NULL,
     "dc" DECIMAL(10,2)
 )
+;
+create function add1(i int) returns int language sql as 'select i+1'
