@@ -15,8 +15,9 @@ use trellis_replication::store::{LogLimits, StoreError};
 use crate::check::{self, ForeignChanges};
 use crate::demo;
 use crate::engine::{DatabaseError, MaintenanceOptions};
-use crate::listen::{Plaintext, TlsFiles};
+use crate::listen::{Authentication, Plaintext, TlsFiles};
 use crate::node::{Failure, Node, NodeOptions};
+use crate::superuser;
 
 /// A replicated database server that speaks PostgreSQL.
 #[derive(Debug, Parser)]
@@ -93,6 +94,15 @@ struct DoorArguments {
     /// Authorities in PEM by which the certificates of clients are verified.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_client_ca: Option<PathBuf>,
+    /// How clients prove who they are; if not given, `trust` on a loopback address and `scram` elsewhere.
+    #[arg(long, value_name = "METHOD")]
+    auth: Option<Authentication>,
+    /// A file with the password that the superuser `postgres` gets if it has none yet.
+    #[arg(long, value_name = "FILE")]
+    superuser_password_file: Option<PathBuf>,
+    /// The password itself, where the file is not given: for the environment, as command lines can be seen.
+    #[arg(long, env = "TRELLIS_SUPERUSER_PASSWORD", hide = true, hide_env_values = true)]
+    superuser_password: Option<String>,
     /// Whether clients may go without TLS; if not given, on a loopback address only.
     #[arg(long, value_name = "POLICY")]
     plaintext: Option<Plaintext>,
@@ -103,6 +113,31 @@ impl DoorArguments {
     fn tls(&self) -> Option<TlsFiles> {
         let (certificate, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
         Some(TlsFiles { certificate, key, client_authority: self.tls_client_ca.clone() })
+    }
+
+    /// How clients that come in at `listen` prove who they are.
+    fn authentication(&self, listen: SocketAddr) -> anyhow::Result<Authentication> {
+        let loopback = listen.ip().is_loopback();
+        let default = if loopback { Authentication::Trust } else { Authentication::Scram };
+        let authentication = self.auth.unwrap_or(default);
+        if authentication == Authentication::Trust && !loopback {
+            anyhow::bail!(
+                "--listen {listen} is not a loopback address: without authentication anyone could come in; give --auth scram or --auth cert"
+            );
+        }
+        if authentication == Authentication::Cert && self.tls_client_ca.is_none() {
+            anyhow::bail!("--auth cert needs --tls-client-ca");
+        }
+        Ok(authentication)
+    }
+
+    /// What is kept of the first superuser's password, if there is one.
+    fn superuser_password(&self) -> anyhow::Result<Option<String>> {
+        match (&self.superuser_password_file, &self.superuser_password) {
+            (Some(path), _) => superuser::read_password(path).map(Some),
+            (None, Some(password)) => superuser::keep(password).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 
     /// Whether clients that come in at `listen` may go without TLS.
@@ -192,7 +227,6 @@ fn act(action: Action) -> anyhow::Result<()> {
 }
 
 fn start(arguments: StartArguments) -> anyhow::Result<()> {
-    refuse_open_doors("--listen", arguments.listen)?;
     refuse_open_doors("--gossip", arguments.gossip)?;
     refuse_open_doors("--http", arguments.http)?;
     let options = NodeOptions {
@@ -202,6 +236,8 @@ fn start(arguments: StartArguments) -> anyhow::Result<()> {
         advertise: arguments.advertise,
         join: arguments.join,
         http: arguments.http,
+        authentication: arguments.doors.authentication(arguments.listen)?,
+        superuser_password: arguments.doors.superuser_password()?,
         tls: arguments.doors.tls(),
         plaintext: arguments.doors.plaintext(arguments.listen)?,
         sessions_max: usize::try_from(arguments.max_connections).unwrap_or(usize::MAX),
@@ -321,12 +357,12 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     found.next().ok_or_else(|| "the host has no address".to_owned())
 }
 
-/// Until there is authentication, only this machine may come in.
+/// Nodes have no credentials for each other, and HTTP none at all: only this machine may come in there.
 fn refuse_open_doors(flag: &str, address: SocketAddr) -> anyhow::Result<()> {
     if address.ip().is_loopback() {
         return Ok(());
     }
     anyhow::bail!(
-        "{flag} {address} is not a loopback address: Trellis has no authentication yet and would let anyone in"
+        "{flag} {address} is not a loopback address: there is no authentication there yet, and anyone could come in"
     )
 }

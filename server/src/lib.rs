@@ -25,4 +25,5 @@ pub mod listen;
 pub mod node;
 pub mod registry;
 pub mod session;
+pub mod superuser;
 pub mod wire;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context;
+use rand::RngExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use trellis_replication::net::{NetConfig, NetHandle, Network, ReplicaStore};
@@ -14,8 +15,9 @@ use trellis_replication::store::LostIdentity;
 
 use crate::engine::{Database, Maintenance, MaintenanceOptions};
 use crate::http::{self, HttpServer};
-use crate::listen::{Doors, Listener, Plaintext, Tls, TlsFiles};
+use crate::listen::{Authentication, Doors, Listener, Plaintext, Tls, TlsFiles};
 use crate::registry::Registry;
+use crate::superuser;
 
 /// How a node is to be run.
 #[derive(Clone, Debug)]
@@ -36,6 +38,10 @@ pub struct NodeOptions {
     pub tls: Option<TlsFiles>,
     /// Whether PostgreSQL clients may go without TLS.
     pub plaintext: Plaintext,
+    /// How PostgreSQL clients prove who they are.
+    pub authentication: Authentication,
+    /// What is kept of the password that the bootstrap superuser gets if it has none.
+    pub superuser_password: Option<String>,
     /// Most sessions at once.
     pub sessions_max: usize,
     /// What is kept in the file, and for whom.
@@ -99,9 +105,12 @@ impl Node {
         let watch = tokio::spawn(watch(Arc::downgrade(&database), network.handle(), tell_failure));
         learn_own_past(&database, &network, joins).await;
         let http = http::start(options.http, Arc::clone(&database), Arc::clone(&registry)).await?;
+        set_up_superuser(&database, options.authentication, options.superuser_password).await?;
         let doors = Arc::new(Doors {
             tls,
             plaintext: options.plaintext,
+            authentication: options.authentication,
+            mock_secret: rand::rng().random(),
             database: Arc::clone(&database),
             registry: Arc::clone(&registry),
         });
@@ -150,6 +159,25 @@ impl Node {
         self.maintenance.stop();
         self.database.close();
     }
+}
+
+/// Gives the first superuser its password, and says so where nobody can come in.
+async fn set_up_superuser(
+    database: &Arc<Database>,
+    authentication: Authentication,
+    password: Option<String>,
+) -> anyhow::Result<()> {
+    if let Some(kept) = password {
+        let database = Arc::clone(database);
+        let giving = move || superuser::give_password(&database, &kept);
+        tokio::task::spawn_blocking(giving).await.context("setting up was interrupted")??;
+    }
+    if authentication == Authentication::Scram && !superuser::somebody_has_password(database) {
+        tracing::warn!(
+            "no role has a password: nobody can come in without --superuser-password-file"
+        );
+    }
+    Ok(())
 }
 
 /// How long a node that joins others waits to hear what they know of its own transactions.

@@ -60,8 +60,12 @@ impl Transcript {
     fn session(&mut self, name: &str) -> Result<&mut Session<SqliteEngine>, Box<dyn Error>> {
         if !self.sessions.contains_key(name) {
             let pid = u32::try_from(self.sessions.len() + 1)?;
-            let identity =
-                Identity { user: "postgres".to_owned(), database: "postgres".to_owned(), pid };
+            let identity = Identity {
+                user: "postgres".to_owned(),
+                database: "postgres".to_owned(),
+                pid,
+                named: true,
+            };
             let settings = Arc::new(Mutex::new(Settings::new("postgres")));
             let mailbox = Arc::new(Mailbox::new(Box::new(|| ())));
             let cancel = Arc::new(CancelSwitch::new(&self.database));

@@ -10,6 +10,7 @@
 //! Everything but `functions` and `catalog` is pure: same text, same schema, same answer. Nothing guesses from values or
 //! matches on query text; what is not supported is refused with its SQLSTATE.
 
+mod base64;
 pub mod bind;
 pub mod builtin;
 pub mod catalog;

@@ -2,6 +2,7 @@
 
 use jiff::tz::{Offset, TimeZone};
 
+use crate::schema::password::PasswordEncryption;
 use crate::types::datetime::zone;
 
 /// Settings that the types and functions read. The server's settings table is the owner; this is its typed extract.
@@ -25,6 +26,8 @@ pub struct FormatSettings {
     pub standard_conforming_strings: bool,
     /// `check_function_bodies`.
     pub check_function_bodies: bool,
+    /// `password_encryption`.
+    pub password_encryption: PasswordEncryption,
 }
 
 /// First part of `DateStyle`.
@@ -85,6 +88,7 @@ impl FormatSettings {
             || self.bytea_output != other.bytea_output
             || self.standard_conforming_strings != other.standard_conforming_strings
             || self.check_function_bodies != other.check_function_bodies
+            || self.password_encryption != other.password_encryption
     }
 }
 
@@ -100,6 +104,7 @@ impl Default for FormatSettings {
             bytea_output: ByteaOutput::Hex,
             standard_conforming_strings: true,
             check_function_bodies: true,
+            password_encryption: PasswordEncryption::Scram,
         }
     }
 }

@@ -13,10 +13,12 @@
 //! | `bad_input` | malformed frames and garbage datagrams harm nobody but their sender |
 //! | `clients` | clients that do not read, dribble or wait for each other keep nobody from writing |
 //! | `large` | transactions of any size take little memory |
+//! | `authentication` | passwords, certificates, and roles that all nodes know |
 //! | `tls` | encrypted connections, and what is refused on the way to one |
 //! | `process` | the command line: start, stop, refusals |
 
 mod airports;
+mod authentication;
 mod bad_input;
 mod batches;
 mod clients;

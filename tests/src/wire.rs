@@ -209,6 +209,32 @@ impl Connection {
     ///
     /// When the stream ends, stays silent, or carries something that is no message.
     pub fn receive(&mut self) -> Result<Message> {
+        let (tag, body) = self.receive_frame()?;
+        let message =
+            decode(tag, &body).with_context(|| format!("message {tag:?} is malformed"))?;
+        if let Message::ParameterStatus(name, value) = &message {
+            self.settings.insert(name.clone(), value.clone());
+        }
+        Ok(message)
+    }
+
+    /// Reads a request of an authentication: its code and what follows it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::receive`], and when it is another message.
+    pub fn receive_authentication(&mut self) -> Result<(i32, Vec<u8>)> {
+        match self.receive_frame()? {
+            ('R', body) => {
+                let (code, data) = body.split_first_chunk::<4>().context("there is no code")?;
+                Ok((i32::from_be_bytes(*code), data.to_vec()))
+            }
+            (tag, body) => bail!("message {tag:?}: {}", String::from_utf8_lossy(&body)),
+        }
+    }
+
+    /// Reads the next message as it is: its tag and its body.
+    fn receive_frame(&mut self) -> Result<(char, Vec<u8>)> {
         let mut header = [0; 5];
         self.reader.read_exact(&mut header).context("no message came")?;
         let [tag, length @ ..] = header;
@@ -218,12 +244,7 @@ impl Connection {
         }
         let mut body = vec![0; length - 4];
         self.reader.read_exact(&mut body).context("a message is cut short")?;
-        let message = decode(char::from(tag), &body)
-            .with_context(|| format!("message {:?} is malformed", char::from(tag)))?;
-        if let Message::ParameterStatus(name, value) = &message {
-            self.settings.insert(name.clone(), value.clone());
-        }
-        Ok(message)
+        Ok((char::from(tag), body))
     }
 
     /// Reads messages up to and including ReadyForQuery.

@@ -246,6 +246,12 @@ impl Database {
         work(reader.sqlite())
     }
 
+    /// The user's schema as it is committed.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.schema().catalog)
+    }
+
     /// What the catalog image shows besides the schema.
     pub(super) fn image_options(&self) -> ImageOptions {
         ImageOptions::default()

@@ -244,7 +244,9 @@ impl SessionHost for Host {
 
     fn set_config(&self, name: &str, value: &str, local: bool) -> Result<String, SqlError> {
         let scope = if local { Scope::Transaction } else { Scope::Session };
+        let catalog = self.database()?.schema();
         let mut settings = self.settings();
+        settings.know_roles(Arc::clone(&catalog.catalog));
         settings.set_from_text(name, value, scope)?;
         settings.show(name)
     }

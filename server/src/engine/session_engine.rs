@@ -200,6 +200,19 @@ impl SqliteEngine {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner).limits()
     }
 
+    /// Roles may be dropped, or cease to be superusers, while they have sessions.
+    fn check_user(&self, environment: &Environment) -> Result<(), SqlError> {
+        let roles = &self.schema.catalog.roles;
+        match roles.oid(&environment.user) {
+            Some(oid) => roles.check_session(oid),
+            None if self.identity.named => {
+                let message = format!("role \"{}\" does not exist", environment.user);
+                Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Takes a statement for `sql` and binds its parameters.
     pub(super) fn statement(
         &self,
@@ -312,6 +325,7 @@ impl Engine for SqliteEngine {
         environment: &Environment,
     ) -> Result<Arc<Plan>, SqlError> {
         self.follow_schema();
+        self.check_user(environment)?;
         let key = PlanKey {
             text: statement.text.clone(),
             parameter_types: match parameters {
@@ -399,6 +413,10 @@ impl Engine for SqliteEngine {
             state.statement_us = now_us;
             if state.search_path != environment.search_path {
                 state.search_path.clone_from(&environment.search_path);
+            }
+            if state.user != environment.user || state.session_user != environment.session_user {
+                state.user.clone_from(&environment.user);
+                state.session_user.clone_from(&environment.session_user);
             }
             if state.settings.differs_from(&environment.format) {
                 state.settings = environment.format.as_ref().clone();

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use trellis_sqlcompat::schema::password::ScramVerifier;
+use trellis_sqlcompat::schema::{BOOTSTRAP_ROLE, Catalog};
 
+use super::authentication::Authentication;
 use super::connection;
 use super::tls::Tls;
 use crate::engine::Database;
@@ -35,10 +38,24 @@ pub struct Doors {
     pub tls: Option<Tls>,
     /// Whether clients may go without it.
     pub plaintext: Plaintext,
+    /// How clients prove who they are.
+    pub authentication: Authentication,
+    /// What verifiers for roles without a password are made of, while no superuser has one.
+    pub mock_secret: [u8; 32],
     /// The database behind the doors.
     pub database: Arc<Database>,
     /// Who is inside.
     pub registry: Arc<Registry>,
+}
+
+impl Doors {
+    /// A verifier for a role that has none. All nodes derive it from the superuser's, so that they do not tell it apart.
+    pub(super) fn mock_verifier(&self, catalog: &Catalog, role: &str) -> ScramVerifier {
+        let superuser = catalog.roles.by_oid.get(&BOOTSTRAP_ROLE);
+        let password = superuser.and_then(|role| role.password.as_deref());
+        let shared = password.and_then(ScramVerifier::parse).map(|verifier| verifier.server_key);
+        ScramVerifier::mock(role, shared.as_deref().unwrap_or(&self.mock_secret))
+    }
 }
 
 /// Why an address could not be listened on.

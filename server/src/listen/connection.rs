@@ -11,6 +11,7 @@ use mio::net::TcpStream;
 use trellis_sqlcompat::{SqlError, SqlState};
 
 use super::accept::{Doors, Plaintext};
+use super::authentication::{self, Admitted};
 use super::channel::{Channel, Woken};
 use super::startup::{self, Opening, StartupParameters};
 use crate::clock;
@@ -32,11 +33,13 @@ pub(super) fn serve(doors: &Arc<Doors>, stream: TcpStream, peer: SocketAddr, ope
     };
     let deadline = clock::now() + startup::AUTHENTICATION_TIMEOUT;
     let opened = startup::open(&mut channel, doors.tls.as_ref(), deadline);
-    drop(opening);
     match opened {
         Ok(Opening::Cancel { pid, secret }) => doors.registry.cancel(pid, &secret),
         Ok(Opening::Session(parameters)) => {
-            if serve_session(doors, &mut channel, &parameters, peer).is_err() {
+            let served = admit(doors, &mut channel, &parameters, peer, deadline).and_then(|role| {
+                serve_session(doors, &mut channel, &parameters, &role, peer, opening)
+            });
+            if served.is_err() {
                 tracing::debug!(%peer, "client went away");
             }
         }
@@ -72,15 +75,28 @@ impl Reach for ConnectionReach {
     }
 }
 
+/// Lets a client in, or tells it why not.
+fn admit(
+    doors: &Doors,
+    channel: &mut Channel,
+    parameters: &StartupParameters,
+    peer: SocketAddr,
+    deadline: Instant,
+) -> Result<Admitted, Disconnected> {
+    if doors.plaintext == Plaintext::Refuse && !channel.is_secure() {
+        return Err(startup::refuse(channel, &no_entry(parameters, peer)));
+    }
+    authentication::admit(channel, doors, parameters, peer, deadline)
+}
+
 fn serve_session(
     doors: &Arc<Doors>,
     channel: &mut Channel,
     parameters: &StartupParameters,
+    admitted: &Admitted,
     peer: SocketAddr,
+    opening: Opened,
 ) -> Result<(), Disconnected> {
-    if doors.plaintext == Plaintext::Refuse && !channel.is_secure() {
-        return Err(startup::refuse(channel, &no_entry(parameters, peer)));
-    }
     let cancel = Arc::new(CancelSwitch::new(&doors.database));
     let waker = channel.waker();
     let reach = ConnectionReach { cancel: Arc::clone(&cancel), waker: Arc::clone(&waker) };
@@ -96,8 +112,9 @@ fn serve_session(
         Ok(membership) => membership,
         Err(refusal) => return Err(startup::refuse(channel, &refused(refusal))),
     };
+    drop(opening);
     channel.end_with(&membership.terminate);
-    let settings = match session_settings(parameters, doors.tls.is_some()) {
+    let settings = match session_settings(parameters, admitted, doors.tls.is_some()) {
         Ok(settings) => Arc::new(Mutex::new(settings)),
         Err(error) => return Err(startup::refuse(channel, &error)),
     };
@@ -108,6 +125,7 @@ fn serve_session(
     })));
     let identity = Identity {
         user: parameters.user.clone(),
+        named: admitted.named,
         database: parameters.database.clone(),
         pid: membership.pid,
     };
@@ -229,9 +247,19 @@ fn no_entry(parameters: &StartupParameters, peer: SocketAddr) -> SqlError {
     SqlError::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
 }
 
-fn session_settings(parameters: &StartupParameters, tls: bool) -> Result<Settings, SqlError> {
+fn session_settings(
+    parameters: &StartupParameters,
+    admitted: &Admitted,
+    tls: bool,
+) -> Result<Settings, SqlError> {
     let mut settings = Settings::new(&parameters.user);
     settings.set_server("ssl", if tls { "on" } else { "off" });
+    for (name, value) in &admitted.settings {
+        // A role must be able to come in and mend what was set for it.
+        if let Err(error) = settings.set_default(name, value) {
+            tracing::warn!(%error, user = parameters.user, name, "a setting of a role does not hold");
+        }
+    }
     for (name, value) in &parameters.settings {
         settings.set_default(name, value)?;
     }

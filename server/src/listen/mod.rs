@@ -12,10 +12,12 @@
 //! - [`frontend`](crate::wire::frontend)'s limits on every message.
 
 mod accept;
+mod authentication;
 mod channel;
 mod connection;
 pub mod startup;
 mod tls;
 
 pub use accept::{Doors, ListenError, Listener, Plaintext};
+pub use authentication::Authentication;
 pub use tls::{Tls, TlsError, TlsFiles};

@@ -5,6 +5,8 @@
 pub struct Identity {
     /// User name from the startup packet.
     pub user: String,
+    /// Whether that is a role: without credentials any name will do, and stands for the bootstrap superuser.
+    pub named: bool,
     /// Database name from the startup packet.
     pub database: String,
     /// Process id told to the client; unique among the sessions of a node.

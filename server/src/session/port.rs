@@ -21,6 +21,8 @@ pub struct Environment {
     pub search_path: Vec<String>,
     /// Current user.
     pub user: String,
+    /// Session user.
+    pub session_user: String,
     /// Database name.
     pub database: String,
     /// How values are read and written.

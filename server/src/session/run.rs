@@ -71,7 +71,9 @@ impl<E: Engine> Session<E> {
                 }
                 let outcome = self.engine.change_schema(statement, parameters)?;
                 for notice in &outcome.notices {
-                    self.tell(Severity::Notice, notice);
+                    let warns = notice.state == SqlState::WARNING;
+                    let severity = if warns { Severity::Warning } else { Severity::Notice };
+                    self.tell(severity, notice);
                 }
                 Ok(Ran::Done(outcome.tag))
             }

@@ -544,9 +544,11 @@ fn lock(settings: &Mutex<Settings>) -> MutexGuard<'_, Settings> {
 }
 
 fn environment(settings: &Settings, identity: &Identity) -> Environment {
+    let (session_user, user) = settings.users(&identity.user);
     Environment {
-        search_path: settings.search_path(&identity.user),
-        user: identity.user.clone(),
+        search_path: settings.search_path(&user),
+        user,
+        session_user,
         database: identity.database.clone(),
         format: Arc::clone(settings.format()),
         pid: identity.pid,

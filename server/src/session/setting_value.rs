@@ -3,6 +3,7 @@
 //! Source: PostgreSQL manual, `config-setting` (units, booleans, enums) and the pages of the settings named.
 
 use trellis_sqlcompat::builtin::SettingRow;
+use trellis_sqlcompat::schema::password::PasswordEncryption;
 use trellis_sqlcompat::settings::{
     ByteaOutput, DateOrder, DateStyle, FormatSettings, IntervalStyle, TimeZoneSetting,
 };
@@ -131,6 +132,11 @@ pub(super) fn format_settings(raw: &dyn Fn(&str) -> String) -> FormatSettings {
         },
         standard_conforming_strings: raw("standard_conforming_strings") == "on",
         check_function_bodies: raw("check_function_bodies") == "on",
+        password_encryption: if raw("password_encryption") == "md5" {
+            PasswordEncryption::Md5
+        } else {
+            PasswordEncryption::Scram
+        },
     }
 }
 

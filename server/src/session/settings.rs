@@ -20,6 +20,7 @@ use trellis_sqlcompat::{SqlError, SqlState};
 use super::session::isolation_level;
 use super::setting_value;
 use trellis_sqlcompat::plan::IsolationLevel;
+use trellis_sqlcompat::schema::Catalog;
 
 /// Settings whose changes are told to the client (`ParameterStatus`), in PostgreSQL's order and spelling.
 pub const REPORTED: [&str; 13] = [
@@ -90,6 +91,7 @@ pub struct Settings {
     generation: u64,
     reported_generation: u64,
     limits: Limits,
+    catalog: Arc<Catalog>,
 }
 
 impl Settings {
@@ -104,6 +106,7 @@ impl Settings {
             generation: 0,
             reported_generation: 0,
             limits: Limits::default(),
+            catalog: Arc::default(),
         };
         settings.refresh();
         settings.reported = settings.current_reported();
@@ -123,6 +126,12 @@ impl Settings {
     pub fn set_default(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
         let row = find(name)?;
         let key = key(name);
+        if ["role", "session_authorization"].contains(&key.as_str()) {
+            return Err(SqlError::unsupported(format!("setting \"{name}\" at the start")));
+        }
+        if row.is_some_and(|row| ["internal", "postmaster", "sighup"].contains(&row.context)) {
+            check_settable(name, row)?;
+        }
         let current = self.raw(name).unwrap_or_default();
         let value = setting_value::parse(&key, row, &[value.to_owned()], &current)?;
         self.defaults.insert(key, value);
@@ -143,12 +152,9 @@ impl Settings {
     ) -> Result<(), SqlError> {
         let row = find(name)?;
         check_settable(name, row)?;
-        check_identity(
-            name,
-            value,
-            &self.default_of("session_authorization", None).unwrap_or_default(),
-        )?;
+        self.check_identity(name, value)?;
         let key = key(name);
+        let identity = key == "session_authorization";
         let value = match value {
             Some(values) => {
                 let current = self.raw(name).unwrap_or_default();
@@ -175,8 +181,55 @@ impl Settings {
                 self.layers.local.insert(key, value);
             }
         }
+        if identity {
+            // The role that was taken went with the session's.
+            self.layers.local.remove("role");
+            self.layers.session.remove("role");
+        }
         self.refresh();
         Ok(())
+    }
+
+    /// Lets `SET ROLE` know which roles there are.
+    pub fn know_roles(&mut self, catalog: Arc<Catalog>) {
+        self.catalog = catalog;
+    }
+
+    /// The session user and the current user of a session that `authenticated` began.
+    #[must_use]
+    pub fn users(&self, authenticated: &str) -> (String, String) {
+        let session_user =
+            self.raw("session_authorization").unwrap_or_else(|_| authenticated.to_owned());
+        let role = self.raw("role").ok().filter(|role| role != "none");
+        let user = role.unwrap_or_else(|| session_user.clone());
+        (session_user, user)
+    }
+
+    /// Whether a role may be taken, and what is said of OIDs in tables.
+    ///
+    /// # Errors
+    /// 22023 for a role that is none, 0A000 for one that is no superuser and for `default_with_oids`.
+    fn check_identity(&self, name: &str, value: Option<&[String]>) -> Result<(), SqlError> {
+        let Some([value]) = value else { return Ok(()) };
+        match key(name).as_str() {
+            "role" if value != "none" => {}
+            "session_authorization" => {}
+            "default_with_oids" if setting_value::parse_bool(value) == Some(true) => {
+                let message = "tables declared WITH OIDS are not supported";
+                return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+            }
+            _ => return Ok(()),
+        }
+        let roles = &self.catalog.roles;
+        let own = self.default_of("session_authorization", None).unwrap_or_default();
+        match roles.oid(value) {
+            Some(oid) => roles.check_session(oid),
+            None if *value == own => Ok(()),
+            None => {
+                let message = format!("role \"{value}\" does not exist");
+                Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+            }
+        }
     }
 
     /// Sets `name` from one text, as `set_config` does: lists are split here.
@@ -395,25 +448,6 @@ fn find(name: &str) -> Result<Option<&'static SettingRow>, SqlError> {
     Err(SqlError::new(SqlState::INVALID_NAME, message).with_detail(
         "Custom parameter names must be two or more simple identifiers separated by dots.",
     ))
-}
-
-/// The session is who it is: there is one role to be, and tables have no OIDs.
-///
-/// # Errors
-/// 22023 for another role, 0A000 for `default_with_oids`.
-fn check_identity(name: &str, value: Option<&[String]>, user: &str) -> Result<(), SqlError> {
-    let Some([value]) = value else { return Ok(()) };
-    match key(name).as_str() {
-        "role" if value != "none" && value != user => {}
-        "session_authorization" if value != user => {}
-        "default_with_oids" if setting_value::parse_bool(value) == Some(true) => {
-            let message = "tables declared WITH OIDS are not supported";
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
-        }
-        _ => return Ok(()),
-    }
-    let message = format!("role \"{value}\" does not exist");
-    Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
 }
 
 fn unknown(name: &str) -> SqlError {

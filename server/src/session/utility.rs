@@ -142,7 +142,11 @@ impl<E: Engine> Session<E> {
         }
         self.begin_statement();
         let scope = if local { Scope::Transaction } else { Scope::Session };
-        self.settings().set(name, value, scope)?;
+        let catalog = self.engine.catalog();
+        let mut settings = self.settings();
+        settings.know_roles(catalog);
+        settings.set(name, value, scope)?;
+        drop(settings);
         done("SET")
     }
 

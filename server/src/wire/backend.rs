@@ -97,6 +97,24 @@ impl Outbox {
         self.put(&PgWireBackendMessage::Authentication(Authentication::Ok));
     }
 
+    /// `AuthenticationSASL`: the mechanisms that are offered.
+    pub fn authentication_sasl(&mut self, mechanisms: &[&str]) {
+        let mechanisms = mechanisms.iter().map(|it| (*it).to_owned()).collect();
+        self.put(&PgWireBackendMessage::Authentication(Authentication::SASL(mechanisms)));
+    }
+
+    /// `AuthenticationSASLContinue`.
+    pub fn authentication_sasl_continue(&mut self, data: String) {
+        let data = Bytes::from(data);
+        self.put(&PgWireBackendMessage::Authentication(Authentication::SASLContinue(data)));
+    }
+
+    /// `AuthenticationSASLFinal`.
+    pub fn authentication_sasl_final(&mut self, data: String) {
+        let data = Bytes::from(data);
+        self.put(&PgWireBackendMessage::Authentication(Authentication::SASLFinal(data)));
+    }
+
     /// `ParameterStatus`.
     pub fn parameter_status(&mut self, name: &str, value: &str) {
         self.put(&PgWireBackendMessage::ParameterStatus(ParameterStatus::new(

@@ -141,6 +141,28 @@ pub fn next_message(input: &mut BytesMut) -> Result<Option<FrontendMessage>, Dec
     Ok(Some(message))
 }
 
+/// Takes one message of an authentication off the front of `input`; `None` if it is not complete yet. Any other kind is
+/// refused before any of it is waited for.
+///
+/// # Errors
+/// Any [`DecodeError`]; `input` is then of no further use.
+pub fn next_password(input: &mut BytesMut) -> Result<Option<Bytes>, DecodeError> {
+    match input.first() {
+        Some(b'p') | None => Ok(next_frame(input)?.map(|(_, body)| body)),
+        Some(other) => Err(DecodeError::UnknownType(*other)),
+    }
+}
+
+/// The body of a `SASLInitialResponse`: the mechanism and what the client says first; `None` if it is malformed.
+#[must_use]
+pub fn sasl_initial_response(body: Bytes) -> Option<(String, Bytes)> {
+    let mut body = Body(body);
+    let mechanism = body.text().ok()?;
+    let data = body.parameter().ok()??;
+    body.finish().ok()?;
+    Some((mechanism, data))
+}
+
 /// Whether the next message in `input` is a `Sync`, all of it being there.
 #[must_use]
 pub fn sync_is_next(input: &[u8]) -> bool {

@@ -52,8 +52,12 @@ impl Node {
         let options = StoreOptions { site_id: Some(site(number)), ..StoreOptions::default() };
         drop(Store::open(directory.path(), options)?);
         let database = Database::open(directory.path(), Arc::new(Registry::new(10)))?;
-        let identity =
-            Identity { user: "postgres".to_owned(), database: "postgres".to_owned(), pid: 1 };
+        let identity = Identity {
+            user: "postgres".to_owned(),
+            database: "postgres".to_owned(),
+            pid: 1,
+            named: true,
+        };
         let settings = Arc::new(Mutex::new(Settings::new("postgres")));
         let mailbox = Arc::new(Mailbox::new(Box::new(|| ())));
         let cancel = Arc::new(CancelSwitch::new(&database));

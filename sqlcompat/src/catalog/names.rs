@@ -14,15 +14,13 @@ use super::tsv::Table;
 use crate::bind::resolve::{Routine, Types};
 use crate::builtin::{self, OperatorRow, quote_identifier};
 use crate::oid::Oid;
-use crate::schema::{Catalog, Relation, TEMPORARY_NAMESPACE, UserType};
+use crate::schema::{BOOTSTRAP_ROLE, Catalog, Relation, TEMPORARY_NAMESPACE, UserType};
 use crate::types::{ObjectClass, TypeNames, TypeShape};
 
 /// Parts of a qualified name.
 const NAME_PARTS_MAX: usize = 3;
 /// First OID of what a user made.
 const FIRST_USER_OID: u32 = 16384;
-/// The bootstrap superuser.
-const OWNER: Oid = Oid(10);
 
 /// A relation of PostgreSQL's own.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +139,11 @@ impl NamedCatalog {
         all.get(&self).unwrap_or(&NONE)
     }
 
+    /// All objects: OID and name.
+    pub(crate) fn all(self) -> impl Iterator<Item = (Oid, &'static str)> {
+        self.names().iter().map(|(oid, name)| (*oid, *name))
+    }
+
     /// Name of the object, if there is one.
     #[must_use]
     pub fn name(self, oid: Oid) -> Option<&'static str> {
@@ -167,6 +170,22 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn new(catalog: &'a Catalog, search_path: &'a [String]) -> Self {
         Self { catalog, search_path, user: "postgres" }
+    }
+
+    /// Name of a role; the bootstrap superuser may go by the name of the session's user.
+    #[must_use]
+    pub fn role_name(self, oid: Oid) -> Option<&'a str> {
+        match oid {
+            BOOTSTRAP_ROLE => Some(self.catalog.roles.bootstrap_name(self.user)),
+            oid => self.catalog.roles.name(oid),
+        }
+    }
+
+    /// OID of a role.
+    #[must_use]
+    pub fn role_oid(self, name: &str) -> Option<Oid> {
+        let known = self.catalog.roles.oid(name);
+        known.or_else(|| (name == self.user).then_some(BOOTSTRAP_ROLE))
     }
 
     /// The same, with `user` as the name of the bootstrap superuser.
@@ -589,8 +608,7 @@ impl TypeNames for Names<'_> {
             ObjectClass::Operator => self.operator_text(oid, false),
             ObjectClass::OperatorSignature => self.operator_text(oid, true),
             ObjectClass::Namespace => self.namespace_name(oid).map(quote_identifier),
-            ObjectClass::Role if oid == OWNER => Some(quote_identifier(self.user)),
-            ObjectClass::Role => shown(NamedCatalog::Role),
+            ObjectClass::Role => self.role_name(oid).map(quote_identifier),
             ObjectClass::Collation => shown(NamedCatalog::Collation),
             ObjectClass::TextSearchConfiguration => shown(NamedCatalog::TextSearchConfiguration),
             ObjectClass::TextSearchDictionary => shown(NamedCatalog::TextSearchDictionary),
@@ -612,8 +630,7 @@ impl TypeNames for Names<'_> {
             ObjectClass::Function | ObjectClass::FunctionSignature => self.function_oid(name),
             ObjectClass::Operator | ObjectClass::OperatorSignature => self.operator_oid(name),
             ObjectClass::Namespace => self.namespace_oid(&single()?),
-            ObjectClass::Role if single()? == self.user => Some(OWNER),
-            ObjectClass::Role => NamedCatalog::Role.oid(&single()?).filter(|it| *it != OWNER),
+            ObjectClass::Role => self.role_oid(&single()?),
             ObjectClass::Collation => named(NamedCatalog::Collation),
             ObjectClass::TextSearchConfiguration => named(NamedCatalog::TextSearchConfiguration),
             ObjectClass::TextSearchDictionary => named(NamedCatalog::TextSearchDictionary),

@@ -201,7 +201,7 @@ fn set_bit(call: &Call) -> Answer {
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Base64 with a line feed after every 76 characters (RFC 2045), as `encode` writes it.
-fn to_base64(bytes: &[u8]) -> String {
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
     let mut out = String::new();
     for (index, chunk) in bytes.chunks(3).enumerate() {
         if index > 0 && index % 19 == 0 {
@@ -221,7 +221,7 @@ fn to_base64(bytes: &[u8]) -> String {
     out
 }
 
-fn from_base64(value: &str) -> Result<Vec<u8>, SqlError> {
+pub(crate) fn from_base64(value: &str) -> Result<Vec<u8>, SqlError> {
     let bad = |c: char| {
         failure::invalid_parameter(format!(
             "invalid symbol \"{c}\" found while decoding base64 sequence"

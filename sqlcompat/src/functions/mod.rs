@@ -37,7 +37,7 @@ mod binary;
 mod bit_string;
 mod cast;
 mod collect;
-mod compare;
+pub(crate) mod compare;
 mod datetime;
 mod encoding;
 mod encoding_tables;

@@ -1,10 +1,11 @@
 //! `has_*_privilege`, `pg_has_role`, `acldefault`.
 //!
-//! The session's user is the bootstrap superuser and may do everything; PostgreSQL's predefined roles may do nothing. What
-//! is asked about must exist all the same, by the rules of PostgreSQL: an unknown name is an error, an unknown OID is NULL.
+//! Superusers may do everything, an owner everything with what is its own, and nobody else anything, as long as privileges
+//! cannot be granted. What is asked about must exist all the same, by the rules of PostgreSQL: an unknown name is an error,
+//! an unknown OID is NULL.
 
 use super::call::boolean;
-use super::system_visibility::{OWNER, relation_argument, role_name, role_oid, with_names};
+use super::system_visibility::{relation_argument, role_name, role_oid, with_names};
 use super::{Call, ScalarFunction};
 use crate::catalog::{identifiers, json_array};
 use crate::datum::{Datum, DatumRef};
@@ -142,22 +143,27 @@ pub(crate) const FUNCTIONS: &[&[ScalarFunction]] = &[
     ],
 ];
 
-/// Whether the role of an argument is the superuser.
-fn is_superuser(call: &Call, index: usize) -> Result<bool, SqlError> {
+/// The role that an argument names, by name or by OID; `None` for `public`.
+///
+/// # Errors
+/// 42704 for a name that is none.
+fn role_argument(call: &Call, index: usize) -> Result<Option<Oid>, SqlError> {
     if let DatumRef::Integer(_) = call.datum(index) {
-        return Ok(call.oid(index)? == OWNER);
+        return call.oid(index).map(Some);
     }
     let name = call.text(index)?;
     if name == "public" {
-        return Ok(false);
+        return Ok(None);
     }
-    match role_oid(call, name) {
-        Some(oid) => Ok(oid == OWNER),
-        None => Err(SqlError::new(
-            SqlState::UNDEFINED_OBJECT,
-            format!("role \"{name}\" does not exist"),
-        )),
-    }
+    role_oid(call, name).map(Some).ok_or_else(|| {
+        SqlError::new(SqlState::UNDEFINED_OBJECT, format!("role \"{name}\" does not exist"))
+    })
+}
+
+/// Whether the role of an argument is a superuser.
+fn is_superuser(call: &Call, index: usize) -> Result<bool, SqlError> {
+    let role = role_argument(call, index)?;
+    Ok(role.is_some_and(|role| call.session.state().catalog.roles.is_superuser(role)))
 }
 
 /// Every privilege in the list must be one of `known`, with or without its grant option.
@@ -273,13 +279,25 @@ fn column_privilege(call: &Call, with_role: bool) -> Result<Datum, SqlError> {
     Ok(boolean(allowed))
 }
 
-/// Membership: the superuser is a member of every role, any other role of itself alone.
+/// Membership in a role: by itself (`MEMBER`), or with its privileges (`USAGE`).
 fn has_role(call: &Call, with_role: bool) -> Result<Datum, SqlError> {
     let at = usize::from(with_role);
-    let member_of_all = !with_role || is_superuser(call, 0)?;
-    is_superuser(call, at)?;
-    check_privileges(call.text(at + 1)?, &["USAGE", "MEMBER"])?;
-    Ok(boolean(member_of_all || call.datum(0) == call.datum(at)))
+    let state = call.session.state();
+    let roles = &state.catalog.roles;
+    let member = if with_role { role_argument(call, 0)? } else { Some(roles.acting(&state.user)) };
+    let role = role_argument(call, at)?;
+    let kinds = call.text(at + 1)?;
+    check_privileges(kinds, &["USAGE", "MEMBER"])?;
+    let Some((member, role)) = member.zip(role) else { return Ok(boolean(false)) };
+    let has = |kind: &str| {
+        let upper = kind.trim().to_ascii_uppercase();
+        match upper.split_once(" WITH ") {
+            Some(_) => roles.is_admin(member, role),
+            None if upper == "USAGE" => roles.has_privileges_of(member, role),
+            None => roles.is_member(member, role),
+        }
+    };
+    Ok(boolean(kinds.split(',').any(has)))
 }
 
 /// The privileges that an object has while nobody granted or revoked any: the owner's, and PUBLIC's.

@@ -173,24 +173,14 @@ fn to_regnamespace(call: &Call) -> Result<Datum, SqlError> {
     Ok(with_names(call, |names| names.namespace_oid(&name)).map_or(Datum::Null, oid_datum))
 }
 
-/// OID of the bootstrap superuser.
-pub(super) const OWNER: Oid = Oid(10);
-
-/// OID of a role: the session's user is the bootstrap superuser, the others are PostgreSQL's predefined ones.
+/// OID of a role.
 pub(super) fn role_oid(call: &Call, name: &str) -> Option<Oid> {
-    let state = call.session.state();
-    if name == state.session_user || name == state.user {
-        return Some(OWNER);
-    }
-    NamedCatalog::Role.oid(name).filter(|it| *it != OWNER)
+    with_names(call, |names| names.role_oid(name))
 }
 
 /// Name of a role.
 pub(super) fn role_name(call: &Call, oid: Oid) -> Option<String> {
-    match oid {
-        OWNER => Some(call.session.state().session_user.clone()),
-        oid => NamedCatalog::Role.name(oid).map(str::to_owned),
-    }
+    with_names(call, |names| names.role_name(oid).map(str::to_owned))
 }
 
 fn current_schema(call: &Call) -> Result<Datum, SqlError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::definition::OnCommit;
 use super::function::Function;
+use super::role::Roles;
 use super::row::{ObjectId, SchemaRow};
 use super::seen::Seen;
 use super::stored_text::StoredText;
@@ -35,6 +36,10 @@ pub struct Catalog {
     pub relation_names: BTreeMap<(Oid, String), Oid>,
     /// OID of an index (a constraint's too) to OID of its table.
     pub index_tables: BTreeMap<Oid, Oid>,
+    /// Roles, and who is a member of which.
+    pub roles: Roles,
+    /// OIDs of objects to those of their owners, where these are not the bootstrap superuser.
+    pub owners: BTreeMap<Oid, Oid>,
     /// Objects that are there but cannot be carried out, and are left out of all others maps.
     pub unusable: BTreeMap<ObjectId, Unusable>,
     /// The rows that all of this was linked from, dropped ones too: what DDL edits.

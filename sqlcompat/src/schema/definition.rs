@@ -535,3 +535,88 @@ pub(super) struct CommentDefinition {
     #[serde(flatten)]
     pub(super) other: Other,
 }
+
+/// A role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct RoleDefinition {
+    /// SUPERUSER.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) superuser: bool,
+    /// CREATEDB.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) create_database: bool,
+    /// CREATEROLE.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) create_role: bool,
+    /// INHERIT.
+    pub(super) inherit: bool,
+    /// LOGIN.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) login: bool,
+    /// REPLICATION.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) replication: bool,
+    /// BYPASSRLS.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) bypass_row_security: bool,
+    /// CONNECTION LIMIT; -1 for none.
+    pub(super) connection_limit: i32,
+    /// What is kept of the password: never the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) password: Option<String>,
+    /// VALID UNTIL, microseconds since 2000-01-01 UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) valid_until: Option<i64>,
+    /// Settings of its sessions, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) settings: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
+impl Default for RoleDefinition {
+    fn default() -> Self {
+        Self {
+            superuser: false,
+            create_database: false,
+            create_role: false,
+            inherit: true,
+            login: false,
+            replication: false,
+            bypass_row_security: false,
+            connection_limit: -1,
+            password: None,
+            valid_until: None,
+            settings: BTreeMap::new(),
+            other: Other::new(),
+        }
+    }
+}
+
+/// Membership in a role.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct MembershipDefinition {
+    /// Id of the member.
+    pub(super) member: i64,
+    /// WITH ADMIN OPTION.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) admin: bool,
+    /// Id of who granted it; absent for the bootstrap superuser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) grantor: Option<i64>,
+    #[serde(flatten)]
+    pub(super) other: Other,
+}
+
+/// The owner, a member of the definitions of all objects that have one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Ownership {
+    /// Id of the role; absent for the bootstrap superuser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<i64>,
+    #[serde(flatten)]
+    pub(super) other: Other,
+}

@@ -12,6 +12,7 @@
 //! 5. OIDs are 16384 plus 30 bits of a hash of the id; a collision moves the larger id on to the next free number.
 
 mod functions;
+mod roles;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +77,7 @@ impl Catalog {
         linker.views();
         linker.functions();
         linker.comments();
+        linker.roles();
         linker.catalog
     }
 

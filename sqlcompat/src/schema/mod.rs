@@ -15,6 +15,7 @@
 //! - `function`: functions, which are bodies to be expanded where they are called.
 //! - `stored_text`: the text of a view, whose names mean the same for good; `seen`: the columns that it was written for;
 //!   `marked_text`: the same for texts of expressions.
+//! - `role`: roles and membership; `password`: what is kept of a password.
 //! - `physical`: SQLite names.
 //! - `statement`: [`SchemaStatement`], DDL from binding to [`SchemaChange`]; `change`: what each statement changes.
 //! - `materialize`: from one catalog to another in SQLite DDL; `table_sql`: SQLite's text of a table; `storage`: of a type.
@@ -28,7 +29,9 @@ mod link;
 mod lookup;
 mod marked_text;
 mod materialize;
+pub mod password;
 pub mod physical;
+mod role;
 mod row;
 mod seen;
 mod statement;
@@ -49,6 +52,7 @@ pub use function::{Function, Parameter};
 pub use link::{PUBLIC_NAMESPACE, TEMPORARY_NAMESPACE};
 pub use lookup::{Relation, StoreTable};
 pub use materialize::{Conversion, TableStep, UniqueIndex, materialize};
+pub use role::{BOOTSTRAP_ROLE, BOOTSTRAP_ROLE_NAME, Membership, Role, Roles};
 pub use row::{ObjectId, ObjectKind, SCHEMA_TABLE, SchemaRow};
 pub use seen::{Seen, SeenColumns};
 pub use statement::{

@@ -59,11 +59,17 @@ pub enum ObjectKind {
     Function,
     /// A comment; its parent is the object commented on.
     Comment,
+    /// A role.
+    Role,
+    /// Membership in a role; its parent is the role, its name the member's id.
+    Membership,
 }
 
 impl ObjectKind {
     /// All kinds, parents before what they contain.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
+        Self::Role,
+        Self::Membership,
         Self::Namespace,
         Self::Type,
         Self::Sequence,
@@ -75,6 +81,24 @@ impl ObjectKind {
         Self::Function,
         Self::Comment,
     ];
+
+    /// Whether objects of this kind have an owner of their own.
+    pub(super) fn is_owned(self) -> bool {
+        match self {
+            Self::Namespace
+            | Self::Table
+            | Self::View
+            | Self::Sequence
+            | Self::Type
+            | Self::Function => true,
+            Self::Column
+            | Self::Constraint
+            | Self::Index
+            | Self::Comment
+            | Self::Role
+            | Self::Membership => false,
+        }
+    }
 
     /// The kind as it stands in `trellis_schema.kind`.
     #[must_use]
@@ -90,6 +114,8 @@ impl ObjectKind {
             Self::Type => "type",
             Self::Function => "function",
             Self::Comment => "comment",
+            Self::Role => "role",
+            Self::Membership => "membership",
         }
     }
 

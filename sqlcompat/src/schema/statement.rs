@@ -172,6 +172,7 @@ impl SchemaStatement {
             DdlStatement::AlterRoutine(routine, _) => {
                 format!("ALTER {}", routine.kind.noun().to_uppercase())
             }
+            DdlStatement::Role(_) => "ROLE".to_owned(),
             DdlStatement::Drop { kind, .. } => format!("DROP {}", kind.tag()),
             DdlStatement::DropAbsent { tag, .. } => tag.clone(),
             DdlStatement::AlterTable(ast) => format!("ALTER {}", ast.kind.tag()),

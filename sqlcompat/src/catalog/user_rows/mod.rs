@@ -15,6 +15,7 @@ mod functions;
 mod identifiers;
 mod indexes;
 mod relations;
+mod roles;
 mod types;
 
 use std::collections::BTreeSet;
@@ -57,7 +58,8 @@ pub(super) fn insert(
     indexes::insert(connection, catalog)?;
     constraints::insert(connection, catalog)?;
     functions::insert(connection, catalog)?;
-    comments::insert(connection, catalog)
+    comments::insert(connection, catalog)?;
+    roles::insert(connection, catalog)
 }
 
 fn insert_database(connection: &Connection, options: &ImageOptions) -> rusqlite::Result<()> {

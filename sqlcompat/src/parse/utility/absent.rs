@@ -29,7 +29,7 @@ enum Naming {
 }
 
 /// Words after `DROP`, what messages call the kind, and how its objects are named.
-const KINDS: [(&str, &str, Naming); 27] = [
+const KINDS: [(&str, &str, Naming); 24] = [
     ("aggregate", "aggregate", Naming::Routine),
     ("trigger", "trigger", Naming::OnRelation),
     ("rule", "rule", Naming::OnRelation),
@@ -53,9 +53,6 @@ const KINDS: [(&str, &str, Naming); 27] = [
     ("publication", "publication", Naming::Plain),
     ("subscription", "subscription", Naming::Plain),
     ("tablespace", "tablespace", Naming::Plain),
-    ("role", "role", Naming::Plain),
-    ("user", "role", Naming::Plain),
-    ("group", "role", Naming::Plain),
     ("database", "database", Naming::Plain),
 ];
 
@@ -108,7 +105,6 @@ pub(super) fn drop_absent(cursor: &mut Cursor<'_>) -> Result<Option<UtilityAst>,
     cursor.cascade();
     let tag = format!("DROP {}", words.to_uppercase());
     let tag = match tag.as_str() {
-        "DROP USER" | "DROP GROUP" => "DROP ROLE".to_owned(),
         "DROP PROCEDURAL LANGUAGE" => "DROP LANGUAGE".to_owned(),
         _ => tag,
     };

@@ -10,7 +10,7 @@ use super::ast::{
 use super::cursor::Cursor;
 use super::storage_options::storage_options;
 use super::type_name::TypeName;
-use super::{UtilityAst, define, function, table, unsupported};
+use super::{UtilityAst, define, function, role, table, unsupported};
 use crate::error::{SqlError, SqlState};
 
 type Parsed = Result<UtilityAst, SqlError>;
@@ -28,7 +28,10 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parsed {
         let words = ["system", "default privileges", "large object"];
         return match cursor.one_of(&words).and_then(|found| words.get(found)) {
             Some(what) => unsupported(&format!("ALTER {}", what.to_uppercase())),
-            None => define::refused(cursor, "ALTER"),
+            None => match role::alter(cursor)? {
+                Some(statement) => Ok(statement),
+                None => define::refused(cursor, "ALTER"),
+            },
         };
     };
     let if_exists = cursor.if_exists();

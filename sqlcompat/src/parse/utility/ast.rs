@@ -1,5 +1,6 @@
 //! What the DDL productions yield: names unresolved, expressions and queries as text.
 
+use super::role::RoleStatement;
 use super::type_name::TypeName;
 use crate::builtin::{Volatility, quote_identifier};
 use crate::error::SqlState;
@@ -112,6 +113,8 @@ pub enum DdlStatement {
     },
     /// `ALTER FUNCTION`, `ALTER PROCEDURE`, `ALTER ROUTINE`.
     AlterRoutine(RoutineReference, AlterRoutine),
+    /// Roles, membership, ownership.
+    Role(RoleStatement),
     /// `DROP`.
     Drop {
         /// What kind of object.

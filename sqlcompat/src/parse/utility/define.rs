@@ -9,7 +9,7 @@ use super::ast::{
 use super::cursor::Cursor;
 use super::storage_options::with_options;
 use super::type_name::TypeName;
-use super::{UtilityAst, function, table, unsupported, view};
+use super::{UtilityAst, function, role, table, unsupported, view};
 use crate::error::{SqlError, SqlState};
 use crate::schema::OnCommit;
 
@@ -20,7 +20,7 @@ fn ddl(statement: DdlStatement) -> Parsed {
 }
 
 /// What `CREATE` may create that Trellis refuses.
-const UNSUPPORTED: [&str; 23] = [
+const UNSUPPORTED: [&str; 21] = [
     "trigger",
     "constraint trigger",
     "event trigger",
@@ -32,9 +32,7 @@ const UNSUPPORTED: [&str; 23] = [
     "publication",
     "subscription",
     "policy",
-    "role",
-    "user",
-    "group",
+    "user mapping",
     "database",
     "tablespace",
     "collation",
@@ -101,7 +99,10 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed {
             let kind = if found == 11 { RoutineKind::Function } else { RoutineKind::Procedure };
             function::create_function(cursor, kind, or_replace)
         }
-        None => refused(cursor, "CREATE"),
+        None => match role::create(cursor)? {
+            Some(statement) => Ok(statement),
+            None => refused(cursor, "CREATE"),
+        },
     }
 }
 
@@ -503,6 +504,9 @@ pub(super) fn object_kind(cursor: &mut Cursor<'_>) -> Option<DropKind> {
 pub(super) fn drop_statement(cursor: &mut Cursor<'_>) -> Parsed {
     if let Some(kind) = function::routine_kind(cursor) {
         return function::drop_routines(cursor, kind);
+    }
+    if let Some(statement) = role::drop_role(cursor)? {
+        return Ok(statement);
     }
     if let Some(absent) = super::absent::drop_absent(cursor)? {
         return Ok(absent);

@@ -10,6 +10,7 @@
 //! - `ast`: what the DDL productions yield; `type_name`: type names.
 //! - `session`, `cursors`, `copy`: statements about the session; `table`, `define`, `alter`, `comment`,
 //!   `function`, `view`, `storage_options`, `absent`: DDL.
+//! - `role`: roles, membership, ownership.
 //! - `maintenance`: `VACUUM` and its kin, with `maintained`: what they are about.
 //! - `plan`, `plan_copy`: session statements to plans.
 
@@ -28,6 +29,7 @@ mod maintained;
 mod maintenance;
 mod plan;
 mod plan_copy;
+mod role;
 mod session;
 mod storage_options;
 mod table;
@@ -48,6 +50,7 @@ pub use ast::{
 pub use copy::{CopyAst, CopySource};
 pub use maintenance::{Maintenance, MaintenanceCommand};
 pub use plan::plan;
+pub use role::{RoleAttribute, RoleOption, RoleStatement, StoredSetting};
 pub use type_name::TypeName;
 
 use crate::error::SqlError;
@@ -194,9 +197,9 @@ fn production(word: &str) -> Option<Production> {
         "refresh" => view::refresh,
         "do" => block::block,
         "call" => function::call,
-        "grant" => |_| unsupported("GRANT"),
-        "revoke" => |_| unsupported("REVOKE"),
-        "reassign" => |_| unsupported("REASSIGN OWNED"),
+        "grant" => role::grant,
+        "revoke" => role::revoke,
+        "reassign" => role::reassign,
         "security" => |_| unsupported("SECURITY LABEL"),
         "import" => |_| unsupported("IMPORT FOREIGN SCHEMA"),
         "load" => |_| unsupported("LOAD"),

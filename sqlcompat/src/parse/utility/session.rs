@@ -220,7 +220,7 @@ fn set_constraints(cursor: &mut Cursor<'_>) -> Parsed {
 }
 
 /// The setting that `SHOW` or `RESET` names; `None` for `ALL`.
-fn shown_setting(cursor: &mut Cursor<'_>) -> Result<Option<String>, SqlError> {
+pub(super) fn shown_setting(cursor: &mut Cursor<'_>) -> Result<Option<String>, SqlError> {
     let special = ["all", "time zone", "transaction isolation level", "session authorization"];
     match cursor.one_of(&special) {
         Some(0) => Ok(None),

@@ -52,21 +52,18 @@ impl Edit<'_> {
         change: &AlterObject,
     ) -> Result<(), SqlError> {
         match change {
-            AlterObject::Owner(role) => self.check_role(role),
+            AlterObject::Owner(role) => {
+                let role = self.role_oid(role)?;
+                for sequence in self.owned_sequences(id) {
+                    self.set_owner(sequence, role);
+                }
+                self.set_owner(id, role);
+                self.relink();
+                Ok(())
+            }
             AlterObject::Rename(name) => self.rename_object(kind, id, name),
             AlterObject::SetSchema(schema) => self.move_object(kind, id, schema),
         }
-    }
-
-    /// There is one role per session: ownership by it is what is so anyway.
-    pub(super) fn check_role(&self, role: &str) -> Result<(), SqlError> {
-        let known = ["current_user", "session_user", "current_role"].contains(&role)
-            || role == self.statement.user;
-        if known {
-            return Ok(());
-        }
-        let message = format!("role \"{role}\" does not exist");
-        Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
     }
 
     /// The schema that an object lies in; for an index, its table's.

@@ -123,7 +123,14 @@ impl<'a> Edit<'a> {
         definition: &D,
     ) -> ObjectId {
         let id = self.new_id(kind, parent, identity);
-        let definition = definition::write(definition);
+        let mut definition = definition::write(definition);
+        if kind.is_owned()
+            && let Some(owner) = self.owner_to_be()
+        {
+            let mut owned: definition::Ownership = definition::read(&definition);
+            owned.owner = Some(owner);
+            definition = definition::write(&owned);
+        }
         self.put(SchemaRow { id, kind, parent, name: name.to_owned(), definition, dropped: false });
         id
     }
@@ -170,6 +177,10 @@ impl<'a> Edit<'a> {
 
     pub(super) fn notice(&mut self, state: SqlState, message: String) {
         self.change.notices.push(SchemaNotice { state, message, detail: None });
+    }
+
+    pub(super) fn warning(&mut self, message: String) {
+        self.notice(SqlState::WARNING, message);
     }
 
     pub(super) fn plain_notice(&mut self, message: String, detail: Option<String>) {

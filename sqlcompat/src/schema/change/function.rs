@@ -373,7 +373,12 @@ impl Edit<'_> {
     ) -> Result<(), SqlError> {
         let function = self.routine(reference)?.clone();
         match change {
-            AlterRoutine::Object(AlterObject::Owner(role)) => self.check_role(role),
+            AlterRoutine::Object(AlterObject::Owner(role)) => {
+                let role = self.role_oid(role)?;
+                self.set_owner(function.id, role);
+                self.relink();
+                Ok(())
+            }
             AlterRoutine::Object(AlterObject::Rename(name)) => {
                 self.claim_function(function.namespace, name, &function.arguments)?;
                 self.rename(function.id, None, name);

@@ -8,6 +8,7 @@
 //! - `edit`: the state of an edit and its lookups; `names`: names for what has none; `expression`: binding of texts.
 //! - `create_table`, `column`, `constraint`, `index`, `sequence`, `types`, `view`, `view_options`: making and changing objects.
 //! - `function` with `function_parameters`: functions and procedures.
+//! - `role`: roles, membership, owners.
 //! - `absent`: DROP of what there is none of.
 //! - `alter_table`, `alter_column`, `alter_object`, `table_property` with `storage_option`: `ALTER`; `drop`: `DROP` and dependencies; `comment`.
 
@@ -30,6 +31,7 @@ mod index;
 mod names;
 mod operator_class;
 mod range_type;
+mod role;
 mod sequence;
 mod storage_option;
 mod table_property;
@@ -108,6 +110,7 @@ fn change(edit: &mut Edit<'_>, ddl: &DdlStatement) -> Result<String, SqlError> {
             edit.alter_routine(routine, change)?;
             format!("ALTER {}", routine.kind.noun().to_uppercase())
         }
+        DdlStatement::Role(statement) => edit.role_statement(statement)?.to_owned(),
         DdlStatement::Drop { kind, names, if_exists, cascade, concurrently: _ } => {
             edit.drop_objects(*kind, names, *if_exists, *cascade)?;
             format!("DROP {}", kind.tag())
@@ -177,9 +180,7 @@ impl Edit<'_> {
         owner: Option<&str>,
         if_not_exists: bool,
     ) -> Result<(), SqlError> {
-        if let Some(owner) = owner {
-            self.check_role(owner)?;
-        }
+        let owner = owner.map(|owner| self.role_oid(owner)).transpose()?;
         if name.starts_with("pg_") {
             let message = format!("unacceptable schema name \"{name}\"");
             let detail = "The prefix \"pg_\" is reserved for system schemas.";
@@ -200,7 +201,10 @@ impl Edit<'_> {
             return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, message));
         }
         let (kind, parent) = (super::ObjectKind::Namespace, super::ObjectId(0));
-        self.create(kind, parent, name, &serde_json::Map::new());
+        let id = self.create(kind, parent, name, &serde_json::Map::new());
+        if let Some(owner) = owner {
+            self.set_owner(id, owner);
+        }
         Ok(())
     }
 
