@@ -30,7 +30,9 @@ fn impossible_arguments_are_refused_with_a_reason() -> Result<()> {
     let data = data.to_str().context("not a text path")?;
     let start = ["start", "--data-dir", data];
     let with = |more: &[&'static str]| [&start[..], more].concat();
-    assert_refused(&with(&["--listen", "0.0.0.0:0"]), "authentication")?;
+    assert_refused(&with(&["--listen", "0.0.0.0:0"]), "--tls-cert")?;
+    let trusting = ["--listen", "0.0.0.0:0", "--plaintext", "allow", "--auth", "trust"];
+    assert_refused(&with(&trusting), "authentication")?;
     assert_refused(&with(&["--listen", "127.0.0.1:0", "--gossip", "0.0.0.0:0"]), "authentication")?;
     assert_refused(&with(&["--listen", "nonsense"]), "nonsense")?;
     assert_refused(&with(&["--nonsense"]), "--nonsense")?;
