@@ -9,7 +9,6 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use trellis_sqlcompat::schema::password::ScramVerifier;
-use trellis_sqlcompat::schema::{BOOTSTRAP_ROLE, Catalog};
 
 use super::authentication::Authentication;
 use super::connection;
@@ -40,7 +39,7 @@ pub struct Doors {
     pub plaintext: Plaintext,
     /// How clients prove who they are.
     pub authentication: Authentication,
-    /// What verifiers for roles without a password are made of, while no superuser has one.
+    /// What verifiers for roles without a password are made of: random numbers of this process.
     pub mock_secret: [u8; 32],
     /// The database behind the doors.
     pub database: Arc<Database>,
@@ -49,12 +48,12 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// A verifier for a role that has none. All nodes derive it from the superuser's, so that they do not tell it apart.
-    pub(super) fn mock_verifier(&self, catalog: &Catalog, role: &str) -> ScramVerifier {
-        let superuser = catalog.roles.by_oid.get(&BOOTSTRAP_ROLE);
-        let password = superuser.and_then(|role| role.password.as_deref());
-        let shared = password.and_then(ScramVerifier::parse).map(|verifier| verifier.server_key);
-        ScramVerifier::mock(role, shared.as_deref().unwrap_or(&self.mock_secret))
+    /// A verifier for a role that has none.
+    ///
+    /// Nothing that it is made of comes from a password: its salt is shown to whoever asks, and what comes from a password
+    /// could be tried against it. So it is another one on each node and after each start.
+    pub(super) fn mock_verifier(&self, role: &str) -> ScramVerifier {
+        ScramVerifier::mock(role, &self.mock_secret)
     }
 }
 

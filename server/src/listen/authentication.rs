@@ -140,7 +140,7 @@ fn prove_password(
 ) -> Result<Result<(), &'static str>, Disconnected> {
     let (verifier, reason) = match usable_verifier(catalog, user) {
         Ok(verifier) => (verifier, None),
-        Err(reason) => (doors.mock_verifier(catalog, user), Some(reason)),
+        Err(reason) => (doors.mock_verifier(user), Some(reason)),
     };
     let mut scram = ScramServerAuth::new();
     let binds = channel.is_secure()
