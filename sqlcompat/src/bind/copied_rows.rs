@@ -10,14 +10,13 @@ use sqlparser::ast::Statement;
 
 use super::binder::Binder;
 use super::context::BindContext;
-use super::insert::{Rows, Values, select_over};
+use super::insert::{Rows, Values};
 use super::modification::{self, Change};
 use super::query::plain_query;
 use super::scope::{CallRules, Scope};
 use super::target::Target;
 use super::tree::{
-    At, Body, ColumnSql, Distinct, Expr, OutputColumn, Relation, RelationColumn, RelationId,
-    Select, Source,
+    At, Body, ColumnSql, Expr, OutputColumn, Relation, RelationColumn, RelationId, Select, Source,
 };
 use crate::error::{SqlError, SqlState};
 use crate::parse::{self, StatementAst};
@@ -67,7 +66,7 @@ impl<'a> Binder<'a> {
         let filter = self.copy_condition(names, condition)?;
         let indexes = (0u16..).take(rows.columns.len());
         let items = indexes.map(|index| self.column(row, index, At(0))).collect();
-        let select = Select { filter: Some(filter), ..select_over(row, items) };
+        let select = Select { filter: Some(filter), ..Select::over(row, items) };
         Ok(plain_query(Body::Select(Box::new(select)), Vec::new()))
     }
 
@@ -82,15 +81,7 @@ impl<'a> Binder<'a> {
         };
         let items = rows.only_row().to_vec();
         let columns = rows.columns.iter().zip(&items).map(column).collect();
-        let select = Select {
-            distinct: Distinct::No,
-            items,
-            from: Vec::new(),
-            filter: None,
-            grouped: false,
-            group_by: Vec::new(),
-            having: None,
-        };
+        let select = Select::of(items, Vec::new());
         let query = plain_query(Body::Select(Box::new(select)), columns);
         self.add_subquery(query)
     }

@@ -16,7 +16,7 @@ use super::binder::Binder;
 use super::from::output_columns;
 use super::query::plain_query;
 use super::tree::{
-    Aggregate, Body, Distinct, Expr, FromItem, Node, Query, RelationId, Select, SortBy, Source,
+    Aggregate, Body, Distinct, Expr, Node, Query, RelationId, Select, SortBy, Source,
 };
 use super::walk::{query_expressions_mut, query_relations};
 use crate::error::SqlError;
@@ -145,15 +145,7 @@ impl Binder<'_> {
         let relation = self.relations.get_mut(id);
         relation.columns = output_columns(&inner.columns);
         relation.source = Source::Query(Box::new(inner));
-        let outer = Select {
-            distinct,
-            items: shown,
-            from: vec![FromItem::Relation(id)],
-            filter: having,
-            grouped: false,
-            group_by: Vec::new(),
-            having: None,
-        };
+        let outer = Select { distinct, filter: having, ..Select::over(id, shown) };
         Ok(Query { body: Body::Select(Box::new(outer)), ..query })
     }
 

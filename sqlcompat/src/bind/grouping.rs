@@ -5,7 +5,7 @@ use super::from::output_columns;
 use super::layers::Outer;
 use super::query::plain_query;
 use super::tree::{
-    Aggregate, Body, Distinct, Expr, FromItem, Node, Query, Relation, RelationId, Select, SetKind,
+    Aggregate, Body, Distinct, Expr, Node, Query, Relation, RelationId, Select, SetKind,
     SetOperation, SortBy, SortKey, Source,
 };
 use super::walk::{query_expressions, query_relations};
@@ -237,15 +237,7 @@ impl Binder<'_> {
             DistinctOutputs::Rows => Distinct::Rows,
             DistinctOutputs::On(keys) => Distinct::On(keys.into_iter().map(column).collect()),
         };
-        let select = Select {
-            distinct,
-            items: (0..shown).map(column).collect(),
-            from: vec![FromItem::Relation(id)],
-            filter: None,
-            grouped: false,
-            group_by: Vec::new(),
-            having: None,
-        };
+        let select = Select { distinct, ..Select::over(id, (0..shown).map(column).collect()) };
         Query { order_by, ..plain_query(Body::Select(Box::new(select)), columns) }
     }
 }

@@ -7,7 +7,7 @@ use super::conflict::{Conflict, once_keys};
 use super::modification::{Change, Modification};
 use super::query::plain_query;
 use super::target::{Target, is_default};
-use super::tree::{At, Body, Distinct, Expr, FromItem, Node, Query, RelationId, Select};
+use super::tree::{At, Body, Expr, Node, Query, Select};
 use super::update::Place;
 use crate::builtin::CastContext;
 use crate::datum::Datum;
@@ -345,7 +345,7 @@ impl<'a> Binder<'a> {
                 self.add_part(place, value, &mut items)?;
             }
         }
-        let select = select_over(id, in_order(&columns, items));
+        let select = Select::over(id, in_order(&columns, items));
         let query = plain_query(Body::Select(Box::new(select)), Vec::new());
         Ok(Rows { columns, source: Values::Query(Box::new(query)) })
     }
@@ -628,19 +628,6 @@ fn in_order(columns: &[&Column], mut values: Vec<(&Column, Expr)>) -> Vec<Expr> 
     let place = |attnum: i16| columns.iter().position(|it| it.attnum == attnum);
     values.sort_by_key(|(column, _)| place(column.attnum));
     values.into_iter().map(|(_, value)| value).collect()
-}
-
-/// A select of expressions over one relation.
-pub(crate) fn select_over(relation: RelationId, items: Vec<Expr>) -> Select {
-    Select {
-        distinct: Distinct::No,
-        items,
-        from: vec![FromItem::Relation(relation)],
-        filter: None,
-        grouped: false,
-        group_by: Vec::new(),
-        having: None,
-    }
 }
 
 /// Takes out generated columns, which can only have been given as DEFAULT.

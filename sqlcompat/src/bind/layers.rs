@@ -166,15 +166,7 @@ impl Binder<'_> {
         relation.columns = output_columns(&bound.columns);
         relation.source = Source::Query(Box::new(bound));
         let Select { distinct, items, .. } = select;
-        let select = Select {
-            distinct,
-            items,
-            from,
-            filter: None,
-            grouped: false,
-            group_by: Vec::new(),
-            having: None,
-        };
+        let select = Select { distinct, ..Select::of(items, from) };
         Ok(Query { body: Body::Select(Box::new(select)), ..query })
     }
 
@@ -256,15 +248,7 @@ impl Binder<'_> {
         relation.columns = output_columns(&sorted.columns);
         relation.source = Source::Cte(sql_name.clone());
         ctes.push(Cte { sql_name, query: sorted, recursive: false, materialized: Some(true) });
-        let select = Select {
-            distinct: Distinct::No,
-            items: shown,
-            from: vec![FromItem::Relation(id)],
-            filter: None,
-            grouped: false,
-            group_by: Vec::new(),
-            having: None,
-        };
+        let select = Select::over(id, shown);
         Query { ctes, lateral, ..plain_query(Body::Select(Box::new(select)), columns) }
     }
 

@@ -8,12 +8,11 @@ use sqlparser::ast::{self, BinaryOperator};
 
 use super::binder::Binder;
 use super::expression::{negate, operator_name};
-use super::insert::select_over;
 use super::query::plain_query;
 use super::resolve::{resolve_array_operator, resolve_operator, select_common_type};
 use super::tree::{
     At, Body, Call, ELEMENT, Expr, FromItem, Negated, Node, Quantified, Quantity, Query,
-    RelationId, RowCompare, Source,
+    RelationId, RowCompare, Select, Source,
 };
 use crate::builtin::{self, CastContext, FunctionRow, OperatorRow};
 use crate::error::{SqlError, SqlState};
@@ -167,7 +166,7 @@ impl Binder<'_> {
         let other = Expr::new(Node::Row(columns), Oid::RECORD);
         let test = self.compare_rows(name, row, other, at)?;
         let column = self.output_column(&test, String::new());
-        let select = select_over(relation, vec![test]);
+        let select = Select::over(relation, vec![test]);
         let mut over = plain_query(Body::Select(Box::new(select)), vec![column]);
         if one_row {
             over.limit = Some(Expr::int4(1));

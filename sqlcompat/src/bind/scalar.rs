@@ -14,7 +14,7 @@ use crate::error::{SqlError, SqlState};
 use crate::lower::Lowering;
 use crate::oid::Oid;
 use crate::plan::{CatalogReads, ResultColumn};
-use crate::schema::{Column, NameUse, View};
+use crate::schema::{Column, NameUse, Table, View};
 
 /// What names a schema expression may use.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,14 @@ pub enum ScalarScope<'a> {
     },
     /// `VALUE` of this type: a domain's CHECK. Rendered as `?1`.
     DomainValue(Oid, i32),
+}
+
+impl<'a> ScalarScope<'a> {
+    /// The columns of a table.
+    #[must_use]
+    pub fn over(table: &'a Table) -> Self {
+        Self::Table { name: &table.name, columns: &table.columns }
+    }
 }
 
 /// Where a schema expression stands: what errors call it.

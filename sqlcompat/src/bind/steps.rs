@@ -28,13 +28,13 @@ use std::collections::BTreeMap;
 
 use super::binder::Binder;
 use super::check_option::Checks;
-use super::insert::select_over;
 use super::modification::{Change, Modification};
 use super::query::plain_query;
 use super::snapshot::{Before, image};
 use super::target::{Returning, Target};
 use super::tree::{
-    Body, ColumnSql, Cte, Expr, FromItem, OutputColumn, Relation, RelationId, Relations, Source,
+    Body, ColumnSql, Cte, Expr, FromItem, OutputColumn, Relation, RelationId, Relations, Select,
+    Source,
 };
 use crate::error::SqlError;
 use crate::functions::kept_table;
@@ -237,7 +237,7 @@ impl<'a> Steps<'a> {
         let id = self.binder.relations.add(relation);
         let items = (0u16..).take(columns.len());
         let items = items.map(|index| self.binder.column(id, index, super::tree::At(0))).collect();
-        let body = Body::Select(Box::new(select_over(id, items)));
+        let body = Body::Select(Box::new(Select::over(id, items)));
         let query = plain_query(body, columns.to_vec());
         let sql_name = sql_name.to_owned();
         Cte { sql_name, query, recursive: false, materialized: Some(true) }

@@ -459,6 +459,26 @@ pub struct Select {
     pub having: Option<Expr>,
 }
 
+impl Select {
+    /// A `SELECT` of nothing but its outputs and its `FROM`.
+    pub(crate) fn of(items: Vec<Expr>, from: Vec<FromItem>) -> Self {
+        Self {
+            distinct: Distinct::No,
+            items,
+            from,
+            filter: None,
+            grouped: false,
+            group_by: Vec::new(),
+            having: None,
+        }
+    }
+
+    /// A `SELECT` of nothing but outputs that read one relation.
+    pub(crate) fn over(relation: RelationId, items: Vec<Expr>) -> Self {
+        Self::of(items, vec![FromItem::Relation(relation)])
+    }
+}
+
 /// `DISTINCT` of a `SELECT`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Distinct {

@@ -7,7 +7,7 @@ use super::current_of::cursor_of;
 use super::modification::{Change, Modification};
 use super::select::unparenthesized;
 use super::target::{Target, is_default, written_table};
-use super::tree::{At, Expr, FromItem, Node};
+use super::tree::{At, Expr, FromItem, Node, Select};
 use crate::error::{SqlError, SqlState};
 use crate::parse::rewrite::marked_part;
 use crate::schema::{Column, ColumnGeneration};
@@ -314,7 +314,7 @@ impl<'a> Binder<'a> {
             let value = if once {
                 item
             } else {
-                let select = super::insert::select_over(id, vec![item]);
+                let select = Select::over(id, vec![item]);
                 let body = super::tree::Body::Select(Box::new(select));
                 let one = super::query::plain_query(body, vec![output.clone()]);
                 let (type_oid, typmod) = (output.type_oid, output.typmod);

@@ -268,7 +268,7 @@ fn key_type(catalog: &Catalog, table: &Table, key: &Key<'_>) -> (Oid, i32) {
         settings: &settings,
         parameters: Parameters::None,
     };
-    let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
+    let scope = ScalarScope::over(table);
     parse::expression(expression)
         .and_then(|tree| bind_scalar_expression(&tree, expression, scope, None, &cx))
         .map_or(unknown, |bound| (bound.type_oid, bound.typmod))

@@ -169,8 +169,7 @@ pub(super) fn settled_over(
     expected: Option<(Oid, i32)>,
     cx: &BindContext<'_>,
 ) -> String {
-    let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
-    settled(text, scope, expected, cx)
+    settled(text, ScalarScope::over(table), expected, cx)
 }
 
 /// [`canonical`] over a table's columns.
@@ -180,8 +179,7 @@ pub(super) fn canonical_over(
     expected: Option<(Oid, i32)>,
     cx: &BindContext<'_>,
 ) -> String {
-    let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
-    canonical(text, scope, expected, cx)
+    canonical(text, ScalarScope::over(table), expected, cx)
 }
 
 /// The user's functions that a view's query calls; none if it cannot be bound.
@@ -202,7 +200,7 @@ pub(in crate::schema) fn bind_over<'a>(
     expected: Option<(Oid, i32)>,
     cx: &BindContext<'_>,
 ) -> Result<LoweredScalar, SqlError> {
-    let scope = ScalarScope::Table { name: &table.name, columns: &table.columns };
+    let scope = ScalarScope::over(table);
     bind(written, scope, expected, cx)
 }
 
