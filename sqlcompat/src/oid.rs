@@ -6,6 +6,17 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Oid(pub u32);
 
+impl Oid {
+    /// The first OID of what users make.
+    pub const FIRST_USER: u32 = 16_384;
+
+    /// Whether it is of something that a user made.
+    #[must_use]
+    pub const fn is_user(self) -> bool {
+        self.0 >= Self::FIRST_USER
+    }
+}
+
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)

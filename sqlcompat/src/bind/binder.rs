@@ -32,9 +32,6 @@ pub(crate) const BIND_DEPTH_MAX: usize = 120;
 /// with 54001.
 pub(crate) const QUERY_DEPTH_MAX: usize = 32;
 
-/// First OID of user types.
-const FIRST_USER_OID: u32 = 16_384;
-
 /// Highest number of a parameter, as in the protocol.
 const PARAMETER_MAX: u32 = 65_535;
 
@@ -440,7 +437,7 @@ impl<'a> Binder<'a> {
                 .object_oid(ObjectClass::Type, value)
                 .filter(|oid| catalog.types.get(oid).is_some_and(|it| !it.is_multirange()))
                 .map(|oid| (NameRole::TypeConstant, oid, None)),
-            other if other.0 < FIRST_USER_OID || !catalog.holds_enum(other) => None,
+            other if !other.is_user() || !catalog.holds_enum(other) => None,
             other => catalog.type_by_oid(other).and_then(|(found, is_array)| {
                 let cx = TypeContext { settings: self.cx.settings, names: catalog, now_us: 0 };
                 let Ok(Datum::Text(stored)) = decode_text(other, -1, value, &cx) else {

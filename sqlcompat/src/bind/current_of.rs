@@ -15,8 +15,8 @@ use super::binder::Binder;
 use super::context::{BindContext, plan};
 use super::target::Target;
 use super::tree::{
-    At, Body, ColumnSql, Distinct, Expr, FromItem, Node, OutputColumn, Query, RelationColumn,
-    RelationId, Source,
+    At, Body, ColumnSql, Distinct, Expr, Node, OutputColumn, Query, RelationColumn, RelationId,
+    Source,
 };
 use crate::error::SqlError;
 use crate::lower::quote_identifier;
@@ -93,8 +93,7 @@ impl<'a> Binder<'a> {
         if select.grouped || select.distinct != Distinct::No || !query.ctes.is_empty() {
             return Vec::new();
         }
-        let mut relations = Vec::new();
-        select.from.iter().for_each(|item: &FromItem| item.relations(&mut relations));
+        let relations = select.relations();
         let mut tables = Vec::new();
         for relation in relations {
             let found = self.relations.get(relation);

@@ -18,9 +18,6 @@ use crate::parse;
 use crate::schema::{DomainType, UserType};
 use crate::types::{TypeContext, record};
 
-/// Below it are built-in types, none of which has constraints.
-const FIRST_USER_OID: u32 = 16_384;
-
 impl<'a> Binder<'a> {
     /// Gives a value of a domain's base type the domain's type, under its constraints.
     ///
@@ -43,7 +40,7 @@ impl<'a> Binder<'a> {
     /// As [`Self::check_domain`].
     pub(crate) fn check_literal(&mut self, literal: Expr) -> Result<Expr, SqlError> {
         let (target, at) = (literal.type_oid, literal.at);
-        if target.0 < FIRST_USER_OID {
+        if !target.is_user() {
             return Ok(literal);
         }
         if self.types.sub_element(target).is_some() {
@@ -75,7 +72,7 @@ impl<'a> Binder<'a> {
         // Merged types may hold each other: each is looked into once.
         let (mut seen, mut left) = (BTreeSet::new(), vec![oid]);
         while let Some(oid) = left.pop() {
-            if oid.0 < FIRST_USER_OID || !seen.insert(oid) {
+            if !oid.is_user() || !seen.insert(oid) {
                 continue;
             }
             let mut chain = self.domain_chain(oid).into_iter();

@@ -598,8 +598,10 @@ impl<'a> Binder<'a> {
         function: &ResolvedFunction<'a>,
         user: &'a Function,
     ) -> Result<Expr, SqlError> {
-        let query = written.arguments.iter().find(|it| it.any(&mut |it| it.query().is_some()));
-        if let Some(query) = query.filter(|_| written.procedure) {
+        let is_query = |it: &&Expr| it.any(&mut |it| it.query().is_some());
+        if written.procedure
+            && let Some(query) = written.arguments.iter().find(is_query)
+        {
             let message = "cannot use subquery in CALL argument";
             let position = query.at.before().position();
             return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(position));

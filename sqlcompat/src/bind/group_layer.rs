@@ -18,7 +18,7 @@ use super::query::plain_query;
 use super::tree::{
     Aggregate, Body, Distinct, Expr, Node, Query, RelationId, Select, SortBy, Source,
 };
-use super::walk::{query_expressions_mut, query_relations};
+use super::walk::{query_expressions_mut, query_relations, sort_parts};
 use crate::error::SqlError;
 
 /// The groups of a select, as they become a relation of their own.
@@ -79,11 +79,11 @@ impl Binder<'_> {
     /// Whether queries inside read what only a layer of the groups can give them.
     pub(crate) fn needs_group_layer(&self, query: &Query, sets: bool) -> bool {
         let Body::Select(select) = &query.body else { return false };
-        let own = relations_of(select);
-        let sort_keys = query.order_by.iter().filter_map(|key| match &key.by {
-            SortBy::Expr(expr) => Some(expr),
-            SortBy::Output(_) => None,
-        });
+        if !select.grouped {
+            return false;
+        }
+        let own = select.relations();
+        let sort_keys = sort_parts(&query.order_by);
         let shown = select.items.iter().chain(&select.having).chain(sort_keys);
         let mut needs = false;
         let mut look = |expr: &Expr| {
@@ -116,7 +116,7 @@ impl Binder<'_> {
         let mut groups = Groups {
             id: self.inner_relation(),
             items: Vec::new(),
-            own: relations_of(&select),
+            own: select.relations(),
             group_by: &select.group_by,
             depth: 0,
         };
@@ -223,10 +223,4 @@ impl Groups<'_> {
         });
         expr.node = Node::Column(self.id, u16::try_from(index).unwrap_or(u16::MAX));
     }
-}
-
-fn relations_of(select: &Select) -> Vec<RelationId> {
-    let mut own = Vec::new();
-    select.from.iter().for_each(|item| item.relations(&mut own));
-    own
 }

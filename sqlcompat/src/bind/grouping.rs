@@ -8,7 +8,7 @@ use super::tree::{
     Aggregate, Body, Distinct, Expr, Node, Query, Relation, RelationId, Select, SetKind,
     SetOperation, SortBy, SortKey, Source,
 };
-use super::walk::{query_expressions, query_relations};
+use super::walk::{query_expressions, query_relations, sort_parts, sort_parts_mut};
 use crate::builtin::{self, AggregateKind};
 use crate::error::{SqlError, SqlState};
 
@@ -37,21 +37,11 @@ impl Binder<'_> {
         order_by: &[SortKey],
         more: &[Expr],
     ) -> Result<(), SqlError> {
-        let mut check =
-            GroupingCheck { relations: Vec::new(), determined: Vec::new(), select, binder: self };
-        for item in &select.from {
-            item.relations(&mut check.relations);
-        }
-        check.determined = check
-            .relations
-            .iter()
-            .copied()
-            .filter(|relation| self.key_is_grouped(*relation, &select.group_by))
-            .collect();
-        let sort_keys = order_by.iter().filter_map(|key| match &key.by {
-            SortBy::Expr(expr) => Some(expr),
-            SortBy::Output(_) => None,
-        });
+        let relations = select.relations();
+        let is_determined = |it: &RelationId| self.key_is_grouped(*it, &select.group_by);
+        let determined = relations.iter().copied().filter(is_determined).collect();
+        let check = GroupingCheck { relations, determined, select, binder: self };
+        let sort_keys = sort_parts(order_by);
         let exprs = select.items.iter().chain(&select.having).chain(sort_keys).chain(more);
         for expr in exprs {
             if let Some(stray) = self.stray_grouping(expr, &select.group_by) {
@@ -247,10 +237,7 @@ pub(crate) fn settle(query: &mut Query) {
     let Body::Select(select) = &mut query.body else { return };
     let Select { items, having, group_by, .. } = &mut **select;
     let present: Vec<&Expr> = group_by.iter().collect();
-    let sort_keys = query.order_by.iter_mut().filter_map(|key| match &mut key.by {
-        SortBy::Expr(expr) => Some(expr),
-        SortBy::Output(_) => None,
-    });
+    let sort_keys = sort_parts_mut(&mut query.order_by);
     for item in items.iter_mut().chain(having).chain(sort_keys) {
         decide_grouping(item, &present, &[]);
     }

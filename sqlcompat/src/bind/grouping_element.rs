@@ -49,11 +49,7 @@ impl Binder<'_> {
                 bound.push(set);
             }
             if sets.len().saturating_mul(bound.len()) > SETS_MAX {
-                let message = format!("too many grouping sets present (maximum {SETS_MAX})");
-                let at = self.expr_start(expr);
-                return Err(
-                    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message).at(at.position())
-                );
+                return Err(too_many_sets().at(self.expr_start(expr).position()));
             }
             let combined =
                 sets.iter().flat_map(|set| bound.iter().map(|more| [&set[..], more].concat()));
@@ -97,18 +93,16 @@ fn alternatives(expr: &ast::Expr) -> Result<Vec<Set<'_>>, SqlError> {
         for element in elements {
             sets.extend(alternatives(element)?);
             if sets.len() > SETS_MAX {
-                let message = format!("too many grouping sets present (maximum {SETS_MAX})");
-                return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message));
+                return Err(too_many_sets());
             }
         }
         return Ok(sets);
     }
     let lists: Vec<Set<'_>> = elements.into_iter().map(fields).collect();
-    if kind == ROLLUP && lists.len() >= SETS_MAX {
-        let message = format!("too many grouping sets present (maximum {SETS_MAX})");
-        return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message));
-    }
     if kind == ROLLUP {
+        if lists.len() >= SETS_MAX {
+            return Err(too_many_sets());
+        }
         return Ok((0..=lists.len()).rev().map(|count| lists[..count].concat()).collect());
     }
     subsets(&lists)
@@ -138,4 +132,9 @@ fn subsets<'e>(lists: &[Set<'e>]) -> Result<Vec<Set<'e>>, SqlError> {
     Ok(masks
         .map(|mask| chosen(mask).flat_map(|index| lists[index].iter().copied()).collect())
         .collect())
+}
+
+fn too_many_sets() -> SqlError {
+    let message = format!("too many grouping sets present (maximum {SETS_MAX})");
+    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message)
 }

@@ -7,10 +7,9 @@ use super::conflict::{Conflict, once_keys};
 use super::modification::{Change, Modification};
 use super::query::plain_query;
 use super::target::{Target, is_default};
-use super::tree::{At, Body, Expr, Node, Query, Select};
+use super::tree::{At, Body, Expr, Query, Select};
 use super::update::Place;
 use crate::builtin::CastContext;
-use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::lower::{Lowering, quote_identifier};
 use crate::oid::Oid;
@@ -266,7 +265,7 @@ impl<'a> Binder<'a> {
         let whole = match before {
             Some(index) => super::update::unchecked(bound.remove(index).1),
             None => {
-                let mut null = Expr::new(Node::Literal(Datum::Null), column.type_oid);
+                let mut null = Expr::null_of(column.type_oid);
                 null.typmod = column.typmod;
                 null
             }

@@ -173,12 +173,15 @@ impl Binder<'_> {
     /// `WITH TIES` of a query that is ordered by window functions ranks rows by the outputs of a query inside: no window function
     /// may be inside of another.
     pub(crate) fn ties_of_windows(&mut self, mut query: Query) -> Query {
+        if !query.with_ties {
+            return query;
+        }
         let Body::Select(select) = &query.body else { return query };
         let by_window = query.order_by.iter().any(|key| match &key.by {
             SortBy::Output(at) => Outer::Windows.is_in(&select.items[*at]),
             SortBy::Expr(expr) => Outer::Windows.is_in(expr),
         });
-        if !query.with_ties || !by_window {
+        if !by_window {
             return query;
         }
         let mut select = (**select).clone();
@@ -193,21 +196,22 @@ impl Binder<'_> {
     /// Lets the volatile outputs of an ordered query be computed when its rows are in order, and for those that LIMIT leaves.
     /// Those that are ordered by are computed before.
     pub(crate) fn volatile_after_sort(&mut self, query: Query) -> Query {
-        let is_key = |at: usize| query.order_by.iter().any(|key| key.by == SortBy::Output(at));
-        let late: Vec<bool> = match &query.body {
-            Body::Select(select) if select.distinct == Distinct::No => {
-                let items = select.items.iter().enumerate();
-                items.map(|(at, item)| Outer::Volatile.is_in(item) && !is_key(at)).collect()
-            }
-            Body::Select(_) | Body::Values(_) | Body::SetOperation(_) => Vec::new(),
-        };
-        if query.order_by.is_empty() || !late.contains(&true) {
+        if query.order_by.is_empty() {
             return query;
         }
-        let Query { mut ctes, body, columns, order_by, limit, offset, with_ties, lateral } = query;
-        let Body::Select(mut select) = body else {
-            return Query { ctes, body, columns, order_by, limit, offset, with_ties, lateral };
-        };
+        let Body::Select(select) = &query.body else { return query };
+        if select.distinct != Distinct::No {
+            return query;
+        }
+        let is_key = |at: usize| query.order_by.iter().any(|key| key.by == SortBy::Output(at));
+        let items = select.items.iter().enumerate();
+        let late = items.map(|(at, item)| Outer::Volatile.is_in(item) && !is_key(at));
+        let late: Vec<bool> = late.collect();
+        if !late.contains(&true) {
+            return query;
+        }
+        let mut select = (**select).clone();
+        let Query { mut ctes, columns, order_by, limit, offset, with_ties, lateral, .. } = query;
         let outer = Outer::Volatile;
         let mut inner = Inner { id: self.inner_relation(), items: Vec::new(), outer };
         let mut shown = std::mem::take(&mut select.items);
@@ -235,7 +239,7 @@ impl Binder<'_> {
         let outputs: Vec<_> = outputs.collect();
         let sorted = Query {
             ctes: Vec::new(),
-            body: Body::Select(Box::new(Select { items, ..*select })),
+            body: Body::Select(Box::new(Select { items, ..select })),
             columns: outputs,
             order_by: order_by.collect(),
             limit,

@@ -90,9 +90,7 @@ impl Binder<'_> {
     ) -> Result<(), SqlError> {
         let of = of.map(|of| self.qualified(of)).transpose()?.map(|(_, name)| name);
         let Body::Select(select) = &bound.body else { return Ok(()) };
-        let mut relations = Vec::new();
-        select.from.iter().for_each(|item| item.relations(&mut relations));
-        for relation in relations.into_iter().map(|it| self.relations.get(it)) {
+        for relation in select.relations().into_iter().map(|it| self.relations.get(it)) {
             let Source::Table(_, oid) = &relation.source else { continue };
             let Some(view) = self.cx.catalog.views.get(oid) else { continue };
             if of.as_ref().is_none_or(|of| *of == relation.alias) {
@@ -107,10 +105,10 @@ impl Binder<'_> {
     /// Requires the relation of `FOR UPDATE OF` to be in `FROM`.
     fn require_locked(&self, of: &ast::ObjectName, bound: &Query) -> Result<(), SqlError> {
         let (_, name) = self.qualified(of)?;
-        let mut relations = Vec::new();
-        if let Body::Select(select) = &bound.body {
-            select.from.iter().for_each(|item| item.relations(&mut relations));
-        }
+        let relations = match &bound.body {
+            Body::Select(select) => select.relations(),
+            Body::Values(_) | Body::SetOperation(_) => Vec::new(),
+        };
         if relations.iter().any(|it| self.relations.get(*it).alias == name) {
             return Ok(());
         }

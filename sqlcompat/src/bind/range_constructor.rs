@@ -27,7 +27,7 @@ impl Binder<'_> {
         if !self.cx.catalog.types.values().any(is_range) {
             return Ok(None);
         }
-        let Some(oid) = self.types.lookup(schema, name).filter(|oid| oid.0 >= 16_384) else {
+        let Some(oid) = self.types.lookup(schema, name).filter(|oid| oid.is_user()) else {
             return Ok(None);
         };
         if let Some(of) = self.types.range_of(oid).filter(|_| !variadic) {

@@ -162,8 +162,7 @@ impl Binder<'_> {
             Body::SetOperation(_) => return self.refuse_recursive_operands(part, entry, at),
             Body::Values(_) => return Ok(()),
         };
-        let mut relations = Vec::new();
-        select.from.iter().for_each(|item| item.relations(&mut relations));
+        let mut relations = select.relations();
         relations.retain(|id| matches!(&self.relations.get(*id).source, Source::Cte(name) if *name == entry.sql_name));
         let place = match &relations[..] {
             // With SEARCH or CYCLE that is an error of theirs.
@@ -268,12 +267,9 @@ impl Binder<'_> {
     /// The part that reads the recursion may not aggregate it.
     fn refuse_recursive_aggregate(&self, part: &Query, sql_name: &str) -> Result<(), SqlError> {
         let Body::Select(select) = &part.body else { return Ok(()) };
-        let mut relations = Vec::new();
-        select.from.iter().for_each(|item| item.relations(&mut relations));
-        let reads = |id: &RelationId| matches!(&self.relations.get(*id).source, Source::Cte(name) if name == sql_name);
         let found = select.items.iter().chain(&select.having).find_map(first_aggregate);
         match found {
-            Some(at) if relations.iter().any(reads) => Err(SqlError::new(
+            Some(at) if self.recursion_in(select, sql_name).is_some() => Err(SqlError::new(
                 SqlState::INVALID_RECURSION,
                 "aggregate functions are not allowed in a recursive query's recursive term",
             )

@@ -269,10 +269,8 @@ impl Binder<'_> {
     }
 
     /// The relation of a select's own FROM that is this query of a WITH.
-    fn recursion_in(&self, select: &Select, sql_name: &str) -> Option<RelationId> {
-        let mut relations = Vec::new();
-        select.from.iter().for_each(|item| item.relations(&mut relations));
-        relations.into_iter().find(
+    pub(super) fn recursion_in(&self, select: &Select, sql_name: &str) -> Option<RelationId> {
+        select.relations().into_iter().find(
             |id| matches!(&self.relations.get(*id).source, Source::Cte(name) if name == sql_name),
         )
     }

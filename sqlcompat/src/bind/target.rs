@@ -242,7 +242,7 @@ impl<'a> Binder<'a> {
 
     /// NULL as a value of a column.
     fn null_for(&mut self, column: &Column) -> Result<Expr, SqlError> {
-        let mut null = Expr::new(Node::Literal(Datum::Null), column.type_oid);
+        let mut null = Expr::null_of(column.type_oid);
         null.typmod = column.typmod;
         if self.cx.catalog.types.contains_key(&column.type_oid) {
             return self.check_domain(null, column.type_oid);

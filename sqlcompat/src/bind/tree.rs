@@ -473,6 +473,13 @@ impl Select {
         }
     }
 
+    /// The relations of its `FROM`.
+    pub(crate) fn relations(&self) -> Vec<RelationId> {
+        let mut found = Vec::new();
+        self.from.iter().for_each(|item| item.relations(&mut found));
+        found
+    }
+
     /// A `SELECT` of nothing but outputs that read one relation.
     pub(crate) fn over(relation: RelationId, items: Vec<Expr>) -> Self {
         Self::of(items, vec![FromItem::Relation(relation)])
@@ -688,7 +695,13 @@ impl Expr {
     /// The untyped NULL.
     #[must_use]
     pub fn null() -> Self {
-        Self::new(Node::Literal(Datum::Null), Oid::UNKNOWN)
+        Self::null_of(Oid::UNKNOWN)
+    }
+
+    /// NULL of a type.
+    #[must_use]
+    pub fn null_of(type_oid: Oid) -> Self {
+        Self::new(Node::Literal(Datum::Null), type_oid)
     }
 
     /// An `int4` literal.

@@ -285,9 +285,7 @@ pub(crate) fn query_relations(query: &Query) -> Vec<RelationId> {
     while let Some(query) = pending.pop() {
         match &query.body {
             Body::Select(select) => {
-                for item in &select.from {
-                    item.relations(&mut found);
-                }
+                found.extend(select.relations());
             }
             Body::Values(_) => {}
             Body::SetOperation(operation) => pending.extend([&operation.right, &operation.left]),
@@ -358,7 +356,8 @@ impl Aggregate {
     }
 }
 
-fn sort_parts_mut(keys: &mut [SortKey]) -> impl Iterator<Item = &mut Expr> {
+/// As [`sort_parts`], to be changed.
+pub(super) fn sort_parts_mut(keys: &mut [SortKey]) -> impl Iterator<Item = &mut Expr> {
     keys.iter_mut().filter_map(|key| match &mut key.by {
         SortBy::Expr(expr) => Some(expr),
         SortBy::Output(_) => None,
@@ -383,7 +382,8 @@ fn aggregate_parts(aggregate: &Aggregate) -> Vec<&Expr> {
     parts
 }
 
-fn sort_parts(keys: &[SortKey]) -> impl Iterator<Item = &Expr> {
+/// The expressions of sort keys, other than outputs.
+pub(super) fn sort_parts(keys: &[SortKey]) -> impl Iterator<Item = &Expr> {
     keys.iter().filter_map(|key| match &key.by {
         SortBy::Expr(expr) => Some(expr),
         SortBy::Output(_) => None,

@@ -37,13 +37,11 @@ use super::layout::{self, Relation, quote};
 use super::tsv::{FILES, Table};
 use super::{user_rows, views};
 use crate::datum::Datum;
+use crate::oid::Oid;
 use crate::schema::Catalog;
 
 /// Name under which connections have the image attached.
 pub const DATABASE: &str = "pg_catalog";
-
-/// First OID of what a user made; the recorded database had some.
-const FIRST_USER_OID: i64 = 16384;
 
 /// What an image shows besides the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -358,7 +356,7 @@ fn load_table(
     let operands = (table.position("oprleft"), table.position("oprright"));
     let mut insert = connection.prepare(&relation.insert("", &relation.table))?;
     let keyed = table.columns.first() == Some(&"oid");
-    for row in table.filter(|it| !keyed || it.number(0) < FIRST_USER_OID) {
+    for row in table.filter(|it| !keyed || it.number(0) < i64::from(Oid::FIRST_USER)) {
         let arguments = match operands {
             (Some(left), Some(right)) => format!("{} {}", row.number(left), row.number(right)),
             _ => String::new(),

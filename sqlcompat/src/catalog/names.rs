@@ -19,8 +19,6 @@ use crate::types::{ObjectClass, TypeNames, TypeShape};
 
 /// Parts of a qualified name.
 const NAME_PARTS_MAX: usize = 3;
-/// First OID of what a user made.
-const FIRST_USER_OID: u32 = 16384;
 
 /// A relation of PostgreSQL's own.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +62,7 @@ fn builtin_objects(
             let namespace = namespace.map_or(builtin::PG_CATALOG, |it| oid_at(&row, it));
             (oid_at(&row, 0), row.raw(name), namespace)
         })
-        .filter(|(oid, ..)| oid.0 < FIRST_USER_OID)
+        .filter(|(oid, ..)| !oid.is_user())
         .collect()
 }
 

@@ -42,9 +42,6 @@ pub const PUBLIC_NAMESPACE: Oid = Oid(2200);
 /// OID of the schema that holds a session's temporary objects.
 pub const TEMPORARY_NAMESPACE: Oid = Oid(16383);
 
-/// First OID of user objects.
-const FIRST_USER_OID: u32 = 16384;
-
 /// Id of the schema `public`, which exists without a row until it is dropped.
 #[must_use]
 pub(super) fn public_id() -> ObjectId {
@@ -147,9 +144,9 @@ impl<'a> Linker<'a> {
 
     /// Deals an OID; deterministic because callers come in id order (rule 4).
     fn deal_oid(&mut self, id: ObjectId, role: &str) -> Oid {
-        let mut number = FIRST_USER_OID + id.oid_base(role);
+        let mut number = Oid::FIRST_USER + id.oid_base(role);
         while !self.used_oids.insert(number) {
-            number = number.checked_add(1).unwrap_or(FIRST_USER_OID);
+            number = number.checked_add(1).unwrap_or(Oid::FIRST_USER);
         }
         Oid(number)
     }

@@ -6,9 +6,6 @@ use crate::oid::Oid;
 use crate::schema::{Catalog, UserType};
 use crate::types::range::RangeType;
 
-/// First OID of user types.
-const FIRST_USER_OID: u32 = 16384;
-
 /// What kind of type an OID is, where that changes how values are read and written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TypeShape {
@@ -138,7 +135,7 @@ impl TypeNames for Catalog {
                     TypeShape::Range(of)
                 });
             }
-            None if type_oid.0 < FIRST_USER_OID => return None,
+            None if !type_oid.is_user() => return None,
             None => {}
         }
         if let Some(element) = self.types.values().find(|it| it.array_oid() == type_oid) {

@@ -40,7 +40,7 @@ pub fn element_type(type_oid: Oid, cx: &TypeContext) -> Option<Oid> {
 /// The type under any domains, with the type modifier that the domains impose.
 #[must_use]
 pub fn base_type(type_oid: Oid, typmod: i32, cx: &TypeContext) -> (Oid, i32) {
-    if type_oid.0 < 16_384 {
+    if !type_oid.is_user() {
         return (type_oid, typmod);
     }
     match cx.names.shape(type_oid) {

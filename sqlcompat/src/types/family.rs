@@ -57,7 +57,7 @@ impl Family {
 
     /// The family of a type, the user's own ones included.
     pub(crate) fn named(type_oid: Oid, cx: &TypeContext) -> Option<Self> {
-        if type_oid.0 < 16_384 {
+        if !type_oid.is_user() {
             return Self::of(type_oid);
         }
         match cx.names.shape(type_oid)? {

@@ -124,7 +124,7 @@ fn kind_of(subtype: Oid) -> Option<BoundKind> {
         _ => {}
     }
     let family = Family::of(subtype);
-    if builtin_collation(subtype).is_some() || (family.is_none() && subtype.0 >= 16_384) {
+    if builtin_collation(subtype).is_some() || (family.is_none() && subtype.is_user()) {
         return None;
     }
     let names = NoNames;
@@ -168,7 +168,7 @@ impl RangeType {
     /// Whether between two neighbouring values there is none: only built-in types know the next value.
     #[must_use]
     pub fn is_discrete(self) -> bool {
-        self.range.0 < 16_384 && matches!(self.subtype, Oid::INT4 | Oid::INT8 | Oid::DATE)
+        !self.range.is_user() && matches!(self.subtype, Oid::INT4 | Oid::INT8 | Oid::DATE)
     }
 
     /// Whether ranges can be made over the subtype.

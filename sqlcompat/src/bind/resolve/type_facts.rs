@@ -244,7 +244,7 @@ impl<'a> Types<'a> {
     /// Values of the type are labels of the user's enums, or have some in them: arrays and composite types of the user's own.
     #[must_use]
     pub fn holds_enum(self, oid: Oid) -> bool {
-        oid.0 >= 16_384 && self.catalog.holds_enum(oid)
+        oid.is_user() && self.catalog.holds_enum(oid)
     }
 
     /// The type is a row type, or a domain over one.

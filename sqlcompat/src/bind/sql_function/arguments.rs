@@ -30,8 +30,11 @@ impl Binder<'_> {
         arguments: Vec<Expr>,
         bare: bool,
     ) -> Arguments {
-        let uses = uses_of(function);
         let mut kept = Arguments { values: arguments, given: Vec::new(), cte: None };
+        if self.queryless || kept.values.iter().all(is_known) {
+            return kept;
+        }
+        let uses = uses_of(function);
         let mut apart = Vec::new();
         for (index, value) in kept.values.iter().enumerate() {
             let uses = uses.get(index).copied().unwrap_or(usize::MAX);
@@ -66,15 +69,12 @@ impl Binder<'_> {
     }
 
     /// Whether an argument is computed apart from the body.
-    pub(super) fn is_apart(&self, value: &Expr, uses: usize, bare: bool) -> bool {
-        let aggregated = value.any(&mut |it| matches!(it.node, Node::Aggregate(_)));
-        if is_known(value) || aggregated {
+    fn is_apart(&self, value: &Expr, uses: usize, bare: bool) -> bool {
+        let is_free = matches!(value.node, Node::Column(..) | Node::WholeRow(_)) && bare;
+        if is_known(value) || is_free {
             return false;
         }
-        if self.queryless {
-            return false;
-        }
-        if bare && matches!(value.node, Node::Column(..) | Node::WholeRow(_)) {
+        if value.any(&mut |it| matches!(it.node, Node::Aggregate(_))) {
             return false;
         }
         let plain = matches!(value.node, Node::Column(..));
@@ -86,12 +86,7 @@ impl Binder<'_> {
     }
 
     /// A column of the only row of a CTE, as a value.
-    pub(super) fn read_of_cte(
-        &mut self,
-        sql_name: &str,
-        columns: &[OutputColumn],
-        index: u16,
-    ) -> Expr {
+    fn read_of_cte(&mut self, sql_name: &str, columns: &[OutputColumn], index: u16) -> Expr {
         let id = self.relation_of_cte(sql_name, columns);
         let item = self.column(id, index, At(0));
         let (type_oid, typmod) = (item.type_oid, item.typmod);
@@ -104,7 +99,7 @@ impl Binder<'_> {
 }
 
 /// How often the body reads each parameter, at most: a name counts wherever it stands.
-pub(super) fn uses_of(function: &Function) -> Vec<usize> {
+fn uses_of(function: &Function) -> Vec<usize> {
     let tokens =
         Tokenizer::new(&PostgreSqlDialect {}, &function.body).tokenize().unwrap_or_default();
     let parameters = (1..).zip(function.inputs());
@@ -153,13 +148,13 @@ pub(super) fn guarded(function: &Function, value: Expr, arguments: &[Expr]) -> E
         _ => Expr::new(Node::Or(tests), Oid::BOOL),
     };
     let (type_oid, typmod) = (value.type_oid, value.typmod);
-    let null = Expr { typmod, ..Expr::new(Node::Literal(Datum::Null), type_oid) };
+    let null = Expr { typmod, ..Expr::null_of(type_oid) };
     let node = Node::Case(vec![(test, null)], Some(Box::new(value)));
     Expr { node, type_oid, typmod, at: At(0) }
 }
 
 /// Whether a value is NULL wherever an argument is, by the functions on the way to it.
-pub(super) fn is_strict_in(value: &Expr, argument: &Expr) -> bool {
+fn is_strict_in(value: &Expr, argument: &Expr) -> bool {
     if value == argument {
         return true;
     }
@@ -176,7 +171,7 @@ pub(super) fn is_strict_in(value: &Expr, argument: &Expr) -> bool {
 
 /// NULL, when these have been computed.
 pub(super) fn void_after(items: Vec<Expr>) -> Expr {
-    let null = || Expr::new(Node::Literal(Datum::Null), Oid::VOID);
+    let null = || Expr::null_of(Oid::VOID);
     let tests = items.into_iter().map(|item| (is_null(item, Negated::No), null()));
     let cases: Vec<(Expr, Expr)> = tests.collect();
     if cases.is_empty() {

@@ -54,7 +54,7 @@ impl Binder<'_> {
     }
 
     /// Arguments of a body that has effects are computed before all of them.
-    pub(super) fn prepare_effects(
+    fn prepare_effects(
         &mut self,
         function: &Function,
         arguments: &mut Arguments,
@@ -110,7 +110,7 @@ impl Binder<'_> {
     }
 
     /// All rows of a CTE.
-    pub(super) fn rows_of_cte(&mut self, sql_name: &str, columns: &[OutputColumn]) -> Query {
+    fn rows_of_cte(&mut self, sql_name: &str, columns: &[OutputColumn]) -> Query {
         let id = self.relation_of_cte(sql_name, columns);
         let items = (0u16..).zip(columns).map(|(index, _)| self.column(id, index, At(0)));
         let select = Box::new(Select::over(id, items.collect()));
@@ -149,11 +149,7 @@ impl Binder<'_> {
     ///
     /// # Errors
     /// 42P13, as PostgreSQL's `check_sql_fn_retval` words it.
-    pub(super) fn fit_result(
-        &mut self,
-        mut query: Query,
-        shape: &Shape,
-    ) -> Result<Query, SqlError> {
+    fn fit_result(&mut self, mut query: Query, shape: &Shape) -> Result<Query, SqlError> {
         match shape {
             Shape::Void => Ok(query),
             Shape::Record => {
@@ -225,7 +221,7 @@ impl Binder<'_> {
     }
 
     /// A query of rows of a type as one of their fields.
-    pub(super) fn fields_of_rows(&mut self, query: Query, columns: &[(String, Oid, i32)]) -> Query {
+    fn fields_of_rows(&mut self, query: Query, columns: &[(String, Oid, i32)]) -> Query {
         let id = self.add_subquery(query);
         let row = self.column(id, 0, At(0));
         let fields = (0u16..).zip(columns).map(|(index, (_, type_oid, typmod))| Expr {
@@ -248,7 +244,7 @@ impl Binder<'_> {
         self.mismatch(type_oid, detail.to_owned())
     }
 
-    pub(super) fn mismatch(&self, type_oid: Oid, detail: String) -> SqlError {
+    fn mismatch(&self, type_oid: Oid, detail: String) -> SqlError {
         let name = self.types.format(type_oid);
         let message = format!("return type mismatch in function declared to return {name}");
         SqlError::new(SqlState::INVALID_FUNCTION_DEFINITION, message).with_detail(detail)
@@ -260,6 +256,6 @@ pub(super) fn nothing() -> Query {
     plain_query(Body::Select(Box::new(Select::of(Vec::new(), Vec::new()))), Vec::new())
 }
 
-pub(super) fn is_cast_error(error: &SqlError) -> bool {
+fn is_cast_error(error: &SqlError) -> bool {
     matches!(error.state, SqlState::DATATYPE_MISMATCH | SqlState::CANNOT_COERCE)
 }

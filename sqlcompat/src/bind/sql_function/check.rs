@@ -37,7 +37,7 @@ pub fn check_function(function: &Function, cx: &BindContext<'_>) -> Result<(), S
 }
 
 /// Checks one statement of a body; the last one also for what it returns.
-pub(super) fn check_statement(
+fn check_statement(
     function: &Function,
     statement: &ParsedStatement,
     cx: &BindContext<'_>,

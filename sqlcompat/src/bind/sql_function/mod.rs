@@ -38,7 +38,6 @@ use super::effects::BodyStatement;
 use super::query::plain_query;
 use super::resolve::ResolvedFunction;
 use super::tree::{At, Body, Distinct, Expr, Let, Node, OutputColumn, Query, Select};
-use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::{self, ParsedStatement};
@@ -161,9 +160,8 @@ impl<'a> Binder<'a> {
             self.call_in_from("unnest", vec![rows], at)?
         } else if in_from && (function.returns_set || is_row) {
             let table = self.table_query(function, &shape, arguments)?;
-            let table = TableQuery { one_row: !function.returns_set, ..table };
             self.table_function_query = Some(table);
-            Expr::new(Node::Literal(Datum::Null), resolved.result)
+            Expr::null_of(resolved.result)
         } else if function.returns_set {
             self.set_in_list(function, &shape, arguments, at)?
         } else {
@@ -205,11 +203,11 @@ impl<'a> Binder<'a> {
     ) -> Result<Expr, SqlError> {
         let type_oid = shape.type_oid();
         if is_null_call(function, &arguments) {
-            return Ok(Expr::new(Node::Literal(Datum::Null), type_oid));
+            return Ok(Expr::null_of(type_oid));
         }
         let statements = statements(function)?;
         if statements.is_empty() {
-            return Ok(Expr::new(Node::Literal(Datum::Null), type_oid));
+            return Ok(Expr::null_of(type_oid));
         }
         let bare = is_bare_body(&statements);
         let mut arguments = self.arguments(function, arguments, bare);

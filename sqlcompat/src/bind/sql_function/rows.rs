@@ -37,7 +37,7 @@ impl Binder<'_> {
         }
         let first = self.limited(query);
         let Some(column) = first.columns.first() else {
-            return Ok(Expr::new(Node::Literal(Datum::Null), shape.type_oid()));
+            return Ok(Expr::null_of(shape.type_oid()));
         };
         let (type_oid, typmod) = (column.type_oid, column.typmod);
         let node = Node::Subquery(Box::new(first));
@@ -73,7 +73,7 @@ impl Binder<'_> {
     }
 
     /// A query's first row alone.
-    pub(super) fn limited(&mut self, query: Query) -> Query {
+    fn limited(&mut self, query: Query) -> Query {
         if query.yields_one_row() {
             return query;
         }
@@ -85,7 +85,7 @@ impl Binder<'_> {
     }
 
     /// The same rows of another query around it, of which those are left that meet all conditions.
-    pub(super) fn wrapped(&mut self, query: Query, conditions: Vec<Expr>) -> Query {
+    fn wrapped(&mut self, query: Query, conditions: Vec<Expr>) -> Query {
         let columns = query.columns.clone();
         let id = self.add_subquery(query);
         let items = (0u16..).zip(&columns).map(|(index, _)| self.column(id, index, At(0)));
@@ -139,7 +139,7 @@ impl Binder<'_> {
             Shape::Record => Vec::new(),
         };
         let defined = matches!(shape, Shape::Record);
-        Ok(TableQuery { query, names, one_row: false, defined })
+        Ok(TableQuery { query, names, one_row: !function.returns_set, defined })
     }
 
     /// A set in a select list: the elements of an array of its rows.
@@ -243,7 +243,7 @@ impl Binder<'_> {
     }
 
     /// Whether a query reads relations of the innermost scope.
-    pub(super) fn reads_scope(&mut self, query: &Query) -> bool {
+    fn reads_scope(&mut self, query: &Query) -> bool {
         let own: Vec<RelationId> = self.scope().relations.iter().map(|it| it.id).collect();
         let mut found = false;
         query.visit_all(&self.relations, &mut |expr| {
@@ -255,7 +255,7 @@ impl Binder<'_> {
     }
 
     /// The rows of a query with their numbers as one more column.
-    pub(super) fn numbered(&mut self, mut query: Query) -> Result<Query, SqlError> {
+    fn numbered(&mut self, mut query: Query) -> Result<Query, SqlError> {
         if !query.order_by.is_empty() && query.limit.is_none() {
             // SQLite forgets the order of a subquery that counts nothing.
             let all = Expr::new(Node::Literal(Datum::Integer(i64::MAX)), Oid::INT8);
@@ -271,6 +271,6 @@ impl Binder<'_> {
     }
 }
 
-pub(super) fn no_row_number() -> SqlError {
+fn no_row_number() -> SqlError {
     SqlError::new(SqlState::INTERNAL_ERROR, "row_number is no function")
 }

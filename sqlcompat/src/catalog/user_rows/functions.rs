@@ -27,7 +27,7 @@ pub(super) fn insert(connection: &Connection, catalog: &Catalog) -> rusqlite::Re
         let mut depend = Dependencies::new(connection)?;
         depend.in_namespace(PG_PROC, function.oid, function.namespace)?;
         let types = function.parameters.iter().map(|it| it.type_oid).chain([function.result]);
-        let mut user: Vec<Oid> = types.filter(|it| it.0 >= super::FIRST_USER_OID).collect();
+        let mut user: Vec<Oid> = types.filter(|it| it.is_user()).collect();
         user.sort_unstable();
         user.dedup();
         for type_oid in user {

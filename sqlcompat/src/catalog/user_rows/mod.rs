@@ -40,8 +40,6 @@ const PG_ATTRDEF: u32 = 2604;
 const PG_REWRITE: u32 = 2618;
 /// OID of schema `public`.
 const PUBLIC: u32 = 2200;
-/// First OID of a user's object.
-const FIRST_USER_OID: u32 = 16384;
 /// OID of the served database; PostgreSQL gives it to the database `postgres`.
 const DATABASE_OID: u32 = 5;
 
@@ -117,7 +115,7 @@ impl<'c> Dependencies<'c> {
 
     /// `object` lives in `namespace`. Like PostgreSQL, nothing is recorded for built-in ones other than `public`.
     fn in_namespace(&mut self, class: u32, object: Oid, namespace: Oid) -> rusqlite::Result<()> {
-        if namespace.0 < FIRST_USER_OID && namespace.0 != PUBLIC {
+        if !namespace.is_user() && namespace.0 != PUBLIC {
             return Ok(());
         }
         self.add((class, object, 0), (PG_NAMESPACE, namespace, 0), "n")
@@ -135,7 +133,7 @@ impl DerivedOids {
         seed.extend(part.to_be_bytes());
         let hash = blake3::hash(&seed);
         let [a, b, c, d, ..] = *hash.as_bytes();
-        let mut oid = FIRST_USER_OID + (u32::from_be_bytes([a, b, c, d]) & 0x3fff_ffff);
+        let mut oid = Oid::FIRST_USER + (u32::from_be_bytes([a, b, c, d]) & 0x3fff_ffff);
         while !self.0.insert(oid) {
             oid += 1;
         }

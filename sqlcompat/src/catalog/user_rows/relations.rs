@@ -338,7 +338,7 @@ fn insert_type_dependency(
     let is_array_of = |it: &&UserType| it.array_oid() == column.type_oid;
     let of = if catalog.types.contains_key(&column.type_oid) {
         column.type_oid
-    } else if column.type_oid.0 >= super::FIRST_USER_OID
+    } else if column.type_oid.is_user()
         && let Some(element) = catalog.types.values().find(is_array_of)
     {
         element.array_oid()
