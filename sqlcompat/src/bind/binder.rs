@@ -218,6 +218,21 @@ impl<'a> Binder<'a> {
         result
     }
 
+    /// As [`Self::in_other_text`], out of sight of the queries around: of their relations, and of what the view around sees.
+    /// `within` is the view that the text is of.
+    pub(crate) fn in_stored_text<T>(
+        &mut self,
+        within: Option<&'a View>,
+        inner: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let scopes = std::mem::take(&mut self.scopes);
+        let ctes = std::mem::take(&mut self.ctes);
+        let around = std::mem::replace(&mut self.within, within);
+        let result = self.in_other_text(inner);
+        (self.scopes, self.ctes, self.within) = (scopes, ctes, around);
+        result
+    }
+
     /// Runs `inner` over a part of the statement that is a text by itself; places in it are from its own beginning.
     pub(crate) fn in_text<T>(
         &mut self,

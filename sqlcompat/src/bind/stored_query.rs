@@ -20,11 +20,7 @@ impl Binder<'_> {
         if let Some(table) = &view.materialized_in {
             return Ok(self.materialized(view, table));
         }
-        let found = self.cx.catalog.views.get(&view.oid);
-        let within = std::mem::replace(&mut self.within, found);
-        let relation = self.stored_query(&view.name, view.oid, &view.query, &view.columns);
-        self.within = within;
-        relation
+        self.stored_query(&view.name, view.oid, &view.query, &view.columns)
     }
 
     /// A materialized view is the rows of its last refresh.
@@ -99,13 +95,10 @@ impl Binder<'_> {
         let ast::Statement::Query(query) = *ast else {
             return Err(invalid_view(name));
         };
-        let scopes = std::mem::take(&mut self.scopes);
-        let ctes = std::mem::take(&mut self.ctes);
+        let within = self.cx.catalog.views.get(&oid);
         self.view_depth += 1;
-        let bound = self.in_other_text(|binder| binder.subquery(&query));
+        let bound = self.in_stored_text(within, |binder| binder.subquery(&query));
         self.view_depth -= 1;
-        self.scopes = scopes;
-        self.ctes = ctes;
         let bound = bound?;
         let mut shown = output_columns(&bound.columns);
         for ((attnum, column), (name, ..)) in (1i16..).zip(&mut shown).zip(columns) {

@@ -153,15 +153,10 @@ impl<'a> Binder<'a> {
             return Err(SqlError::too_complex());
         }
         let query = view_query(&view.query)?;
-        let scopes = std::mem::take(&mut self.scopes);
-        let ctes = std::mem::take(&mut self.ctes);
+        let within = self.cx.catalog.views.get(&view.oid);
         self.view_depth += 1;
-        let within = std::mem::replace(&mut self.within, self.cx.catalog.views.get(&view.oid));
-        let bound = self.in_other_text(|binder| binder.written_view(view, &query, verb));
-        self.within = within;
+        let bound = self.in_stored_text(within, |it| it.written_view(view, &query, verb));
         self.view_depth -= 1;
-        self.scopes = scopes;
-        self.ctes = ctes;
         let (table, written) = bound?;
         let id = written.own().relation;
         if let Some(alias) = alias {

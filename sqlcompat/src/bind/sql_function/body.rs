@@ -4,7 +4,6 @@ use super::super::binder::Binder;
 use super::super::effects::{BodyStatement, Effect};
 use super::super::from::output_columns;
 use super::super::query::plain_query;
-use super::super::scope::{CteEntry, Scope};
 use super::super::tree::{
     At, Body, Expr, Node, OutputColumn, Query, Relation, RelationId, Select, Source,
 };
@@ -16,12 +15,6 @@ use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
 use crate::parse::ParsedStatement;
 use crate::schema::Function;
-
-/// What was in sight around a call.
-pub(super) struct Outside {
-    pub(super) scopes: Vec<Scope>,
-    pub(super) ctes: Vec<CteEntry>,
-}
 
 impl Binder<'_> {
     /// Binds the body of a function, and makes its columns those that the function returns.
@@ -37,12 +30,12 @@ impl Binder<'_> {
         if writes || self.admits_effects && bodies.len() > 1 {
             self.prepare_effects(function, arguments, writes)?;
         }
-        let outer = self.enter_function(function, &arguments.values);
-        // What the view around sees, and is said to read, is none of the function's.
-        let (within, noted) = (self.within.take(), self.noted.take());
-        let bound = self.in_other_text(|binder| binder.statements(function, &bodies, shape));
-        (self.within, self.noted) = (within, noted);
-        self.leave_function(outer);
+        self.frames.push(Frame::of(function, &arguments.values));
+        // What the view around is said to read is none of the function's.
+        let noted = self.noted.take();
+        let bound = self.in_stored_text(None, |it| it.statements(function, &bodies, shape));
+        self.noted = noted;
+        self.frames.pop();
         bound.map_err(|error| {
             if error.context.is_some() {
                 return error;
@@ -130,19 +123,6 @@ impl Binder<'_> {
             source: Source::Cte(sql_name.to_owned()),
             optional: false,
         })
-    }
-
-    pub(super) fn enter_function(&mut self, function: &Function, values: &[Expr]) -> Outside {
-        let names = function.inputs().map(|it| it.name.clone());
-        let parameters = names.zip(values.iter().cloned()).collect();
-        self.frames.push(Frame { function: function.oid, name: function.name.clone(), parameters });
-        Outside { scopes: std::mem::take(&mut self.scopes), ctes: std::mem::take(&mut self.ctes) }
-    }
-
-    pub(super) fn leave_function(&mut self, outside: Outside) {
-        self.frames.pop();
-        self.scopes = outside.scopes;
-        self.ctes = outside.ctes;
     }
 
     /// Makes the columns of a body's last query those of the function's result.

@@ -5,7 +5,7 @@ use super::super::context::{BindContext, Parameters};
 use super::super::effects::{self, BodyStatement};
 use super::super::resolve::is_polymorphic;
 use super::super::tree::{At, Expr};
-use super::{Shape, statements};
+use super::{Frame, Shape, statements};
 use crate::error::SqlError;
 use crate::oid::Oid;
 use crate::parse::{self, ParsedStatement, StatementAst};
@@ -60,9 +60,9 @@ fn check_statement(
     let columns: Vec<(&str, Oid)> = function.out_columns().collect();
     let columns = if function.result == Oid::RECORD { columns } else { Vec::new() };
     let shape = if is_last { binder.shape(function.result, &columns) } else { Shape::Void };
-    let outer = binder.enter_function(function, &values);
+    binder.frames.push(Frame::of(function, &values));
     let bound = binder.statements(function, &[body], &shape);
-    binder.leave_function(outer);
+    binder.frames.pop();
     let bound = bound.map_err(place)?;
     if binder.effects.is_empty() {
         return binder.lowered(|lowering| lowering.query(&bound)).map(drop);

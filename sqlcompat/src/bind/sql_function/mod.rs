@@ -61,6 +61,13 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// The frame of a function whose parameters have these values.
+    fn of(function: &Function, values: &[Expr]) -> Self {
+        let names = function.inputs().map(|it| it.name.clone());
+        let parameters = names.zip(values.iter().cloned()).collect();
+        Self { function: function.oid, name: function.name.clone(), parameters }
+    }
+
     /// The value of a parameter by its name.
     fn named(&self, name: &str) -> Option<&Expr> {
         let found = self.parameters.iter().find(|(it, _)| !it.is_empty() && it == name);
