@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `native` | which functions and operators SQLite has itself, and under what form |
 //! | `call` | calls: native, or the function library's `pg_…`, or 0A000 |
+//! | `condition` | conditions, `CASE` and what else chooses between values |
+//! | `array` | arrays and comparisons with their elements |
 //! | `expression` | every other node |
 //! | `query` | queries, joins, lateral subqueries, set operations |
 //! | `row` | rows as values, their fields, whole rows |
@@ -17,8 +19,10 @@
 //! 3. Where NULLs sort is written out, except on columns that have none, so that indexes can be used.
 //! 4. Whatever is neither native nor in the function library is refused with 0A000 here, not at execution.
 
+mod array;
 mod call;
 mod collation;
+mod condition;
 pub mod coverage;
 mod expression;
 mod framed;
