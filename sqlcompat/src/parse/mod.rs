@@ -21,7 +21,8 @@ pub mod utility;
 
 use sqlparser::ast::Statement;
 
-pub use split::{DEPTH_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX, expression, split};
+pub use crate::types::scalar::NAME_BYTES_MAX;
+pub use split::{DEPTH_MAX, TEXT_BYTES_MAX, expression, split};
 pub use utility::UtilityAst;
 
 /// One statement of a string, parsed.

@@ -10,12 +10,10 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use super::dialect::Postgres15;
 use super::{ParsedStatement, StatementAst, rewrite, utility};
 use crate::error::{SqlError, SqlState};
+use crate::types::scalar::NAME_BYTES_MAX;
 
 /// Longest string that is parsed, in bytes; a longer one is refused with 54000.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
-
-/// Longest name, in bytes, as PostgreSQL's `NAMEDATALEN` has it.
-pub const NAME_BYTES_MAX: usize = 63;
 
 /// Deepest nesting of parentheses, brackets, `CASE`s and prefix operators together; deeper is refused with 54001.
 pub const DEPTH_MAX: usize = 128;
@@ -103,21 +101,21 @@ fn pieces(tokens: &[TokenWithSpan]) -> Vec<Piece<'_>> {
 
 /// The semicolon that ends the first statement: not one of those inside `BEGIN ATOMIC … END`.
 fn semicolon(tokens: &[TokenWithSpan]) -> Option<usize> {
-    let word = |token: &Token, wanted: &str| matches!(token, Token::Word(it) if it.quote_style.is_none() && it.value.eq_ignore_ascii_case(wanted));
+    let word = |token: &Token, wanted| matches!(token, Token::Word(it) if it.keyword == wanted);
     let (mut after_begin, mut inside, mut cases) = (false, false, 0usize);
     for (at, it) in tokens.iter().enumerate() {
         match &it.token {
             Token::Whitespace(_) => continue,
             Token::SemiColon if !inside => return Some(at),
-            token if after_begin && word(token, "atomic") => inside = true,
-            token if inside && word(token, "case") => cases += 1,
-            token if inside && word(token, "end") => match cases.checked_sub(1) {
+            token if after_begin && word(token, Keyword::ATOMIC) => inside = true,
+            token if inside && word(token, Keyword::CASE) => cases += 1,
+            token if inside && word(token, Keyword::END) => match cases.checked_sub(1) {
                 Some(left) => cases = left,
                 None => inside = false,
             },
             _ => {}
         }
-        after_begin = word(&it.token, "begin");
+        after_begin = word(&it.token, Keyword::BEGIN);
     }
     None
 }

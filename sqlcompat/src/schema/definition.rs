@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::row::{ObjectId, SchemaRow};
 use super::seen::SeenRelation;
 use super::stored_text::NameUse;
 use crate::datum::Datum;
@@ -619,4 +620,14 @@ pub(super) struct Ownership {
     pub(super) owner: Option<i64>,
     #[serde(flatten)]
     pub(super) other: Other,
+}
+
+/// The role that a row names as its object's owner.
+pub(super) fn owner(row: &SchemaRow) -> Option<ObjectId> {
+    // Most rows have none, and need not be read for it.
+    if !row.definition.contains("\"owner\":") {
+        return None;
+    }
+    let ownership: Ownership = read(&row.definition);
+    ownership.owner.map(ObjectId)
 }

@@ -17,6 +17,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use crate::base64;
+use crate::types::scalar;
 
 /// Rounds of hashing that a new verifier takes, as PostgreSQL's.
 pub const SCRAM_ITERATIONS: u32 = 4096;
@@ -147,7 +148,7 @@ pub fn is_md5(text: &str) -> bool {
 
 fn md5_hash(password: &str, role: &str) -> String {
     let hash = Md5::digest(format!("{password}{role}"));
-    hash.iter().fold("md5".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    format!("md5{}", scalar::to_hex(&hash))
 }
 
 fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {

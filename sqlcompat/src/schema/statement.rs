@@ -17,7 +17,7 @@ use super::row::SchemaRow;
 use crate::bind::{BindContext, Parameters};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
-use crate::parse::utility::DdlStatement;
+use crate::parse::utility::{DdlStatement, SPECIAL_ROLES};
 use crate::plan::CatalogReads;
 use crate::settings::FormatSettings;
 
@@ -115,7 +115,7 @@ pub fn bind_ddl(ddl: &DdlStatement, cx: &BindContext<'_>) -> Result<SchemaStatem
     let mut ddl = ddl.clone();
     let mut search_path = cx.search_path.to_vec();
     if let DdlStatement::CreateSchema { name, elements, .. } = &mut ddl {
-        if ["current_user", "current_role", "session_user"].contains(&name.as_str()) {
+        if SPECIAL_ROLES.contains(&name.as_str()) {
             cx.user.clone_into(name);
         }
         if !elements.is_empty() {

@@ -10,9 +10,7 @@ use crate::oid::Oid;
 use crate::schema::{
     Catalog, CheckConstraint, CompositeType, DomainType, EnumType, RangeUserType, UserType,
 };
-
-/// Bytes that a name may have.
-const NAME_BYTES_MAX: usize = 63;
+use crate::types::scalar::NAME_BYTES_MAX;
 
 const ENUM: &str = "INSERT OR IGNORE INTO pg_type(oid, typname, typnamespace, typarray,
         typowner, typlen, typbyval, typtype, typcategory, typispreferred, typisdefined, typdelim, typrelid,

@@ -22,9 +22,9 @@ use crate::parse::dialect::Postgres15;
 use crate::plan::SessionStatement;
 
 /// Words that begin statements of SQL that a block may hold.
-const STATEMENTS: [&str; 11] = [
+const STATEMENTS: [&str; 13] = [
     "create", "alter", "drop", "insert", "update", "delete", "merge", "comment", "truncate", "set",
-    "with",
+    "with", "select", "values",
 ];
 
 const LEVELS: [(&str, RaiseLevel); 6] = [
@@ -144,10 +144,6 @@ fn step(cursor: &mut Cursor<'_>, line: usize) -> Result<Option<BlockStepKind>, S
     }
     if STATEMENTS.iter().any(|word| cursor.is_word(word)) {
         return Ok(Some(BlockStepKind::Sql(cursor.query_until(ends)?)));
-    }
-    if ["select", "values"].iter().any(|word| cursor.is_word(word)) {
-        let query = cursor.query_until(ends)?;
-        return Ok(Some(BlockStepKind::Sql(query)));
     }
     Ok(None)
 }

@@ -4,9 +4,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use super::ast::{ObjectName, SourceText};
 use crate::error::{SqlError, SqlState};
-
-/// Longest identifier in bytes; longer ones are cut, as PostgreSQL does.
-const NAME_BYTES_MAX: usize = 63;
+use crate::types::scalar::NAME_BYTES_MAX;
 
 /// One token with its place in the statement's text, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -446,11 +444,7 @@ fn is_word(token: Option<&Token>, word: &str) -> bool {
 
 /// Cuts a name to PostgreSQL's limit, at a character boundary.
 fn truncated(mut name: String) -> String {
-    let mut end = name.len().min(NAME_BYTES_MAX);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    name.truncate(end);
+    name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
     name
 }
 

@@ -36,6 +36,7 @@ mod table;
 mod type_name;
 mod view;
 
+use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub use ast::{
@@ -50,7 +51,7 @@ pub use ast::{
 pub use copy::{CopyAst, CopySource};
 pub use maintenance::{Maintenance, MaintenanceCommand};
 pub use plan::plan;
-pub use role::{RoleAttribute, RoleOption, RoleStatement, StoredSetting};
+pub use role::{RoleAttribute, RoleOption, RoleStatement, SPECIAL_ROLES, StoredSetting};
 pub use type_name::TypeName;
 
 use crate::error::SqlError;
@@ -138,7 +139,7 @@ pub fn parse(text: &str, tokens: &[TokenWithSpan]) -> Result<Option<UtilityAst>,
         return Ok(None);
     }
     if ["select", "with", "values"].iter().any(|it| first.value.eq_ignore_ascii_case(it)) {
-        let into = |token: &Token| matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("into"));
+        let into = |token: &Token| matches!(token, Token::Word(it) if it.keyword == Keyword::INTO);
         let may_fill = tokens.iter().any(|it| into(&it.token));
         return if may_fill {
             define::select_into(&mut Cursor::new(text, tokens))

@@ -9,6 +9,9 @@ use crate::error::{SqlError, SqlState};
 
 type Parsed = Result<UtilityAst, SqlError>;
 
+/// The names that stand for roles of the session.
+pub const SPECIAL_ROLES: [&str; 3] = ["current_user", "current_role", "session_user"];
+
 /// A statement about roles. Names of roles are as written: `current_user`, `current_role` and `session_user` stand for
 /// whoever they are when it runs.
 #[derive(Clone, Debug)]
@@ -303,7 +306,7 @@ pub(super) fn reassign(cursor: &mut Cursor<'_>) -> Parsed {
 fn new_name(cursor: &mut Cursor<'_>) -> Result<String, SqlError> {
     let position = cursor.position();
     let reserved = |message: String| SqlError::new(SqlState::RESERVED_NAME, message).at(position);
-    for word in ["current_user", "current_role", "session_user"] {
+    for word in SPECIAL_ROLES {
         if cursor.is_word(word) {
             let upper = word.to_uppercase();
             return Err(reserved(format!("{upper} cannot be used as a role name here")));

@@ -48,7 +48,6 @@ impl<'a> Edit<'a> {
 
     /// The change, with the command tag.
     pub(super) fn finish(mut self, tag: &str) -> SchemaChange {
-        self.relink();
         self.change.tag = tag.to_owned();
         for (id, row) in std::mem::take(&mut self.changed) {
             if self.is_temporary(id) {

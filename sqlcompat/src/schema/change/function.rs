@@ -253,20 +253,17 @@ impl Edit<'_> {
     pub(super) fn routine(&self, reference: &RoutineReference) -> Result<&Function, SqlError> {
         let RoutineReference { kind, name, arguments, absent } = reference;
         let missing = || {
-            let types = match self.argument_types(reference) {
-                Ok(types) => types,
-                Err(error) => return error,
-            };
-            let names = Types::new(&self.catalog, &self.statement.search_path);
-            let shown: Vec<_> = types.iter().map(|oid| names.format(*oid)).collect();
             let message = match arguments {
                 None => absent.error.clone(),
                 Some(_) => {
+                    let names = Types::new(&self.catalog, &self.statement.search_path);
+                    let types = self.argument_types(reference)?;
+                    let shown: Vec<_> = types.iter().map(|oid| names.format(*oid)).collect();
                     let noun = if *kind == RoutineKind::Routine { "function" } else { kind.noun() };
                     format!("{noun} {}({}) does not exist", name.display(), shown.join(", "))
                 }
             };
-            SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
+            Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message))
         };
         let found = self.routines_named(reference)?;
         let of_kind = |it: &&&Function| match kind {
@@ -277,7 +274,7 @@ impl Edit<'_> {
         let fitting: Vec<&Function> = found.iter().filter(of_kind).copied().collect();
         match (&fitting[..], found.first()) {
             ([only], _) => Ok(only),
-            ([], None) => Err(missing()),
+            ([], None) => missing(),
             ([], Some(other)) => {
                 let shown = match arguments {
                     Some(_) => self.function_signature(other),
@@ -299,13 +296,8 @@ impl Edit<'_> {
 
     /// The functions that a name, and argument types where given, may mean.
     fn routines_named(&self, reference: &RoutineReference) -> Result<Vec<&Function>, SqlError> {
-        let wanted = match &reference.arguments {
-            Some(_) => match self.argument_types(reference) {
-                Ok(types) => Some(types),
-                Err(error) => return Err(error),
-            },
-            None => None,
-        };
+        let wanted = reference.arguments.as_ref().map(|_| self.argument_types(reference));
+        let wanted = wanted.transpose()?;
         let schemas: Vec<Oid> = match &reference.name.schema {
             Some(schema) => self.catalog.namespace(schema).map(|it| it.oid).into_iter().collect(),
             None => {
@@ -376,13 +368,11 @@ impl Edit<'_> {
             AlterRoutine::Object(AlterObject::Owner(role)) => {
                 let role = self.role_oid(role)?;
                 self.set_owner(function.id, role);
-                self.relink();
                 Ok(())
             }
             AlterRoutine::Object(AlterObject::Rename(name)) => {
                 self.claim_function(function.namespace, name, &function.arguments)?;
                 self.rename(function.id, None, name);
-                self.relink();
                 Ok(())
             }
             AlterRoutine::Object(AlterObject::SetSchema(schema)) => {
@@ -390,7 +380,6 @@ impl Edit<'_> {
                 if namespace != function.namespace {
                     self.claim_function(namespace, &function.name, &function.arguments)?;
                     self.rename(function.id, Some(parent), &function.name);
-                    self.relink();
                 }
                 Ok(())
             }
@@ -398,7 +387,6 @@ impl Edit<'_> {
                 let mut definition: FunctionDefinition = self.definition(function.id);
                 self.set_options(&mut definition, options)?;
                 self.redefine(function.id, |stored: &mut FunctionDefinition| *stored = definition);
-                self.relink();
                 Ok(())
             }
         }

@@ -3,9 +3,7 @@
 use super::edit::Edit;
 use crate::oid::Oid;
 use crate::schema::catalog::Catalog;
-
-/// Longest name in bytes.
-const NAME_BYTES_MAX: usize = 63;
+use crate::types::scalar::NAME_BYTES_MAX;
 
 /// `first_second_label`, where the longer of the first two is cut until all fits (PostgreSQL `makeObjectName`).
 fn object_name(first: &str, second: Option<&str>, label: &str) -> String {

@@ -10,8 +10,10 @@ use super::edit::Edit;
 use crate::catalog::Names;
 use crate::error::{SqlError, SqlState};
 use crate::oid::Oid;
-use crate::parse::utility::{RoleAttribute, RoleOption, RoleStatement, StoredSetting};
-use crate::schema::definition::{MembershipDefinition, Ownership, RoleDefinition};
+use crate::parse::utility::{
+    RoleAttribute, RoleOption, RoleStatement, SPECIAL_ROLES, StoredSetting,
+};
+use crate::schema::definition::{self, MembershipDefinition, Ownership, RoleDefinition};
 use crate::schema::link::public_id;
 use crate::schema::password::kept_password;
 use crate::schema::role::{BOOTSTRAP_ROLE, BOOTSTRAP_ROLE_NAME, built_in_id};
@@ -64,7 +66,7 @@ impl Edit<'_> {
             RoleStatement::Grant { roles, members, admin, tag } => {
                 for role in roles {
                     for member in members {
-                        self.grant_membership(role, member, *admin, true)?;
+                        self.grant_membership(role, member, *admin)?;
                     }
                 }
                 Ok(tag)
@@ -94,7 +96,7 @@ impl Edit<'_> {
     /// # Errors
     /// 42704 if there is none.
     pub(super) fn role_oid(&self, name: &str) -> Result<Oid, SqlError> {
-        if ["current_user", "current_role", "session_user"].contains(&name) {
+        if SPECIAL_ROLES.contains(&name) {
             return Ok(self.acting());
         }
         let names = Names::new(&self.catalog, &self.statement.search_path);
@@ -131,7 +133,7 @@ impl Edit<'_> {
             kind: ObjectKind::Role,
             parent: ObjectId(0),
             name: BOOTSTRAP_ROLE_NAME.to_owned(),
-            definition: crate::schema::definition::write(&definition),
+            definition: definition::write(&definition),
             dropped: false,
         });
         self.relink();
@@ -147,10 +149,10 @@ impl Edit<'_> {
         self.create(ObjectKind::Role, ObjectId(0), name, &definition);
         self.relink();
         for role in &memberships.of {
-            self.grant_membership(role, name, false, true)?;
+            self.grant_membership(role, name, false)?;
         }
         for (member, admin) in &memberships.members {
-            self.grant_membership(name, member, *admin, true)?;
+            self.grant_membership(name, member, *admin)?;
         }
         Ok(())
     }
@@ -229,7 +231,7 @@ impl Edit<'_> {
         }
         self.redefine(id, |kept: &mut RoleDefinition| *kept = definition);
         for (member, admin) in &memberships.members {
-            self.grant_membership(role, member, *admin, true)?;
+            self.grant_membership(role, member, *admin)?;
         }
         Ok(())
     }
@@ -263,7 +265,7 @@ impl Edit<'_> {
     }
 
     fn drop_role(&mut self, role: &str, if_exists: bool) -> Result<(), SqlError> {
-        if ["current_user", "current_role", "session_user"].contains(&role) {
+        if SPECIAL_ROLES.contains(&role) {
             let message = "cannot use special role specifier in DROP ROLE";
             return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
         }
@@ -340,13 +342,7 @@ impl Edit<'_> {
         owned.filter_map(|(oid, _)| describe(*oid)).map(|it| format!("owner of {it}")).collect()
     }
 
-    fn grant_membership(
-        &mut self,
-        role: &str,
-        member: &str,
-        admin: bool,
-        told: bool,
-    ) -> Result<(), SqlError> {
+    fn grant_membership(&mut self, role: &str, member: &str, admin: bool) -> Result<(), SqlError> {
         let (role_oid, member_oid) = (self.role_oid(role)?, self.role_oid(member)?);
         if self.catalog.roles.reaches(role_oid, member_oid, |_| true) {
             let (role, member) = (self.role_name(role_oid), self.role_name(member_oid));
@@ -357,14 +353,12 @@ impl Edit<'_> {
         let known = known.find(|it| it.role == role_oid && it.member == member_oid).cloned();
         if let Some(known) = known {
             if known.admin || !admin {
-                if told {
-                    let message = format!(
-                        "role \"{}\" is already a member of role \"{}\"",
-                        self.role_name(member_oid),
-                        self.role_name(role_oid)
-                    );
-                    self.plain_notice(message, None);
-                }
+                let message = format!(
+                    "role \"{}\" is already a member of role \"{}\"",
+                    self.role_name(member_oid),
+                    self.role_name(role_oid)
+                );
+                self.plain_notice(message, None);
                 return Ok(());
             }
             self.redefine(known.id, |it: &mut MembershipDefinition| it.admin = true);
@@ -422,17 +416,14 @@ impl Edit<'_> {
             .catalog
             .rows
             .values()
-            .filter(|row| !row.dropped && row.definition.contains("\"owner\":"))
             .filter(|row| {
-                let owner = self.definition::<Ownership>(row.id).owner;
-                owner.is_some_and(|owner| ids.contains(&ObjectId(owner)))
+                !row.dropped && definition::owner(row).is_some_and(|it| ids.contains(&it))
             })
             .map(|row| row.id)
             .collect();
         for id in owned {
             self.set_owner(id, to);
         }
-        self.relink();
         Ok(())
     }
 

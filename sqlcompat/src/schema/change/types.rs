@@ -9,9 +9,7 @@ use crate::parse::utility::{AlterDomain, AlterType, CreateDomain, ObjectName, Ty
 use crate::schema::catalog::{EnumType, UserType};
 use crate::schema::definition::TypeDefinition;
 use crate::schema::row::ObjectKind;
-
-/// Longest label of an enum in bytes.
-const LABEL_BYTES_MAX: usize = 63;
+use crate::types::scalar::NAME_BYTES_MAX;
 
 impl Edit<'_> {
     /// Refuses a type name that is taken.
@@ -294,7 +292,7 @@ impl Edit<'_> {
 }
 
 fn check_label(label: &str) -> Result<(), SqlError> {
-    if label.len() <= LABEL_BYTES_MAX {
+    if label.len() <= NAME_BYTES_MAX {
         return Ok(());
     }
     let message = format!("invalid enum label \"{label}\"");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Linker, fallback_name};
 use crate::catalog::NamedCatalog;
 use crate::oid::Oid;
-use crate::schema::definition::{self, MembershipDefinition, Ownership, RoleDefinition};
+use crate::schema::definition::{self, MembershipDefinition, RoleDefinition};
 use crate::schema::role::{BOOTSTRAP_ROLE, BOOTSTRAP_ROLE_NAME, Membership, Role, built_in_id};
 use crate::schema::row::{ObjectId, ObjectKind, SchemaRow};
 
@@ -17,8 +17,9 @@ impl Linker<'_> {
             ids.insert(built_in_id(name), oid);
             taken.insert(name.to_owned());
         }
+        let bootstrap_id = built_in_id(BOOTSTRAP_ROLE_NAME);
         for row in self.live(ObjectKind::Role) {
-            let bootstrap = row.id == built_in_id(BOOTSTRAP_ROLE_NAME);
+            let bootstrap = row.id == bootstrap_id;
             let oid = if bootstrap { BOOTSTRAP_ROLE } else { self.deal_main_oid(row.id) };
             let free = bootstrap || taken.insert(row.name.clone());
             let name = if free { row.name.clone() } else { fallback_name(row) };
@@ -45,12 +46,7 @@ impl Linker<'_> {
     fn owners(&mut self, roles: &BTreeMap<ObjectId, Oid>) {
         for (id, oid) in &self.oids {
             let Some(row) = self.rows.get(id) else { continue };
-            if !row.definition.contains("\"owner\":") {
-                continue;
-            }
-            let ownership: Ownership = definition::read(&row.definition);
-            let owner = ownership.owner.and_then(|owner| roles.get(&ObjectId(owner)));
-            if let Some(owner) = owner {
+            if let Some(owner) = definition::owner(row).and_then(|it| roles.get(&it)) {
                 self.catalog.owners.insert(*oid, *owner);
             }
         }
