@@ -68,6 +68,13 @@ fn byte(stream: &mut TcpStream) -> Result<u8> {
     Ok(answer[0])
 }
 
+/// What the server says before it hangs up.
+fn last_words(stream: &mut impl Read) -> Result<String> {
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said)?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
 #[test]
 fn psql_connects_encrypted_and_sees_how() -> Result<()> {
     let Some(psql) = require(Psql::find())? else { return Ok(()) };
@@ -130,9 +137,7 @@ fn encryption_may_be_asked_for_in_either_order_and_once() -> Result<()> {
     stream.write_all(&GSSENC_REQUEST)?;
     ensure!(byte(&mut stream)? == b'N');
     stream.write_all(&GSSENC_REQUEST)?;
-    let mut said = Vec::new();
-    stream.read_to_end(&mut said)?;
-    let said = String::from_utf8_lossy(&said).into_owned();
+    let said = last_words(&mut stream)?;
     ensure!(said.contains("unsupported frontend protocol 1234.5680"), "{said}");
     fixture.finish()
 }
@@ -143,10 +148,8 @@ fn plain_bytes_behind_the_request_are_fatal() -> Result<()> {
     let mut stream = fixture.dial()?;
     let startup = startup_packet(&[("user", "postgres")]);
     stream.write_all(&[&SSL_REQUEST[..], &startup].concat())?;
-    let mut said = Vec::new();
-    stream.read_to_end(&mut said)?;
-    ensure!(said.first() == Some(&b'E'), "{said:?}");
-    let said = String::from_utf8_lossy(&said).into_owned();
+    let said = last_words(&mut stream)?;
+    ensure!(said.starts_with('E'), "{said}");
     ensure!(said.contains("received unencrypted data after SSL request"), "{said}");
     fixture.finish()
 }

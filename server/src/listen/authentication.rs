@@ -25,7 +25,7 @@ use trellis_sqlcompat::schema::{BOOTSTRAP_ROLE, Catalog, Role};
 use trellis_sqlcompat::{SqlError, SqlState};
 
 use super::accept::Doors;
-use super::channel::{Channel, Woken};
+use super::channel::Channel;
 use super::startup::{self, StartupParameters};
 use crate::clock;
 use crate::session::{Disconnected, Wire};
@@ -230,10 +230,7 @@ fn receive(channel: &mut Channel, deadline: Instant) -> Result<Bytes, Disconnect
             Ok(None) => {}
             Err(error) => return Err(violation(channel, &error.to_string())),
         }
-        let left = deadline.saturating_duration_since(clock::now());
-        if left.is_zero() || channel.receive(Some(left))? == Woken::TimedOut {
-            return Err(Disconnected);
-        }
+        channel.receive_before(deadline)?;
     }
 }
 

@@ -107,12 +107,20 @@ impl Channel {
         let early = std::mem::take(&mut self.input);
         self.take_records(&early)?;
         while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
-            let left = deadline.saturating_duration_since(clock::now());
-            if left.is_zero() || self.receive(Some(left))? == Woken::TimedOut {
-                return Err(Disconnected);
-            }
+            self.receive_before(deadline)?;
         }
-        self.push_records()?;
+        self.push_records()
+    }
+
+    /// Receives something before a session begins, which it must by `deadline`, whatever bytes may come until then.
+    ///
+    /// # Errors
+    /// [`Disconnected`] if nothing comes in time, or the client goes away.
+    pub(super) fn receive_before(&mut self, deadline: Instant) -> Result<(), Disconnected> {
+        let left = deadline.saturating_duration_since(clock::now());
+        if left.is_zero() || self.receive(Some(left))? == Woken::TimedOut {
+            return Err(Disconnected);
+        }
         Ok(())
     }
 

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use trellis_sqlcompat::{SqlError, SqlState};
 
-use super::channel::{Channel, Woken};
+use super::channel::Channel;
 use super::tls::Tls;
-use crate::clock;
 use crate::session::Disconnected;
 use crate::wire::StartupMessage;
 use crate::wire::backend::{Outbox, Severity};
@@ -66,11 +65,8 @@ pub fn open(
         let message = match frontend::next_startup(&mut channel.input) {
             Ok(Some(message)) => message,
             Ok(None) => {
-                let remaining = deadline.saturating_duration_since(clock::now());
-                match channel.receive(Some(remaining))? {
-                    Woken::TimedOut => return Err(Disconnected),
-                    Woken::Readable | Woken::Called => continue,
-                }
+                channel.receive_before(deadline)?;
+                continue;
             }
             Err(error) => {
                 let error = SqlError::new(SqlState::PROTOCOL_VIOLATION, error.to_string());
@@ -119,10 +115,7 @@ fn open_directly(
     deadline: Instant,
 ) -> Result<(), Disconnected> {
     while channel.input.is_empty() {
-        let remaining = deadline.saturating_duration_since(clock::now());
-        if channel.receive(Some(remaining))? == Woken::TimedOut {
-            return Err(Disconnected);
-        }
+        channel.receive_before(deadline)?;
     }
     if channel.input.first() != Some(&TLS_HANDSHAKE) {
         return Ok(());
